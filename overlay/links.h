@@ -1,0 +1,101 @@
+// The links of a node: one secure channel a neighbour over UDP (overlay.md sections 4.1 to 4.4), without I/O.
+// Datagrams, packets of the engine and the time go in; datagrams, opened packets, events and the next deadline come out.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "overlay/entropy.h"
+#include "overlay/identity.h"
+#include "stack/core/address.h"
+#include "stack/core/batch.h"
+#include "stack/core/result.h"
+#include "stack/core/time.h"
+#include "stack/core/trace.h"
+
+namespace weft::overlay {
+
+struct LinksConfig {
+    Network network;                                  // net[32], netid and work bits (identity.h)
+    std::uint16_t suites{3};                          // offered AEADs: bit 0 ChaCha20-Poly1305, bit 1 AES-256-GCM
+    bool checksum_elision{true};                      // feature bit 0 of our ID
+    std::uint32_t link{0};                            // Transmit::link and Receive::link of the UDP device
+    std::uint32_t mtu{1200};                          // bytes of UDP payload of a datagram: 1200 to 65,000
+    Duration rekey_initiator{Duration::seconds(120)}; // after the first NET or LABEL under a key
+    Duration rekey_responder{Duration::seconds(165)};
+    Duration rekey_idle{Duration::seconds(3'600)};
+    bool accept_members{true};                        // link permission: every member; false: configured peers alone
+};
+
+// What became of a neighbour.
+struct LinkEvent {
+    enum class Kind : std::uint8_t { up, suspect, recovered, down, rekeyed, roamed, mtu };
+    Kind kind{};
+    Address peer;
+    std::uint32_t mtu{0};        // PathOptions::mtu of the engine's path: UDP payload - 35 + 136
+    bool sums_elided{false};     // both IDs have the feature
+    UdpEndpoint endpoint;        // in use
+};
+
+struct PeerStatus {
+    Address address;
+    UdpEndpoint endpoint;        // in use, or the first configured one
+    enum class State : std::uint8_t { idle, init_sent, up, rekey, suspect } state{};
+    std::uint8_t aead{0};        // 0 ChaCha20-Poly1305, 1 AES-256-GCM
+    bool configured{false};
+    Duration srtt;
+    Instant since;               // of `state`
+    Instant last_heard;          // last authenticated packet
+    std::uint64_t datagrams_in{0}, datagrams_out{0}, bytes_in{0}, bytes_out{0}, handshakes{0}, replayed{0};
+    std::uint32_t path{0};
+};
+
+struct LinksStatistics {
+    std::uint64_t datagrams_in{0}, datagrams_out{0}, bytes_in{0}, bytes_out{0};  // UDP payload
+    std::uint64_t malformed{0}, unknown_index{0}, unauthentic{0}, replayed{0}, mac1_wrong{0}, cookies_sent{0};
+    std::uint64_t half_open{0}, handshakes{0}, refused{0}, dropped_no_session{0}, dropped_no_memory{0};
+};
+
+class Links {
+public:
+    Links(Identity identity, const LinksConfig& config, Entropy entropy, BufferPool& pool);
+    Links(Links&&) noexcept;             // channels are move-only: a copied counter would reuse a nonce
+    Links& operator=(Links&&) noexcept;
+    ~Links();
+
+    const Address& address() const;      // of this node
+
+    // in. Frames are opened in place: each datagram's bytes must not have been shown to anyone else.
+    void receive(std::span<Receive> datagrams, Instant now);
+    void advance(Instant now);
+    void add_peer(const Address& peer, std::span<const UdpEndpoint> endpoints, Instant now);  // dials, and keeps dialling
+    void remove_peer(const Address& peer, Instant now);                                       // CLOSE, forgotten
+    void bind(const Address& peer, std::uint32_t path);  // the engine's path to that peer; 0 unbinds
+    void close(Instant now);             // CLOSE to every neighbour; then drain transmit() once
+
+    // in: packets of the engine for bound paths, sealed and cut into datagrams at once. One for a neighbour whose channel is
+    // not up waits (a few, bounded, the newest kept) and the neighbour is dialled at once.
+    void send(std::span<const Transmit> packets, Instant now);
+
+    // out, each until it says 0: first events (bind the path of a new neighbour before its packets come), then
+    // deliver, then transmit; then sleep until the deadline. What transmit() shows is valid until the next call.
+    std::size_t events(std::span<LinkEvent> out);
+    std::size_t deliver(std::span<Receive> out);    // with `path` and `protocol` set; frame from the transport header
+    std::size_t transmit(std::span<Transmit> out, Instant now);
+    Instant deadline() const;
+
+    // looking in
+    std::vector<PeerStatus> peers() const;
+    LinksStatistics statistics() const;
+    void trace(const trace::Sink& sink);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace weft::overlay

@@ -1,0 +1,111 @@
+// A hierarchical timing wheel (Varghese & Lauck): O(1) to arm, re-arm and disarm, O(1) to find the next deadline.
+// Entries are indices, links are indices: the wheel is a plain value and can be copied with the engine.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <vector>
+
+#include "stack/core/time.h"
+
+namespace weft {
+
+class TimerWheel {
+public:
+    static constexpr int tick_bits = 10;  // one tick is 1,024 ns: a quarter of a 10 us round trip is still a timer
+    static constexpr int slot_bits = 6, slots = 64, levels = 8;  // 2^58 ns, nine years; later deadlines cascade
+
+    void arm(std::uint32_t id, Instant when) {
+        if (when == Instant::never()) return disarm(id);
+        if (id >= entries_.size()) entries_.resize(id + 1);
+        disarm(id);
+        std::uint64_t tick = std::uint64_t(when.nanoseconds() >> tick_bits) + 1;  // round up: never early
+        entries_[id].tick = tick > now_ ? tick : now_ + 1;
+        link(id);
+    }
+
+    void disarm(std::uint32_t id) {
+        if (id < entries_.size() && entries_[id].slot != nil) unlink(id);
+    }
+
+    // A lower bound on the next deadline, exact within one slot of its level. Waking at it is never late;
+    // when nothing is due yet, advance() moves the slot's entries down and the next bound is closer.
+    Instant next() const {
+        const std::uint64_t tick = next_tick();
+        return tick == ~0ull ? Instant::never() : Instant::from_nanoseconds(std::int64_t(tick << tick_bits));
+    }
+
+    template <class Expired>
+    void advance(Instant now, Expired&& expired) {
+        const std::uint64_t target = std::uint64_t(now.nanoseconds()) >> tick_bits;
+        for (std::uint64_t tick; (tick = next_tick()) <= target;) {
+            now_ = tick;
+            const auto [level, slot] = lowest();
+            // Pop one by one: a callback may arm or disarm any entry, also one of this very slot.
+            for (std::uint32_t id; (id = heads_[level * slots + slot]) != nil;) {
+                unlink(id);
+                if (entries_[id].tick <= now_) expired(id);
+                else link(id);  // cascade to a lower level
+            }
+        }
+        if (target > now_) now_ = target;
+    }
+
+private:
+    static constexpr std::uint32_t nil = 0xffff'ffff;
+    struct Entry {
+        std::uint64_t tick{0};
+        std::uint32_t next{nil}, previous{nil}, slot{nil};
+    };
+
+    struct Place { std::size_t level, slot; };
+
+    Place place(std::uint64_t tick) const {
+        std::size_t level = std::size_t(63 - std::countl_zero((now_ ^ tick) | (slots - 1))) / slot_bits;
+        if (level >= levels) return {levels - 1, slots - 1};
+        return {level, std::size_t(tick >> (level * slot_bits)) & (slots - 1)};
+    }
+
+    Place lowest() const {
+        for (std::size_t level = 0; level < levels; ++level)
+            if (occupied_[level]) return {level, std::size_t(std::countr_zero(occupied_[level]))};
+        return {levels, 0};
+    }
+
+    std::uint64_t next_tick() const {
+        const auto [level, slot] = lowest();
+        if (level == levels) return ~0ull;
+        const unsigned shift = unsigned(level * slot_bits);
+        const std::uint64_t base = shift + slot_bits >= 64 ? 0 : now_ >> (shift + slot_bits) << (shift + slot_bits);
+        return base | std::uint64_t(slot) << shift;
+    }
+
+    void link(std::uint32_t id) {
+        const auto [level, slot] = place(entries_[id].tick);
+        const std::uint32_t at = std::uint32_t(level * slots + slot);
+        entries_[id] = {entries_[id].tick, heads_[at], nil, at};
+        if (heads_[at] != nil) entries_[heads_[at]].previous = id;
+        heads_[at] = id;
+        occupied_[level] |= 1ull << slot;
+    }
+
+    void unlink(std::uint32_t id) {
+        Entry& e = entries_[id];
+        if (e.next != nil) entries_[e.next].previous = e.previous;
+        if (e.previous != nil) entries_[e.previous].next = e.next;
+        else if ((heads_[e.slot] = e.next) == nil) occupied_[e.slot / slots] &= ~(1ull << (e.slot % slots));
+        e.slot = nil;
+    }
+
+    std::uint64_t now_{0};
+    std::array<std::uint64_t, levels> occupied_{};
+    std::array<std::uint32_t, std::size_t(levels) * slots> heads_ = [] {
+        std::array<std::uint32_t, std::size_t(levels) * slots> empty;
+        empty.fill(nil);
+        return empty;
+    }();
+    std::vector<Entry> entries_;
+};
+
+}  // namespace weft

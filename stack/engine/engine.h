@@ -1,0 +1,169 @@
+// The engine: packets, calls and the time go in; packets, events and the next deadline come out.
+// No sockets, clock, threads or globals. Copy it, on its shard, and you have copied the whole stack.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "stack/core/address.h"
+#include "stack/core/batch.h"
+#include "stack/core/result.h"
+#include "stack/core/slab.h"
+#include "stack/core/time.h"
+#include "stack/core/trace.h"
+#include "stack/tcp/modules.h"
+#include "stack/tcp/tcb.h"
+
+namespace weft {
+
+struct Connection;
+struct Listener;
+struct HalfOpen;
+using Flow = Handle<Connection>;
+using ListenerId = Handle<Listener>;
+using Asked = Handle<HalfOpen>;
+
+struct Peers {
+    Endpoint local, remote;
+};
+
+// An interned (family, scope, local, remote); 0 names none. See tcp/path.h.
+using PathId = std::uint32_t;
+
+// What an address of this host, or a session of the overlay, says of the packets that leave by it.
+struct PathOptions {
+    std::uint32_t link{0};       // Transmit::link of what leaves
+    std::uint32_t mtu{1500};     // bytes, network header included (overlay: its 136 too, though they are not sent)
+    bool sums_elided{false};     // one end-to-end session that negotiated it (never a mere link)
+    friend bool operator==(const PathOptions&, const PathOptions&) = default;
+};
+
+// The answer to a SYN. `later` holds it, within the backlog, until a second answer; a SYN,ACK leaves on accept alone.
+enum class Answer : std::uint8_t { accept, refuse, drop, later };
+
+struct Event {
+    enum class Kind : std::uint8_t {
+        connected, asked, accepted, readable, urgent, writable, transmitted, peer_closed, closed, failed, soft_error
+    };
+    Kind kind{};
+    Error error{};          // failed, soft_error
+    Flow flow;
+    ListenerId listener;    // asked, accepted
+    Asked asked;
+};
+
+struct Keepalive {
+    Duration idle{Duration::seconds(7200)}, interval{Duration::seconds(75)};  // RFC 9293, MUST-28: at least two hours
+    std::uint8_t probes{9};
+};
+
+struct ConnectOptions {
+    Endpoint local;                              // wildcard: the engine chooses (RFC 6724, RFC 6056)
+    std::uint16_t congestion{0};                 // slot in Modules
+    std::optional<Keepalive> keepalive;          // off unless asked for (MUST-25)
+    Duration user_timeout{Duration::seconds(300)};  // a SYN is tried for at least three minutes (MUST-23)
+    std::uint8_t dscp{0}, hop_limit{64};
+    bool nodelay{false};
+};
+
+struct ListenOptions : ConnectOptions {          // what accepted flows begin with; `local` may be all wildcard
+    std::uint32_t backlog{128};
+    bool ask{false};                             // raise Event::asked at each SYN and wait for answer()
+};
+
+struct WriteOptions {
+    bool nodelay{false}, urgent{false}, more{false};  // for this call alone
+    bool overflow{false};                             // take all of it, beyond the send buffer
+};
+
+struct Config {
+    std::uint64_t seed[2]{};        // the one source of randomness: same seed, same run
+    std::uint32_t shard{0};         // 0 to 127: the top bits of its handles
+    std::size_t send_buffer{1 << 20}, receive_buffer{1 << 20};  // bytes a flow, upper bounds of auto-tuning
+    Duration time_wait{Duration::seconds(60)};                  // 2 MSL
+    std::uint32_t time_wait_limit{1 << 20};                     // records; the oldest is reused (RFC 6191)
+};
+
+// Totals since the engine began; memory counts are of now.
+struct Statistics {
+    std::uint64_t segments_in{0}, segments_out{0};        // as on the wire: a super-segment counts its segments
+    std::uint64_t bytes_in{0}, bytes_out{0};              // payload that was accepted in order; payload first sent
+    std::uint64_t retransmitted_segments{0}, retransmitted_bytes{0}, timeouts{0};
+    std::uint64_t checksum_errors{0}, malformed{0}, no_listener{0}, challenge_acks{0}, resets_sent{0}, resets_received{0};
+    std::uint64_t connections_opened{0}, connections_accepted{0}, connections_failed{0}, backlog_overflows{0};
+    std::uint32_t connections{0}, half_open{0}, time_wait{0}, listeners{0}, paths{0};
+};
+
+class Engine {
+public:
+    Engine(const Config& config, BufferPool& pool);
+    Engine(const Engine&);          // a snapshot: slabs are copied, chunks are shared, write rights stay behind
+    Engine& operator=(const Engine&);
+    Engine(Engine&&) noexcept;
+    ~Engine();
+
+    // Every call below that takes the time is an input: the journal records it with its batch edges.
+
+    // in: what the world did
+    void receive(std::span<Receive> batch, Instant now);
+    void advance(Instant now);
+    Result<void> install(std::uint16_t slot, const tcp::Module& module, Instant now);
+    void quarantine(std::uint16_t slot, Instant now);
+
+    // in: where this host is. The first address of a family is the default source; packets to an address that was not
+    // assigned are dropped.
+    Result<void> assign(const Address& local, const PathOptions& options, Instant now);
+    Result<void> unassign(const Address& local, Instant now);
+
+    // in: what the overlay knows of a path. A session holds the path of its two addresses while it lives: open_path
+    // interns it and counts a reference, close_path gives that back. change_path tells a new MTU or route: flows
+    // retransmit what is in flight and their controllers hear on_path. path_down is a soft error to each flow over it; a
+    // flow ends `unreachable` when its user timeout then passes without path_up.
+    Result<PathId> open_path(const Endpoint& local, const Endpoint& remote, const PathOptions& options, Instant now);
+    void close_path(PathId path, Instant now);
+    void change_path(PathId path, const PathOptions& options, Instant now);
+    void path_down(PathId path, Instant now);
+    void path_up(PathId path, Instant now);
+
+    // in: what the application asks
+    Result<Flow> connect(const Endpoint& remote, const ConnectOptions& options, Instant now);
+    Result<ListenerId> listen(const ListenOptions& options, Instant now);
+    Result<void> unlisten(ListenerId listener, Instant now);
+    Result<void> answer(Asked asked, Answer answer, Instant now);
+    Result<Flow> accept(ListenerId listener, Instant now);
+    Result<std::size_t> write(Flow flow, std::span<const std::byte> bytes, WriteOptions options, Instant now);
+    Result<void> write(Flow flow, Slice slice, WriteOptions options, Instant now);  // shares the buffer: no copy
+    Result<std::size_t> read(Flow flow, std::span<std::byte> into, Instant now);
+    Result<std::size_t> take(Flow flow, std::span<Slice> into, Instant now);        // lends the frames: no copy
+    enum class Direction : std::uint8_t { read, write, both };
+    Result<void> shutdown(Flow flow, Direction direction, Instant now);
+    Result<void> abort(Flow flow, Instant now);
+    Result<void> set(Flow flow, const ConnectOptions& options, Instant now);        // all but `local`
+
+    // out: what to do next. First transmit, then events, each until it says 0; then sleep until the deadline.
+    std::size_t transmit(std::span<Transmit> out, Instant now);
+    std::size_t events(std::span<Event> out, Instant now);
+    Instant deadline() const;
+
+    // looking in, at no cost to those who do not
+    Result<Peers> peers(Flow flow) const;
+    Result<Peers> peers(Asked asked) const;
+    Result<Peers> path_peers(PathId path) const;   // addresses and scope; ports are 0
+    const tcp::Tcb* inspect(Flow flow) const;
+    const tcp::Cold* inspect_cold(Flow flow) const;
+    std::vector<Flow> flows() const;               // every living connection, for `weft flows`
+    Statistics statistics() const;
+
+    // Where trace records go. Not an input: it changes nothing that the engine does. A copy begins with none.
+    void trace(const trace::Sink& sink);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace weft

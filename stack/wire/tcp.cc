@@ -1,0 +1,119 @@
+// TCP options read and written: RFC 9293, section 3.2; RFC 7323, sections 2.2 and 3.2; RFC 2018, sections 2 and 3.
+#include "stack/wire/tcp.h"
+
+#include <algorithm>
+
+namespace weft::wire {
+namespace {
+
+enum Kind : std::uint8_t { end = 0, nop = 1, mss_kind = 2, scale_kind = 3, permitted_kind = 4, sack_kind = 5, stamps_kind = 8 };
+
+// `body` is what lies behind kind and length. False: a length that the kind does not have.
+bool read_option(TcpOptions& options, std::uint8_t kind, Bytes body) {
+    switch (kind) {
+    case mss_kind:
+        if (body.size() != 2) return false;
+        options.mss = load_big<std::uint16_t>(body.data());
+        return true;
+    case scale_kind:
+        if (body.size() != 1) return false;
+        options.window_scale = std::to_integer<std::uint8_t>(body[0]);
+        return true;
+    case permitted_kind:
+        if (!body.empty()) return false;
+        options.sack_permitted = true;
+        return true;
+    case sack_kind:
+        if (body.empty() || body.size() % 8 != 0 || body.size() / 8 > options.sack.size()) return false;
+        options.sack = {};
+        options.sack_count = std::uint8_t(body.size() / 8);
+        for (std::size_t i = 0; i < options.sack_count; ++i)
+            options.sack[i] = {SeqNum{load_big<std::uint32_t>(body.data() + 8 * i)},
+                               SeqNum{load_big<std::uint32_t>(body.data() + 8 * i + 4)}};
+        return true;
+    case stamps_kind:
+        if (body.size() != 8) return false;
+        options.timestamps = {load_big<std::uint32_t>(body.data()), load_big<std::uint32_t>(body.data() + 4)};
+        return true;
+    default: return true;
+    }
+}
+
+}  // namespace
+
+Parsed<TcpOptions> TcpOptions::parse(Bytes options) {
+    TcpOptions read;
+    // What nearly every segment carries: NOP, NOP, timestamps.
+    if (options.size() == 12 && load_big<std::uint32_t>(options.data()) == 0x0101'080a) {
+        read.timestamps = {load_big<std::uint32_t>(options.data() + 4), load_big<std::uint32_t>(options.data() + 8)};
+        return read;
+    }
+    for (std::size_t at = 0; at < options.size();) {
+        const auto kind = std::to_integer<std::uint8_t>(options[at]);
+        if (kind == end) break;
+        if (kind == nop) {
+            ++at;
+            continue;
+        }
+        if (options.size() - at < 2) return std::unexpected(Malformed::option);
+        const auto length = std::to_integer<std::size_t>(options[at + 1]);
+        if (length < 2 || length > options.size() - at) return std::unexpected(Malformed::option);
+        if (!read_option(read, kind, options.subspan(at + 2, length - 2))) return std::unexpected(Malformed::option);
+        at += length;
+    }
+    return read;
+}
+
+// Each group is padded by NOPs to whole words, so that values lie where a 32-bit load likes them: MSS 4, SACK-permitted
+// and timestamps 12 together, either alone 4 and 12, window scale 4, SACK 4 + 8 a block.
+std::size_t TcpOptions::room_for_sack() const {
+    const std::size_t fixed = (mss ? 4u : 0u) + (window_scale ? 4u : 0u) + (timestamps ? 12u : sack_permitted ? 4u : 0u);
+    const std::size_t room = max_size - fixed < 4 ? 0 : (max_size - fixed - 4) / 8;
+    return std::min<std::size_t>({sack_count, sack.size(), room});
+}
+
+std::size_t TcpOptions::size() const {
+    const std::size_t blocks = room_for_sack();
+    return (mss ? 4u : 0u) + (window_scale ? 4u : 0u) + (timestamps ? 12u : sack_permitted ? 4u : 0u) +
+           (blocks != 0 ? 4 + 8 * blocks : 0);
+}
+
+std::size_t TcpOptions::write(MutableBytes out) const {
+    if (out.size() < size()) return 0;
+    Writer to{out};
+    if (mss) {
+        to.u8(mss_kind), to.u8(4);
+        to.big(*mss);
+    }
+    if (timestamps || sack_permitted) {
+        to.u8(sack_permitted ? permitted_kind : nop), to.u8(sack_permitted ? 2 : nop);
+        to.u8(timestamps ? stamps_kind : nop), to.u8(timestamps ? 10 : nop);
+        if (timestamps) to.big(timestamps->value), to.big(timestamps->echo);
+    }
+    if (window_scale) to.u8(nop), to.u8(scale_kind), to.u8(3), to.u8(*window_scale);
+    if (const std::size_t blocks = room_for_sack(); blocks != 0) {
+        to.u8(nop), to.u8(nop), to.u8(sack_kind), to.u8(std::uint8_t(2 + 8 * blocks));
+        for (std::size_t i = 0; i < blocks; ++i) to.big(sack[i].left.raw()), to.big(sack[i].right.raw());
+    }
+    return to.size();
+}
+
+Parsed<TcpHeader> TcpHeader::read(const TcpView& view) {
+    const auto options = view.options();
+    if (!options) return std::unexpected(options.error());
+    return TcpHeader{view.source_port(), view.destination_port(), view.seq(),      view.ack(),           view.flags(),
+                     view.window(),      view.checksum(),         view.urgent_pointer(), *options};
+}
+
+std::size_t TcpHeader::write(MutableBytes out) const {
+    if (out.size() < size()) return 0;
+    const std::size_t option_size = options.write(out.subspan(TcpView::min_size));
+    Writer to{out};
+    to.big(source_port), to.big(destination_port);
+    to.big(seq.raw()), to.big(ack.raw());
+    to.big(std::uint16_t((TcpView::min_size + option_size) / 4 << 12 | (flags & tcp_flag_bits)));
+    to.big(window), to.big(checksum), to.big(urgent_pointer);
+    return TcpView::min_size + option_size;
+}
+
+}  // namespace weft::wire

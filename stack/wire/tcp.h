@@ -1,0 +1,130 @@
+// TCP segments (RFC 9293, section 3.1) and their options (RFC 9293, 7323, 2018): a view over received bytes, and a writer.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "stack/core/bytes.h"
+#include "stack/core/seq.h"
+#include "stack/wire/malformed.h"
+
+namespace weft::wire {
+
+// The twelve bits behind the data offset; AE is bit 7 of RFC 9768's ACE field, above it are three reserved ones.
+enum TcpFlag : std::uint16_t {
+    fin = 0x001, syn = 0x002, rst = 0x004, psh = 0x008, ack = 0x010, urg = 0x020, ece = 0x040, cwr = 0x080, ae = 0x100
+};
+inline constexpr std::uint16_t tcp_flag_bits = 0xfff;
+
+struct TcpTimestamps {
+    std::uint32_t value{0}, echo{0};  // TSval, TSecr
+    friend constexpr bool operator==(const TcpTimestamps&, const TcpTimestamps&) = default;
+};
+
+struct SackBlock {
+    SeqNum left, right;  // [left, right)
+    friend constexpr bool operator==(const SackBlock&, const SackBlock&) = default;
+};
+
+// What the options of one segment say. Of an option that comes twice the last one counts.
+struct TcpOptions {
+    static constexpr std::size_t max_size = 40;  // bytes: the data offset has four bits
+
+    std::optional<std::uint16_t> mss;            // bytes
+    std::optional<std::uint8_t> window_scale;    // as sent: RFC 7323, section 2.3 has the receiver use at most 14
+    std::optional<TcpTimestamps> timestamps;
+    bool sack_permitted{false};
+    std::uint8_t sack_count{0};                  // of `sack`; the rest are zero
+    std::array<SackBlock, 4> sack{};
+
+    // Unknown options are stepped over by their length (MUST-6, 68), at any alignment (MUST-64); bytes behind EOL are
+    // padding (MUST-69). A length that is zero, one, too long, or wrong for a known kind is an error (MUST-7).
+    static Parsed<TcpOptions> parse(Bytes options);
+
+    // The bytes that write() needs, a multiple of four. SACK blocks that do not fit are left out, the last ones first.
+    std::size_t size() const;
+
+    // Returns size(), or 0 without writing when `out` is shorter.
+    std::size_t write(MutableBytes out) const;
+
+    friend constexpr bool operator==(const TcpOptions&, const TcpOptions&) = default;
+
+private:
+    std::size_t room_for_sack() const;  // blocks
+};
+
+//   0                   1                   2                   3
+//  +-------------------------------+-------------------------------+
+//  |          source port          |       destination port        |
+//  +-------------------------------+-------------------------------+
+//  |                        sequence number                        |
+//  +---------------------------------------------------------------+
+//  |                    acknowledgment number                      |
+//  +-------+-----+-----------------+-------------------------------+
+//  | offset| rsv |A C E U A P R S F|            window             |
+//  +-------+-----+-----------------+-------------------------------+
+//  |           checksum            |         urgent pointer        |
+//  +-------------------------------+-------------------------------+
+//  |                        options, padding                       |
+class TcpView {
+public:
+    static constexpr std::size_t min_size = 20, max_header = 60;
+    static constexpr std::size_t seq_at = 4, ack_at = 8, flags_at = 12, window_at = 14, checksum_at = 16;
+
+    // `segment` is the whole transport part of a packet, header and payload. Options are not looked at yet.
+    static Parsed<TcpView> parse(Bytes segment) {
+        if (segment.size() < min_size) return std::unexpected(Malformed::truncated);
+        const TcpView view{segment};
+        if (view.header_size() < min_size) return std::unexpected(Malformed::length);
+        if (view.header_size() > segment.size()) return std::unexpected(Malformed::truncated);
+        return view;
+    }
+
+    std::uint16_t source_port() const { return load_big<std::uint16_t>(at(0)); }
+    std::uint16_t destination_port() const { return load_big<std::uint16_t>(at(2)); }
+    SeqNum seq() const { return SeqNum{load_big<std::uint32_t>(at(seq_at))}; }
+    SeqNum ack() const { return SeqNum{load_big<std::uint32_t>(at(ack_at))}; }
+    std::size_t header_size() const { return std::size_t(std::to_integer<unsigned>(segment_[flags_at]) >> 4) * 4; }
+    std::uint16_t flags() const { return load_big<std::uint16_t>(at(flags_at)) & tcp_flag_bits; }
+    bool has(TcpFlag flag) const { return (flags() & flag) != 0; }
+    std::uint32_t word3() const { return load_big<std::uint32_t>(at(flags_at)); }  // offset, flags, window: for prediction
+    std::uint16_t window() const { return load_big<std::uint16_t>(at(window_at)); }
+    std::uint16_t checksum() const { return load_big<std::uint16_t>(at(checksum_at)); }
+    std::uint16_t urgent_pointer() const { return load_big<std::uint16_t>(at(18)); }
+
+    Bytes option_bytes() const { return segment_.subspan(min_size, header_size() - min_size); }
+    Parsed<TcpOptions> options() const { return TcpOptions::parse(option_bytes()); }
+    Bytes payload() const { return segment_.subspan(header_size()); }
+    Bytes bytes() const { return segment_; }
+
+    // SEG.LEN: payload and one each for SYN and FIN.
+    std::uint32_t sequence_length() const {
+        return std::uint32_t(payload().size()) + (has(syn) ? 1 : 0) + (has(fin) ? 1 : 0);
+    }
+
+private:
+    explicit TcpView(Bytes segment) : segment_{segment} {}
+    const std::byte* at(std::size_t offset) const { return segment_.data() + offset; }
+    Bytes segment_;  // at least min_size bytes, and at least header_size()
+};
+
+// A header to be written. The checksum is stored as given: it covers the payload, which is not here.
+struct TcpHeader {
+    std::uint16_t source_port{0}, destination_port{0};
+    SeqNum seq, ack;
+    std::uint16_t flags{0};  // of TcpFlag
+    std::uint16_t window{0}, checksum{0}, urgent_pointer{0};
+    TcpOptions options;
+
+    static Parsed<TcpHeader> read(const TcpView& view);
+    std::size_t size() const { return TcpView::min_size + options.size(); }
+
+    // Returns the bytes written, or 0 without writing when `out` is shorter than size().
+    std::size_t write(MutableBytes out) const;
+
+    friend constexpr bool operator==(const TcpHeader&, const TcpHeader&) = default;
+};
+
+}  // namespace weft::wire

@@ -1,0 +1,13 @@
+// The system's randomness as the overlay wants it (overlay.md section 4.3). Simulator and tests have a seeded one instead.
+#pragma once
+
+#include "overlay/entropy.h"
+
+namespace weft::node {
+
+// Starts libsodium once; false where it cannot start. Call it before anything of the overlay.
+bool start_sodium();
+
+overlay::Entropy system_entropy();
+
+}  // namespace weft::node

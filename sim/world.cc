@@ -1,0 +1,142 @@
+// The world's clockwork: one event a node for its next deadline, re-armed lazily, and one for each packet on its way.
+#include "sim/world.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace weft::sim {
+
+void World::reset(std::uint64_t seed) {
+    seed_ = seed;
+    now_ = {};
+    steps_ = 0;
+    heap_.clear();
+    places_.clear();
+    lines_.clear();
+    frames_.clear();
+    carriers_.clear();
+    free_.clear();
+    batch_.clear();
+}
+
+NodeId World::add(const Actor& actor) {
+    places_.push_back({.actor = actor});
+    return NodeId(places_.size() - 1);
+}
+
+WireId World::connect(NodeId from, NodeId to, std::uint32_t link, const WireOptions& options) {
+    const WireId id = WireId(lines_.size());
+    lines_.push_back({Wire{seed_, id, options}, from, to, link, {}});
+    return id;
+}
+
+std::uint32_t World::push(NodeId source, NodeId target, Instant at, std::uint32_t frame) {
+    const std::uint32_t sequence = places_[source].next_sequence++;
+    heap_.push({std::max(at, now_), source, sequence, target, frame});
+    return sequence;
+}
+
+void World::touch(NodeId node) {
+    Place& place = places_[node];
+    const Instant deadline = std::max(place.actor.deadline(place.actor.self), now_);
+    if (deadline >= place.armed) return;  // it will be asked again when the armed event fires
+    place.armed = deadline;
+    place.armed_sequence = push(node, node, deadline, Event::wake);
+}
+
+// The same packet in bytes of its own: nobody may see another's changes, and the overlay opens frames in place.
+Receive World::copy_of(const Receive& packet) {
+    Receive copy = packet;
+    const auto bytes = packet.frame.bytes();
+    Chunk* const chunk = pool_->allocate(bytes.size());
+    copy.frame = Slice{chunk, 0, chunk ? packet.frame.size() : 0};
+    if (chunk) std::copy(bytes.begin(), bytes.end(), chunk->data());
+    return copy;
+}
+
+void World::put(const Line& line, Receive packet, Instant at) {
+    std::uint32_t place = std::uint32_t(frames_.size());
+    if (free_.empty()) {
+        frames_.emplace_back();
+        carriers_.emplace_back();
+    } else {
+        place = free_.back();
+        free_.pop_back();
+    }
+    packet.link = line.link;
+    frames_[place] = std::move(packet);
+    carriers_[place] = WireId(&line - lines_.data());
+    push(line.from, line.to, at, place);
+}
+
+void World::send(WireId id, Receive packet, Instant depart) {
+    Line& line = lines_[id];
+    if (line.tap && !line.tap(packet, now_)) {
+        ++line.wire.statistics.sent, ++line.wire.statistics.lost;
+        return;
+    }
+    const Fate fate = line.wire.carry(packet.frame.size(), std::max(depart, now_));
+    if (!fate.arrival) return;
+    // The duplicate is whole even when the first is not: it was made before the damage.
+    Receive second = fate.second_arrival ? copy_of(packet) : Receive{};
+    if (fate.corrupted && packet.frame.size() != 0) {
+        // One byte is changed: the Internet checksum catches every such change, so that whatever damage reaches a
+        // stream is a defect of the stack and not of the arithmetic.
+        packet = copy_of(packet);
+        const std::size_t length = packet.frame.size();
+        if (length != 0) {
+            auto* const bytes = const_cast<std::byte*>(packet.frame.bytes().data());  // nobody else holds the copy
+            bytes[fate.corruption % length] ^= std::byte(1 + (fate.corruption >> 32) % 255);
+        }
+    }
+    const auto launch = [&](Receive& each, Instant at) {
+        if (each.frame.size() == 0) ++line.wire.statistics.no_memory;
+        else put(line, std::move(each), at);
+    };
+    launch(packet, *fate.arrival);
+    if (fate.second_arrival) launch(second, *fate.second_arrival);
+}
+
+void World::deliver(Event event) {
+    batch_.clear();
+    const NodeId target = event.target;
+    for (;;) {
+        batch_.push_back(std::exchange(frames_[event.frame], {}));
+        ++lines_[carriers_[event.frame]].wire.statistics.delivered;
+        free_.push_back(event.frame);
+        if (heap_.empty()) break;
+        const Event& next = heap_.top();
+        if (next.at != now_ || next.target != target || next.frame == Event::wake) break;
+        event = heap_.pop();
+        ++steps_;
+    }
+    const Actor actor = places_[target].actor;
+    actor.receive(actor.self, batch_, now_);
+    batch_.clear();
+}
+
+bool World::step() {
+    if (heap_.empty()) return false;
+    const Event event = heap_.pop();
+    now_ = event.at;
+    ++steps_;
+    if (event.frame != Event::wake) {
+        deliver(event);
+    } else {
+        Place& place = places_[event.target];
+        if (place.armed_sequence != event.sequence || place.armed == Instant::never()) return true;  // an earlier one took its place
+        place.armed = Instant::never();
+        const Actor actor = place.actor;
+        if (actor.deadline(actor.self) <= now_) actor.advance(actor.self, now_);
+    }
+    touch(event.target);
+    return true;
+}
+
+void World::run_until(Instant until) {
+    while (!heap_.empty() && heap_.top().at <= until) step();
+    now_ = std::max(now_, until);
+}
+
+}  // namespace weft::sim

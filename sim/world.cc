@@ -10,7 +10,7 @@ namespace weft::sim {
 void World::reset(std::uint64_t seed) {
     seed_ = seed;
     now_ = {};
-    steps_ = 0;
+    steps_ = wakes_at_once_ = 0;
     heap_.clear();
     places_.clear();
     lines_.clear();
@@ -55,7 +55,8 @@ Receive World::copy_of(const Receive& packet) {
     return copy;
 }
 
-void World::put(const Line& line, Receive packet, Instant at) {
+void World::put(WireId id, Receive packet, Instant at) {
+    const Line& line = lines_[id];
     std::uint32_t place = std::uint32_t(frames_.size());
     if (free_.empty()) {
         frames_.emplace_back();
@@ -66,7 +67,7 @@ void World::put(const Line& line, Receive packet, Instant at) {
     }
     packet.link = line.link;
     frames_[place] = std::move(packet);
-    carriers_[place] = WireId(&line - lines_.data());
+    carriers_[place] = id;
     push(line.from, line.to, at, place);
 }
 
@@ -92,7 +93,7 @@ void World::send(WireId id, Receive packet, Instant depart) {
     }
     const auto launch = [&](Receive& each, Instant at) {
         if (each.frame.size() == 0) ++line.wire.statistics.no_memory;
-        else put(line, std::move(each), at);
+        else put(id, std::move(each), at);
     };
     launch(packet, *fate.arrival);
     if (fate.second_arrival) launch(second, *fate.second_arrival);
@@ -117,8 +118,9 @@ void World::deliver(Event event) {
 }
 
 bool World::step() {
-    if (heap_.empty()) return false;
+    if (heap_.empty() || stuck()) return false;
     const Event event = heap_.pop();
+    wakes_at_once_ = event.at == now_ && event.frame == Event::wake ? wakes_at_once_ + 1 : 0;
     now_ = event.at;
     ++steps_;
     if (event.frame != Event::wake) {
@@ -135,7 +137,7 @@ bool World::step() {
 }
 
 void World::run_until(Instant until) {
-    while (!heap_.empty() && heap_.top().at <= until) step();
+    while (!heap_.empty() && heap_.top().at <= until && step()) {}
     now_ = std::max(now_, until);
 }
 

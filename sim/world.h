@@ -65,8 +65,12 @@ public:
     std::uint64_t steps() const { return steps_; }      // events so far
     std::size_t in_flight() const { return frames_.size() - free_.size(); }
 
-    // One instant of one node: a deadline, or all packets that arrive there at once. False: nothing is left to happen.
+    // One instant of one node: a deadline, or all packets that arrive there at once. False: nothing is left to happen,
+    // or a node is stuck.
     bool step();
+
+    // A node asked 100,000 times to be woken without time moving on: a defect of that node.
+    bool stuck() const { return wakes_at_once_ >= 100'000; }
 
     // Until `until`, or until nothing is left to happen; the clock then stands at `until`.
     void run_until(Instant until);
@@ -101,14 +105,14 @@ private:
 
     NodeId add(const Actor& actor);
     void deliver(Event first);
-    void put(const Line& line, Receive packet, Instant at);
+    void put(WireId id, Receive packet, Instant at);
     Receive copy_of(const Receive& packet);
     std::uint32_t push(NodeId source, NodeId target, Instant at, std::uint32_t frame);
 
     BufferPool* pool_;
     std::uint64_t seed_;
     Instant now_;
-    std::uint64_t steps_{0};
+    std::uint64_t steps_{0}, wakes_at_once_{0};
     EventHeap heap_;
     std::vector<Place> places_;
     std::vector<Line> lines_;

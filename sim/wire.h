@@ -42,7 +42,7 @@ struct Fate {
 
 class Wire {
 public:
-    Wire(std::uint64_t seed, std::uint32_t id, const WireOptions& options) : options{options}, seed_{seed}, id_{id} {}
+    Wire(std::uint64_t seed, std::uint32_t id, const WireOptions& what) : options{what}, seed_{seed}, id_{id} {}
 
     WireOptions options;  // may be changed at any moment; packets under way keep their fate
     WireStatistics statistics;

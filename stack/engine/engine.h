@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -15,17 +14,16 @@
 #include "stack/core/slab.h"
 #include "stack/core/time.h"
 #include "stack/core/trace.h"
-#include "stack/tcp/modules.h"
-#include "stack/tcp/tcb.h"
 
 namespace weft {
 
-struct Connection;
+namespace tcp {
+struct Tcb;
+struct Cold;
 struct Listener;
-struct HalfOpen;
-using Flow = Handle<Connection>;
-using ListenerId = Handle<Listener>;
-using Asked = Handle<HalfOpen>;
+}  // namespace tcp
+using Flow = Handle<tcp::Tcb>;             // stack/tcp/tcb.h: its state, for those who look in
+using ListenerId = Handle<tcp::Listener>;
 
 struct Peers {
     Endpoint local, remote;
@@ -42,37 +40,37 @@ struct PathOptions {
     friend bool operator==(const PathOptions&, const PathOptions&) = default;
 };
 
-// The answer to a SYN. `later` holds it, within the backlog, until a second answer; a SYN,ACK leaves on accept alone.
-enum class Answer : std::uint8_t { accept, refuse, drop, later };
-
+// What happened since the last look. A kind comes at most once a flow, or a listener, until it is drained: `readable`
+// says that there is text, not how much. A flow that was not accepted yet raises nothing but its listener's `accepted`.
+// `closed` and `failed` are a flow's last: once they are drained its handle is stale.
 struct Event {
     enum class Kind : std::uint8_t {
-        connected, asked, accepted, readable, urgent, writable, transmitted, peer_closed, closed, failed, soft_error
+        connected,    // the handshake of connect() is through
+        accepted,     // a listener has flows for accept(); call it until would_block
+        urgent,       // urgent text arrived or the pointer advanced: see Engine::urgent()
+        readable,     // there is text
+        peer_closed,  // the peer's FIN: after the text before it, read() says end_of_stream
+        writable,     // after a write() that took less than all: there is room again
+        transmitted,  // all that was written has been sent once
+        soft_error,   // the network reported trouble, the flow goes on: unreachable; timed_out: R1 was reached
+        closed,       // both directions ended in order, all text and the end were read (or reading was shut down)
+        failed        // reset, refused, timed_out, unreachable, aborted (our close lost text: RFC 9293, 3.6.1)
     };
     Kind kind{};
     Error error{};          // failed, soft_error
-    Flow flow;
-    ListenerId listener;    // asked, accepted
-    Asked asked;
-};
-
-struct Keepalive {
-    Duration idle{Duration::seconds(7200)}, interval{Duration::seconds(75)};  // RFC 9293, MUST-28: at least two hours
-    std::uint8_t probes{9};
+    Flow flow;              // none with accepted
+    ListenerId listener;    // accepted
 };
 
 struct ConnectOptions {
     Endpoint local;                              // wildcard: the engine chooses (RFC 6724, RFC 6056)
-    std::uint16_t congestion{0};                 // slot in Modules
-    std::optional<Keepalive> keepalive;          // off unless asked for (MUST-25)
-    Duration user_timeout{Duration::seconds(300)};  // a SYN is tried for at least three minutes (MUST-23)
+    Duration user_timeout{Duration::seconds(300)};  // R2; at least three minutes for a SYN (MUST-23). 0: never (MUST-21)
     std::uint8_t dscp{0}, hop_limit{64};
     bool nodelay{false};
 };
 
 struct ListenOptions : ConnectOptions {          // what accepted flows begin with; `local` may be all wildcard
-    std::uint32_t backlog{128};
-    bool ask{false};                             // raise Event::asked at each SYN and wait for answer()
+    std::uint32_t backlog{128};                  // half-open ones, and again as many that wait for accept()
 };
 
 struct WriteOptions {
@@ -83,7 +81,8 @@ struct WriteOptions {
 struct Config {
     std::uint64_t seed[2]{};        // the one source of randomness: same seed, same run
     std::uint32_t shard{0};         // 0 to 127: the top bits of its handles
-    std::size_t send_buffer{1 << 20}, receive_buffer{1 << 20};  // bytes a flow, upper bounds of auto-tuning
+    std::size_t send_buffer{1 << 20}, receive_buffer{1 << 20};  // bytes a flow
+    Duration minimum_rto{Duration::milliseconds(200)};          // below RFC 6298's one second (2.4), as everywhere today
     Duration time_wait{Duration::seconds(60)};                  // 2 MSL
     std::uint32_t time_wait_limit{1 << 20};                     // records; the oldest is reused (RFC 6191)
 };
@@ -106,13 +105,11 @@ public:
     Engine(Engine&&) noexcept;
     ~Engine();
 
-    // Every call below that takes the time is an input: the journal records it with its batch edges.
+    // Every call below that takes the time is an input. Time never runs backwards between two calls.
 
     // in: what the world did
     void receive(std::span<Receive> batch, Instant now);
     void advance(Instant now);
-    Result<void> install(std::uint16_t slot, const tcp::Module& module, Instant now);
-    void quarantine(std::uint16_t slot, Instant now);
 
     // in: where this host is. The first address of a family is the default source; packets to an address that was not
     // assigned are dropped.
@@ -133,8 +130,7 @@ public:
     Result<Flow> connect(const Endpoint& remote, const ConnectOptions& options, Instant now);
     Result<ListenerId> listen(const ListenOptions& options, Instant now);
     Result<void> unlisten(ListenerId listener, Instant now);
-    Result<void> answer(Asked asked, Answer answer, Instant now);
-    Result<Flow> accept(ListenerId listener, Instant now);
+    Result<Flow> accept(ListenerId listener, Instant now);                          // would_block: none waits
     Result<std::size_t> write(Flow flow, std::span<const std::byte> bytes, WriteOptions options, Instant now);
     Result<void> write(Flow flow, Slice slice, WriteOptions options, Instant now);  // shares the buffer: no copy
     Result<std::size_t> read(Flow flow, std::span<std::byte> into, Instant now);
@@ -151,8 +147,9 @@ public:
 
     // looking in, at no cost to those who do not
     Result<Peers> peers(Flow flow) const;
-    Result<Peers> peers(Asked asked) const;
+    Result<Peers> peers(ListenerId listener) const;  // where it listens; remote is the wildcard
     Result<Peers> path_peers(PathId path) const;   // addresses and scope; ports are 0
+    Result<std::uint32_t> urgent(Flow flow) const;   // bytes of unread text up to the end of what is urgent (MUST-33)
     const tcp::Tcb* inspect(Flow flow) const;
     const tcp::Cold* inspect_cold(Flow flow) const;
     std::vector<Flow> flows() const;               // every living connection, for `weft flows`

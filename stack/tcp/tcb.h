@@ -1,126 +1,165 @@
-// The transmission control block: what TCP knows about one connection, as one copyable value, in six lines of
-// 64 bytes, and the record of what is seldom looked at.
+// The transmission control block (RFC 9293, section 3.3.1): what TCP knows about one connection, as one copyable value in
+// six lines of 64 bytes, and the record of what is seldom looked at.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <type_traits>
 
+#include "stack/core/result.h"
 #include "stack/core/seq.h"
+#include "stack/core/slab.h"
 #include "stack/core/time.h"
 #include "stack/tcp/congestion.h"
 #include "stack/tcp/path.h"
 
 namespace weft::tcp {
 
-// LISTEN is a type of its own, SYN-RECEIVED without data and TIME-WAIT are small records, CLOSED is no record.
+struct Listener;
+
+// LISTEN is a type of its own, passive SYN-RECEIVED and TIME-WAIT are small records, CLOSED is no record. A connection that
+// is through with the network stays `ended` until the application has read what is left and heard how it ended.
 enum class State : std::uint8_t {
-    syn_sent, syn_received, established, close_wait, fin_wait_1, fin_wait_2, closing, last_ack
+    syn_sent, syn_received, established, close_wait, fin_wait_1, fin_wait_2, closing, last_ack, ended
 };
 
-// The loss timer is not here: each ack moves it, so it lies in the line that an ack touches.
-enum class Timer : std::uint8_t { delayed_ack, pacing, keepalive, user_timeout, congestion, count };
+constexpr std::string_view to_string(State state) {
+    switch (state) {
+    case State::syn_sent: return "SYN-SENT";
+    case State::syn_received: return "SYN-RECEIVED";
+    case State::established: return "ESTABLISHED";
+    case State::close_wait: return "CLOSE-WAIT";
+    case State::fin_wait_1: return "FIN-WAIT-1";
+    case State::fin_wait_2: return "FIN-WAIT-2";
+    case State::closing: return "CLOSING";
+    case State::last_ack: return "LAST-ACK";
+    case State::ended: return "CLOSED";
+    }
+    return "?";
+}
+
+// A place in a doubly linked list of connections, by index: joining and leaving are O(1) and allocate nothing.
+struct Place {
+    std::uint32_t next{none}, previous{none};
+};
+
+struct Flags {
+    bool timestamps : 1 {false};      // negotiated (RFC 7323)
+    bool nodelay : 1 {false};         // Nagle is off for the flow (MUST-17)
+    bool push_all : 1 {false};        // the last write asked for nodelay: its short segment goes at once
+    bool more : 1 {false};            // the last write said that more follows: a short segment waits
+    bool ack_now : 1 {false};         // an acknowledgement is due, not only owed
+    bool fin_wanted : 1 {false};      // writing was shut down: a FIN follows the last text
+    bool fin_received : 1 {false};    // the peer's FIN is in order: RCV.NXT is behind it
+    bool read_shut : 1 {false};       // the application reads no more
+    bool end_read : 1 {false};        // read() has said end_of_stream, or reading is shut
+    bool known : 1 {false};           // the application has the handle: connected or accepted
+    bool wants_room : 1 {false};      // a write took less than all: `writable` is due when there is room
+    bool wants_sent : 1 {false};      // text was written since `transmitted` was last raised
+    bool cwnd_limited : 1 {false};    // the congestion window held text back when output last looked
+    bool recovering : 1 {false};      // fast recovery, up to recovery.point (RFC 6582)
+    bool timing : 1 {false};          // timing.timed is being timed
+    bool resend : 1 {false};          // the segment at SND.UNA is to be sent again
+    bool partial : 1 {false};         // a partial acknowledgement was seen in this recovery
+    bool probing : 1 {false};         // loss_at is the persist timer (RFC 9293, section 3.8.6.1)
+    bool probe_now : 1 {false};       // it went off: send beyond the window
+    bool reset_wanted : 1 {false};    // an RST is to be sent, then the record goes
+    bool first_reported : 1 {false};  // R1 was reported in this run of timeouts (SHLD-9)
+    bool unreachable : 1 {false};     // timing.unreachable_at holds
+    bool rcv_urgent : 1 {false};      // cold.rcv_up is ahead of what was read
+    bool snd_urgent : 1 {false};      // cold.snd_up is ahead of SND.UNA
+    bool in_output : 1 {false}, in_events : 1 {false};  // membership in the lists of `places`
+};
 
 // Nested structs, because `alignas` on a list of declarators would align each one.
 struct Tcb {
-    // All that a predicted data segment touches. An ack touches the next three lines too; the last two wait for
-    // a loss or a timer.
+    // All that a predicted data segment touches. An ack touches the next lines too.
     struct alignas(64) Receiving {
-        SeqNum rcv_nxt;                      // RCV.NXT
-        SeqNum rcv_adv;                      // right edge last advertised; never moves left
-        SeqNum last_ack_sent;                // RFC 7323, section 4.3
-        std::uint32_t predicted{0};          // header word 3 that we expect: offset, ACK, unchanged window
-        std::uint32_t ts_recent{0};          // TS.Recent (RFC 7323)
-        std::uint32_t ts_recent_age{0};      // seconds on the engine's clock: invalid after 24 days
-        std::uint32_t queue{0}, reassembly{0};  // indices; reassembly is none while all is in order
-        std::uint32_t charged{0};            // bytes of the chunks that both hold, not of the text in them
-        std::uint32_t owed{0};               // bytes received and not yet acknowledged
+        SeqNum rcv_nxt;                     // RCV.NXT
+        SeqNum rcv_adv;                     // right edge last advertised; never moves left (SHLD-14)
+        SeqNum last_ack_sent;               // RFC 7323, section 4.3
+        std::uint32_t ts_recent{0};         // TS.Recent (RFC 7323)
+        std::uint32_t ts_recent_at{0};      // seconds on the engine's clock: invalid after 24 days (RFC 7323, 5.5)
+        std::uint32_t queue{none};          // received text, lent; none while there is none
+        std::uint32_t reassembly{none};     // out-of-order text, lent; none while all is in order
+        std::uint32_t owed{0};              // bytes of text received and not yet acknowledged
+        std::uint32_t limit{0};             // bytes: the receive buffer
         FlowKey key;
-        std::uint32_t cold{0};               // index of the cold record
-        std::uint32_t flags{0};
-        std::uint16_t mss{536};              // theirs (RFC 9293, section 3.7.1: MUST-15)
+        Flags flags;
+        std::uint16_t mss{536};             // bytes of text a full segment carries, options taken off (Eff.snd.MSS)
+        std::uint16_t events{0};            // bits of Event::Kind, raised and not yet drained
         State state{State::syn_sent};
-        std::uint8_t rcv_shift{0}, snd_shift{0};
-        std::uint8_t received_ce{0};         // of ECN marks, modulo 8: AccECN's ACE
+        std::uint8_t rcv_shift{0}, snd_shift{0};  // RFC 7323, section 2
+        std::uint8_t duplicates_owed{0};    // acknowledgements of single out-of-order segments (RFC 5681, 4.2)
     } receiving;
 
     struct alignas(64) Sending {
-        SeqNum snd_una, snd_nxt;             // SND.UNA, SND.NXT
-        SeqNum snd_max;                      // highest sequence ever sent
-        std::uint32_t snd_wnd{0};            // SND.WND, already scaled
-        SeqNum snd_wl1, snd_wl2;             // SND.WL1, SND.WL2
-        std::uint32_t queue{0}, records{0};  // indices; no sent records while nothing is in flight
-        Steering steering;                   // what congestion control wants
-        std::uint32_t congestion_state{0};   // index in the slab of its size class
-        std::uint16_t module{0};             // slot in Modules
-        std::uint8_t backoff{0}, duplicate_acks{0};
+        SeqNum snd_una, snd_nxt;            // SND.UNA, SND.NXT: a timeout moves SND.NXT back
+        SeqNum snd_max;                     // one behind the highest sequence number ever sent
+        std::uint32_t snd_wnd{0};           // SND.WND, already scaled
+        std::uint32_t max_snd_wnd{0};       // the largest it ever was (RFC 9293, section 3.8.6.2.1)
+        SeqNum snd_wl1, snd_wl2;            // SND.WL1, SND.WL2
+        std::uint32_t queue{none};          // text from SND.UNA on, lent; none while there is none
+        std::uint32_t limit{0};             // bytes: the send buffer
+        Steering steering;                  // what congestion control wants
+        std::uint32_t congestion{none};     // its state, lent
+        std::uint16_t peer_mss{536};        // bytes; theirs (RFC 9293, section 3.7.1: MUST-15)
+        std::uint8_t backoff{0};            // doublings of the RTO (RFC 6298, 5.5) or of the probe interval
+        std::uint8_t duplicate_acks{0};     // in a row (RFC 5681, section 2)
     } sending;
 
     struct alignas(64) Timing {
-        Duration srtt, rttvar, rto{Duration::seconds(1)};
-        Duration min_rtt;                    // over a window of 10 s
-        Instant min_rtt_at;
-        Instant loss_deadline{Instant::never()};  // RTO, probe or reordering, whichever runs
-        std::uint64_t round_end{0};          // `delivered` at which the next round begins
-        std::uint32_t round{0};
-        std::uint32_t transmissions{0};      // id of the next one
+        Duration srtt, rttvar;              // RFC 6298; srtt 0: no sample yet
+        Duration rto{Duration::seconds(1)}; // without back-off
+        Duration min_rtt;                   // since the flow began; 0: no sample yet
+        Instant timed_at;                   // when the timed segment left
+        SeqNum timed;                       // its acknowledgement ends the measurement (Karn: sent once)
+        Instant sent_at;                    // of the last transmission (RFC 5681, section 4.1)
+        Instant heard_at;                   // of the last acceptable segment
     } timing;
 
-    struct alignas(64) Rate {                // draft-ietf-ccwg-bbr, section 4.1
-        std::uint64_t delivered{0}, lost{0}, marked{0};  // bytes, since the flow began
-        Instant delivered_at, first_sent_at;
-        std::uint64_t app_limited{0};        // `delivered` up to which samples count as limited; 0: no
-        std::uint32_t tuning_bytes{0};       // copied out since `tuning_at`: receive auto-tuning
-        std::uint32_t tuning_at{0};          // ms on the engine's clock
-        std::uint32_t received_ce_bytes{0};  // AccECN, for the option
-        std::uint32_t random{0};             // draws so far of the flow's stream
-    } rate;
-
     struct alignas(64) Recovery {
-        Instant rack_time;                   // of the latest transmission known to have arrived (RFC 8985); set from the first SACK on
-        SeqNum rack_end, recovery_point;
-        std::uint32_t sacked{0}, lost{0}, retransmitted{0};  // bytes: counters, never walks
-        std::uint32_t prr_delivered{0}, prr_out{0};          // bytes in this recovery (RFC 6937)
-        std::uint32_t recover_flight{0};                     // RecoverFS
-        SeqNum undo_mark, tail_probe_end;    // F-RTO, Eifel; TLP (RFC 8985, section 7)
-        std::uint32_t reorder_window_us{0};
-        std::uint32_t path_changes{0};       // of the path, as the controller last heard
+        SeqNum point;                       // `recover` of RFC 6582: acknowledged, the recovery is over
+        std::uint32_t inflation{0};         // bytes by which duplicate acks widen the window
+        Instant unreachable_at;             // when the path went down
+        std::uint64_t transmissions{0};     // of super-segments, retransmissions included
+        std::uint64_t retransmitted{0};     // bytes
     } recovery;
 
-    // One timing-wheel entry a connection, armed at the earliest. A later deadline is one store: the wheel
-    // fires early, sees it, and arms again.
+    // One timing-wheel entry a connection, armed at the earliest. A later deadline is one store: the wheel fires early,
+    // sees it, and arms again.
     struct alignas(64) Deadlines {
-        std::array<Instant, std::size_t(Timer::count)> at = [] {
-            std::array<Instant, std::size_t(Timer::count)> none;
-            none.fill(Instant::never());
-            return none;
-        }();
-        Instant armed{Instant::never()};
+        Instant loss{Instant::never()};         // retransmission or persist timer
+        Instant delayed_ack{Instant::never()};
+        Instant user{Instant::never()};         // user timeout, or the end of an orphan in FIN-WAIT-2
+        Instant progress_at;                    // since when the oldest text in flight waits for an acknowledgement
+        Instant armed{Instant::never()};        // of the wheel's entry
     } deadlines;
+
+    struct alignas(64) Places {
+        Place output;                       // those that have something to send
+        Place events;                       // those that have events; before accept(): the listener's queue
+        Place path;                         // those over one path
+    } places;
 };
 
 static_assert(std::is_trivially_copyable_v<Tcb>, "a snapshot of a connection is a memcpy");
-static_assert(sizeof(Tcb::Receiving) == 64 && sizeof(Tcb::Sending) == 64 && sizeof(Tcb::Recovery) == 64);
-static_assert(sizeof(Tcb::Timing) == 64 && sizeof(Tcb::Rate) == 64 && sizeof(Tcb::Deadlines) == 64);
+static_assert(sizeof(Tcb::Receiving) == 64 && sizeof(Tcb::Sending) == 64 && sizeof(Tcb::Timing) == 64);
 static_assert(sizeof(Tcb) <= 384);
 
 // Options and statistics. Counters are totals since the flow began.
 struct Cold {
     SeqNum iss, irs;
-    SeqNum snd_up, rcv_up;                   // urgent pointers
-    std::uint32_t owner{0};                  // listener, or none
-    std::uint32_t send_limit{0}, receive_limit{0};                // bytes
-    std::uint32_t user_timeout_ms{0};
-    std::uint32_t keepalive_idle_ms{0}, keepalive_interval_ms{0};
-    std::uint32_t established_at_ms{0};
-    std::uint32_t retransmissions{0}, timeouts{0}, spurious{0}, reordered{0}, violations{0};
-    std::uint32_t segments_in{0}, segments_out{0};
-    std::uint64_t bytes_in{0}, bytes_out{0};
-    std::uint16_t search_low{0}, search_high{0};                  // bytes: path MTU search (RFC 8899)
-    std::uint8_t keepalive_probes{0}, search_probes{0};
-    std::uint8_t dscp{0}, hop_limit{64};                          // MUST-48, MUST-49
-    std::uint8_t soft_error{0};                                   // an Error, or 0xff: none (MUST-47)
+    SeqNum snd_up, rcv_up;                   // urgent pointers: the octet behind the urgent text (MUST-62)
+    Handle<Listener> listener;               // that it came from, if any
+    Duration user_timeout;                   // R2; 0: never (MUST-21)
+    std::uint64_t bytes_in{0}, bytes_out{0}; // text accepted in order; text first sent
+    std::uint32_t segments_in{0}, segments_out{0}, retransmissions{0}, timeouts{0};
+    Instant established_at;
+    std::uint8_t dscp{0}, hop_limit{64};     // MUST-48, MUST-49
+    Error soft_error{}, failure{};           // of the events
+    std::uint8_t backoffs{0};                // timeouts in a row (R1, R2)
 };
 static_assert(std::is_trivially_copyable_v<Cold> && sizeof(Cold) <= 112);
 

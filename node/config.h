@@ -1,0 +1,83 @@
+// weft.toml: what a node is told at its start, and again at SIGHUP. Reading it finds every mistake, each with its place,
+// what is allowed there, and what was probably meant.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "node/log.h"
+#include "stack/core/address.h"
+#include "stack/core/batch.h"
+#include "stack/core/time.h"
+
+namespace weft::node {
+
+struct PeerConfig {
+    std::string name;                     // unique, or empty
+    Address address;                      // of the overlay
+    std::vector<UdpEndpoint> endpoints;   // at most 8; none: the peer dials us
+    friend bool operator==(const PeerConfig&, const PeerConfig&) = default;
+};
+
+// [fault]: what a link to test with does to datagrams that leave. All zero: no such link.
+struct FaultConfig {
+    std::uint32_t loss_ppm{0}, duplicate_ppm{0}, corrupt_ppm{0}, reorder_ppm{0};  // parts per million
+    Duration delay, jitter;
+    std::uint64_t seed{1};
+    bool any() const {
+        return loss_ppm != 0 || duplicate_ppm != 0 || corrupt_ppm != 0 || reorder_ppm != 0 || delay > Duration{} || jitter > Duration{};
+    }
+    friend bool operator==(const FaultConfig&, const FaultConfig&) = default;
+};
+
+struct NodeConfig {
+    // [node]
+    std::string name{"default"};
+    std::string key;                      // path of the key file
+    std::uint64_t memory{512 << 20};      // bytes of packet buffers, at most
+    bool core_dumps{false};               // a core holds keys
+
+    // [log]
+    LogLevel log_level{LogLevel::info};
+    LogFormat log_format{LogFormat::text};
+
+    // [network]
+    std::string network{"weft"};
+    std::string secret;                   // path of the network's secret; empty: none
+    std::uint8_t work_bits{20};
+
+    // [listen]
+    std::optional<UdpEndpoint> listen4, listen6;
+    std::uint32_t mtu{1'200};             // bytes of UDP payload
+    std::uint16_t suites{3};              // bit 0 ChaCha20-Poly1305, bit 1 AES-256-GCM
+    bool accept_members{true};            // false: configured peers alone
+
+    std::vector<PeerConfig> peers;        // [[peer]]
+
+    // [tcp]
+    Duration user_timeout{Duration::seconds(300)};
+    Duration time_wait{Duration::seconds(60)};
+    std::uint64_t send_buffer{1 << 20}, receive_buffer{1 << 20};  // bytes a flow
+    std::uint32_t backlog{128};
+    bool nodelay{false};
+
+    // [rekey]: after the first packet under a key
+    Duration rekey_initiator{Duration::seconds(120)}, rekey_responder{Duration::seconds(165)}, rekey_idle{Duration::seconds(3'600)};
+
+    FaultConfig fault;
+};
+
+// Every mistake, a line each: "FILE:LINE:COLUMN: what is wrong; what is allowed; did you mean".
+struct ConfigError {
+    std::vector<std::string> messages;
+};
+
+// `path` names the file in messages, and is what relative paths in it begin at.
+std::expected<NodeConfig, ConfigError> parse_config(std::string_view text, const std::string& path);
+std::expected<NodeConfig, ConfigError> read_config(const std::string& path);
+
+}  // namespace weft::node

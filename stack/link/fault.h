@@ -1,0 +1,200 @@
+// A link that loses, delays, reorders, duplicates and corrupts what another one is given to send. It is a link itself, so
+// faults stack. What becomes of the nth datagram depends on the seed and n alone: the same run has the same faults.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "stack/core/batch.h"
+
+namespace weft::link {
+
+struct FaultConfig {
+    std::uint64_t seed{0};
+    std::uint32_t loss{0}, reorder{0}, duplicate{0}, corrupt{0};  // parts per million of the datagrams
+    Duration delay;                                  // of every datagram
+    Duration jitter;                                 // beside it, uniform from 0 up to this
+    Duration reorder_by{Duration::milliseconds(2)};  // what a reordered datagram waits beside that, from 1 ns up to this
+    std::size_t queue_limit{4'096};                  // datagrams that wait; more are dropped
+};
+
+struct FaultStatistics {
+    std::uint64_t datagrams{0};   // that came to be sent; a train counts each
+    std::uint64_t sent{0};        // that the inner link took, duplicates included
+    std::uint64_t lost{0}, reordered{0}, duplicated{0}, corrupted{0};
+    std::uint64_t overflowed{0};  // dropped: the queue or the pool was full
+    std::uint64_t refused{0};     // dropped: the inner link did not take it
+};
+
+template <Link Inner>
+class Fault {
+public:
+    // The pool is for copies of what is delayed or changed, and outlives this link.
+    Fault(Inner inner, const FaultConfig& config, BufferPool& pool) : inner_{std::move(inner)}, config_{config}, pool_{&pool} {
+        queue_.reserve(config.queue_limit);
+    }
+
+    Inner& inner() { return inner_; }
+    const Inner& inner() const { return inner_; }
+    const FaultStatistics& statistics() const { return statistics_; }
+    std::size_t waiting() const { return queue_.size(); }
+
+    // Trains of datagrams are cut here; a super-segment that only a device could cut is not taken.
+    LinkCapabilities capabilities() const {
+        LinkCapabilities capabilities = inner_.capabilities();
+        if (capabilities.segments_tcp) capabilities.max_super_segment = 0;
+        capabilities.segments_tcp = false;
+        return capabilities;
+    }
+
+    std::size_t receive(std::span<Receive> in, BufferPool& pool) { return inner_.receive(in, pool); }
+
+    // Takes everything: what is lost on purpose must not be noticed, nor what the inner link refuses.
+    std::size_t send(std::span<const Transmit> out) {
+        for (const Transmit& train : out) cut(train);
+        return out.size();
+    }
+
+    // Delayed datagrams leave here, and the time that send() counts delays from is set.
+    void advance(Instant now) {
+        now_ = std::max(now_, now);
+        while (!queue_.empty() && queue_.front().due <= now_) {
+            std::pop_heap(queue_.begin(), queue_.end(), later);
+            const Delayed next = std::move(queue_.back());
+            queue_.pop_back();
+            pass(next.packet, {&next.bytes, 1});
+        }
+    }
+
+    Instant deadline() const { return queue_.empty() ? Instant::never() : queue_.front().due; }
+
+private:
+    struct Delayed {
+        Instant due;
+        std::uint64_t order{0};  // of two that are due together, the first leaves first
+        Transmit packet;         // `payload` empty: the bytes are below
+        Slice bytes;
+    };
+    static bool later(const Delayed& a, const Delayed& b) { return std::pair{a.due, a.order} > std::pair{b.due, b.order}; }
+
+    enum Draw : std::uint64_t { lose, reorder, duplicate, corrupt, bit, jitter, reorder_by, draws = 16 };
+
+    // A word that depends on the seed, the datagram, its copy and the purpose alone (splitmix64's finaliser).
+    std::uint64_t word(Draw purpose, std::uint64_t copy = 0) const {
+        std::uint64_t z = config_.seed + (statistics_.datagrams * draws + 8 * copy + purpose + 1) * 0x9e37'79b9'7f4a'7c15;
+        z = (z ^ (z >> 30)) * 0xbf58'476d'1ce4'e5b9;
+        z = (z ^ (z >> 27)) * 0x94d0'49bb'1331'11eb;
+        return z ^ (z >> 31);
+    }
+    bool happens(Draw fault, std::uint32_t parts_per_million) const { return word(fault) % 1'000'000 < parts_per_million; }
+    Duration up_to(Duration limit, Draw purpose, std::uint64_t copy) const {
+        return Duration::nanoseconds(limit.count() <= 0 ? 0 : std::int64_t(word(purpose, copy) % (std::uint64_t(limit.count()) + 1)));
+    }
+
+    void cut(const Transmit& train) {
+        const bool single = train.segment_size == 0 || train.header_length != 0;
+        std::size_t slice = 0;
+        std::uint32_t offset = 0;
+        do {
+            datagram_.clear();
+            std::uint32_t room = single ? ~0u : train.segment_size;
+            for (; room > 0 && slice < train.payload.size(); ++slice, offset = 0) {
+                const std::uint32_t length = std::min(room, train.payload[slice].size() - offset);
+                if (length > 0) datagram_.push_back(train.payload[slice].sub(offset, length));
+                room -= length;
+                offset += length;
+                if (offset < train.payload[slice].size()) break;
+            }
+            arrive(train);
+            while (slice < train.payload.size() && train.payload[slice].size() == 0) ++slice;
+        } while (slice < train.payload.size());
+        datagram_.clear();
+    }
+
+    // One datagram, in datagram_.
+    void arrive(const Transmit& train) {
+        Transmit packet = train;
+        if (packet.header_length == 0) packet.segment_size = 0;
+        if (happens(lose, config_.loss)) {
+            ++statistics_.lost;
+        } else {
+            if (happens(corrupt, config_.corrupt)) flip(packet);
+            const bool twice = happens(duplicate, config_.duplicate);
+            const bool held = happens(reorder, config_.reorder);
+            statistics_.duplicated += twice;
+            statistics_.reordered += held;
+            for (std::uint64_t copy = 0; copy <= std::uint64_t{twice}; ++copy) {
+                Duration wait = config_.delay + up_to(config_.jitter, jitter, copy);
+                if (held) wait = wait + std::max(up_to(config_.reorder_by, reorder_by, copy), Duration::nanoseconds(1));
+                if (wait.count() <= 0) pass(packet, datagram_);
+                else delay(packet, wait);
+            }
+        }
+        ++statistics_.datagrams;
+    }
+
+    void pass(const Transmit& packet, std::span<const Slice> bytes) {
+        Transmit whole = packet;
+        whole.payload = bytes;
+        ++(inner_.send({&whole, 1}) == 1 ? statistics_.sent : statistics_.refused);
+    }
+
+    void delay(const Transmit& packet, Duration wait) {
+        Chunk* chunk = nullptr;
+        Slice bytes = queue_.size() < config_.queue_limit ? copied(chunk) : Slice{};
+        if (!chunk) {
+            ++statistics_.overflowed;
+            return;
+        }
+        queue_.push_back({now_ + wait, order_++, packet, std::move(bytes)});
+        queue_.back().packet.payload = {};
+        std::push_heap(queue_.begin(), queue_.end(), later);
+    }
+
+    // Flips one bit of a copy, drawn over header and payload; an empty datagram or a full pool leaves it as it was.
+    void flip(Transmit& packet) {
+        std::uint64_t size = packet.header_length;
+        for (const Slice& slice : datagram_) size += slice.size();
+        if (size == 0) return;
+        const std::uint64_t place = word(bit) % (size * 8), byte = place / 8;
+        const std::byte mask{std::uint8_t(1u << (place % 8))};
+        if (byte < packet.header_length) {
+            packet.header[byte] ^= mask;
+        } else {
+            Chunk* chunk = nullptr;
+            Slice bytes = copied(chunk);
+            if (!chunk) return;
+            chunk->data()[byte - packet.header_length] ^= mask;  // shown to nobody yet
+            datagram_.assign(1, std::move(bytes));
+        }
+        ++statistics_.corrupted;
+    }
+
+    // The payload of datagram_ in a chunk of its own; none when the pool is full.
+    Slice copied(Chunk*& chunk) {
+        std::uint32_t size = 0;
+        for (const Slice& slice : datagram_) size += slice.size();
+        chunk = pool_->allocate(size);
+        if (!chunk) return {};
+        std::byte* place = chunk->data();
+        for (const Slice& slice : datagram_) place = std::ranges::copy(slice.bytes(), place).out;
+        return {chunk, 0, size};
+    }
+
+    Inner inner_;
+    FaultConfig config_;
+    BufferPool* pool_;
+    Instant now_;
+    std::uint64_t order_{0};
+    std::vector<Slice> datagram_;  // the one at hand, as slices of its train
+    std::vector<Delayed> queue_;   // a heap by (due, order)
+    FaultStatistics statistics_;
+};
+
+}  // namespace weft::link

@@ -18,15 +18,15 @@ namespace weft::link {
 struct FaultConfig {
     std::uint64_t seed{0};
     std::uint32_t loss{0}, reorder{0}, duplicate{0}, corrupt{0};  // parts per million of the datagrams
-    Duration delay;                                  // of every datagram
-    Duration jitter;                                 // beside it, uniform from 0 up to this
+    Duration delay;                                               // of every datagram
+    Duration jitter;                                              // beside it, uniform from 0 up to this
     Duration reorder_by{Duration::milliseconds(2)};  // what a reordered datagram waits beside that, from 1 ns up to this
     std::size_t queue_limit{4'096};                  // datagrams that wait; more are dropped
 };
 
 struct FaultStatistics {
-    std::uint64_t datagrams{0};   // that came to be sent; a train counts each
-    std::uint64_t sent{0};        // that the inner link took, duplicates included
+    std::uint64_t datagrams{0};  // that came to be sent; a train counts each
+    std::uint64_t sent{0};       // that the inner link took, duplicates included
     std::uint64_t lost{0}, reordered{0}, duplicated{0}, corrupted{0};
     std::uint64_t overflowed{0};  // dropped: the queue or the pool was full
     std::uint64_t refused{0};     // dropped: the inner link did not take it
@@ -36,7 +36,8 @@ template <Link Inner>
 class Fault {
 public:
     // The pool is for copies of what is delayed or changed, and outlives this link.
-    Fault(Inner inner, const FaultConfig& config, BufferPool& pool) : inner_{std::move(inner)}, config_{config}, pool_{&pool} {
+    Fault(Inner inner, const FaultConfig& config, BufferPool& pool)
+        : inner_{std::move(inner)}, config_{config}, pool_{&pool} {
         queue_.reserve(config.queue_limit);
     }
 
@@ -94,7 +95,8 @@ private:
     }
     bool happens(Draw fault, std::uint32_t parts_per_million) const { return word(fault) % 1'000'000 < parts_per_million; }
     Duration up_to(Duration limit, Draw purpose, std::uint64_t copy) const {
-        return Duration::nanoseconds(limit.count() <= 0 ? 0 : std::int64_t(word(purpose, copy) % (std::uint64_t(limit.count()) + 1)));
+        return Duration::nanoseconds(
+            limit.count() <= 0 ? 0 : std::int64_t(word(purpose, copy) % (std::uint64_t(limit.count()) + 1)));
     }
 
     void cut(const Transmit& train) {

@@ -14,7 +14,8 @@
 namespace weft::link {
 namespace {
 
-constexpr std::array<std::byte, 12> mapped_prefix{{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, std::byte{0xff}, std::byte{0xff}}};
+constexpr std::array<std::byte, 12> mapped_prefix{
+    {{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, std::byte{0xff}, std::byte{0xff}}};
 
 bool set(int descriptor, int level, int option, int value) {
     return ::setsockopt(descriptor, level, option, &value, sizeof value) == 0;
@@ -49,7 +50,8 @@ std::unexpected<SystemError> failed(const char* call, const UdpEndpoint& endpoin
 }
 
 // The descriptor belongs to `socket` from the moment it exists: its owner closes it whatever happens here.
-std::expected<void, SystemError> open_socket(UdpSocket& socket, const UdpEndpoint& listen, bool v6, const UdpConfig& config) {
+std::expected<void, SystemError> open_socket(UdpSocket& socket, const UdpEndpoint& listen, bool v6,
+                                             const UdpConfig& config) {
     if (is_v4(listen) == v6) return failed("listen on", listen, EINVAL);
     socket.v6 = v6;
     socket.descriptor = ::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
@@ -67,7 +69,9 @@ std::expected<void, SystemError> open_socket(UdpSocket& socket, const UdpEndpoin
 
 }  // namespace
 
-bool is_v4(const UdpEndpoint& endpoint) { return std::equal(mapped_prefix.begin(), mapped_prefix.end(), endpoint.ip.begin()); }
+bool is_v4(const UdpEndpoint& endpoint) {
+    return std::equal(mapped_prefix.begin(), mapped_prefix.end(), endpoint.ip.begin());
+}
 
 socklen_t to_kernel(const UdpEndpoint& endpoint, SocketAddress& address) {
     if (is_v4(endpoint)) {
@@ -141,7 +145,8 @@ UdpSocket* Udp::State::socket_for(const UdpEndpoint& endpoint) {
 }
 
 LinkCapabilities Udp::capabilities() const {
-    const bool segments = std::any_of(state_->sockets.begin(), state_->sockets.end(), [](const UdpSocket& s) { return s.segments; });
+    const bool segments =
+        std::any_of(state_->sockets.begin(), state_->sockets.end(), [](const UdpSocket& s) { return s.segments; });
     return {.mtu = State::longest, .max_super_segment = segments ? 65'536u : 0u, .segments_udp = segments};
 }
 

@@ -16,17 +16,17 @@
 namespace weft::link {
 
 struct UdpConfig {
-    std::uint32_t link{0};                  // Receive::link of what arrives
-    std::optional<UdpEndpoint> listen4;     // ::ffff:a.b.c.d; port 0: the kernel chooses
-    std::optional<UdpEndpoint> listen6;     // its socket is IPV6_V6ONLY
-    bool offload{true};                     // use UDP_SEGMENT and UDP_GRO where the kernel has them
-    std::size_t socket_buffer{4 << 20};     // bytes asked of the kernel each way
+    std::uint32_t link{0};               // Receive::link of what arrives
+    std::optional<UdpEndpoint> listen4;  // ::ffff:a.b.c.d; port 0: the kernel chooses
+    std::optional<UdpEndpoint> listen6;  // its socket is IPV6_V6ONLY
+    bool offload{true};                  // use UDP_SEGMENT and UDP_GRO where the kernel has them
+    std::size_t socket_buffer{4 << 20};  // bytes asked of the kernel each way
 };
 
 // What went wrong in a system call, for a message to a person.
 struct SystemError {
-    std::string call;   // "bind 127.0.0.1:7000"
-    int error{0};       // errno
+    std::string call;  // "bind 127.0.0.1:7000"
+    int error{0};      // errno
 };
 
 class Udp {
@@ -47,17 +47,17 @@ public:
     // copied into a chunk of its size. A train may not fit into `in`: call again until it says 0, then poll.
     std::size_t receive(std::span<Receive> in, BufferPool& pool);
 
-    std::span<const int> descriptors() const;                               // to poll for reading: one or two
-    UdpEndpoint local4() const;                                             // as bound; port 0: none
+    std::span<const int> descriptors() const;  // to poll for reading: one or two
+    UdpEndpoint local4() const;                // as bound; port 0: none
     UdpEndpoint local6() const;
 
     struct Statistics {
         std::uint64_t datagrams_in{0}, datagrams_out{0}, bytes_in{0}, bytes_out{0}, calls_in{0}, calls_out{0};
-        std::uint64_t dropped_out{0};    // refused by the kernel: unreachable, too large, no buffer
-        std::uint64_t dropped_in{0};     // no chunk was free, or longer than one
-        std::uint64_t overflowed{0};     // lost by the kernel since our receive buffer was full, as far as it has told
-        std::uint64_t blocked{0};        // calls that found the send buffer full
-        std::uint64_t soft_errors{0};    // an earlier datagram's ICMP answer, reported late: nothing was lost by it here
+        std::uint64_t dropped_out{0};  // refused by the kernel: unreachable, too large, no buffer
+        std::uint64_t dropped_in{0};   // no chunk was free, or longer than one
+        std::uint64_t overflowed{0};   // lost by the kernel since our receive buffer was full, as far as it has told
+        std::uint64_t blocked{0};      // calls that found the send buffer full
+        std::uint64_t soft_errors{0};  // an earlier datagram's ICMP answer, reported late: nothing was lost by it here
     };
     Statistics statistics() const;
 

@@ -11,7 +11,8 @@ namespace weft::link {
 static_assert(Link<Udp>);
 
 std::span<const std::byte> TransmitCursor::part(std::size_t index) const {
-    if (index == 0) return std::span{transmit_->header}.first(std::min<std::size_t>(transmit_->header_length, transmit_->header.size()));
+    if (index == 0)
+        return std::span{transmit_->header}.first(std::min<std::size_t>(transmit_->header_length, transmit_->header.size()));
     return transmit_->payload[index - 1].bytes();
 }
 
@@ -57,9 +58,7 @@ std::uint64_t datagrams_of(std::size_t bytes, std::size_t segment) {
 }
 
 // What a kernel or a device without UDP_SEGMENT answers; EINVAL also comes when a segment is too large for the device.
-bool may_lack_segments(int error) {
-    return error == EIO || error == EINVAL || error == ENOPROTOOPT || error == EOPNOTSUPP;
-}
+bool may_lack_segments(int error) { return error == EIO || error == EINVAL || error == ENOPROTOOPT || error == EOPNOTSUPP; }
 
 // A signal, or an ICMP answer to an earlier datagram, which the kernel reports at the next call: nothing has been sent yet.
 bool may_be_tried_again(int error) { return error == EINTR || error == ECONNREFUSED || error == ECONNRESET; }
@@ -114,7 +113,8 @@ bool Udp::State::add(const Transmit& transmit, const Piece& added, TransmitCurso
 }
 
 // The next message of a transmit: as many equal datagrams as one call can take, or one.
-Udp::State::Piece Udp::State::next_piece(const Transmit& transmit, std::size_t index, std::size_t offset, std::size_t length) const {
+Udp::State::Piece Udp::State::next_piece(const Transmit& transmit, std::size_t index, std::size_t offset,
+                                         std::size_t length) const {
     const std::size_t segment = transmit.segment_size, rest = length - offset;
     if (segment == 0 || rest <= segment) return {index, offset, rest, 0};
     const std::size_t count = to->segments ? std::clamp<std::size_t>(longest / segment, 1, most_segments) : 1;

@@ -17,16 +17,16 @@ union SocketAddress {
     sockaddr_in6 v6;
 };
 
-bool is_v4(const UdpEndpoint& endpoint);                                        // ::ffff:a.b.c.d
-socklen_t to_kernel(const UdpEndpoint& endpoint, SocketAddress& address);       // its length
+bool is_v4(const UdpEndpoint& endpoint);                                   // ::ffff:a.b.c.d
+socklen_t to_kernel(const UdpEndpoint& endpoint, SocketAddress& address);  // its length
 UdpEndpoint from_kernel(const SocketAddress& address);
-std::string to_string(const UdpEndpoint& endpoint);                             // 127.0.0.1:7000, [fe80::1%2]:7000
+std::string to_string(const UdpEndpoint& endpoint);  // 127.0.0.1:7000, [fe80::1%2]:7000
 
 struct UdpSocket {
     int descriptor{-1};
     bool v6{false};
-    bool segments{false};           // UDP_SEGMENT works, as far as we know
-    std::uint32_t overflowed{0};    // the kernel's own count, as last told (SO_RXQ_OVFL)
+    bool segments{false};         // UDP_SEGMENT works, as far as we know
+    std::uint32_t overflowed{0};  // the kernel's own count, as last told (SO_RXQ_OVFL)
     UdpEndpoint local;
 };
 
@@ -41,17 +41,17 @@ public:
 private:
     std::span<const std::byte> part(std::size_t index) const;
     const Transmit* transmit_;
-    std::size_t part_{0};      // 0: the header, then the slices of the payload
-    std::size_t within_{0};    // bytes of the part that have been taken
+    std::size_t part_{0};    // 0: the header, then the slices of the payload
+    std::size_t within_{0};  // bytes of the part that have been taken
 };
 
 struct Udp::State {
     static constexpr std::size_t out_messages = 64, out_parts = 1'024;  // parts: UIO_MAXIOV
     static constexpr std::size_t in_messages = 16, in_least = 2;
-    static constexpr std::size_t chunk_size = 66'560;                   // holds the longest train of UDP_GRO
-    static constexpr std::size_t copied_size = 10'240;                  // up to here a smaller chunk would do
-    static constexpr std::size_t longest = 65'507;                      // UDP payload of an IPv4 packet
-    static constexpr std::size_t most_segments = 64;                    // of UDP_SEGMENT, in every kernel that has it
+    static constexpr std::size_t chunk_size = 66'560;   // holds the longest train of UDP_GRO
+    static constexpr std::size_t copied_size = 10'240;  // up to here a smaller chunk would do
+    static constexpr std::size_t longest = 65'507;      // UDP payload of an IPv4 packet
+    static constexpr std::size_t most_segments = 64;    // of UDP_SEGMENT, in every kernel that has it
 
     // One message of the batch: a datagram or a train, cut from out[transmit].
     struct Piece {
@@ -67,14 +67,14 @@ struct Udp::State {
     };
     struct Arrived {
         Slice bytes;
-        std::uint32_t offset{0};     // of the next datagram to hand out
-        std::uint32_t segment{0};    // bytes of each but the last
+        std::uint32_t offset{0};   // of the next datagram to hand out
+        std::uint32_t segment{0};  // bytes of each but the last
         UdpEndpoint from;
         Ecn ecn{};
     };
     struct Slot {
         Chunk* chunk{nullptr};
-        Slice whole;               // keeps it ours
+        Slice whole;  // keeps it ours
     };
 
     State() = default;
@@ -88,7 +88,8 @@ struct Udp::State {
     std::size_t send(std::span<const Transmit> all);
     Piece next_piece(const Transmit& transmit, std::size_t index, std::size_t offset, std::size_t length) const;
     bool add(const Transmit& transmit, const Piece& piece, TransmitCursor& cursor);
-    void describe(msghdr& header, SocketAddress& address, OutControl& control, const Transmit& transmit, std::uint16_t segment) const;
+    void describe(msghdr& header, SocketAddress& address, OutControl& control, const Transmit& transmit,
+                  std::uint16_t segment) const;
     bool flush();
     bool refused(const Piece& at, int error);
     bool send_singly(const Piece& train);
@@ -123,8 +124,8 @@ struct Udp::State {
     std::array<iovec, out_parts> out_part;
 
     // Chunks for the next call, and what the last one brought that has not been handed out.
-    std::size_t ask{in_least};          // messages a call: grows while calls come back full
-    std::size_t turn{0};                // the socket to ask first, so that neither starves
+    std::size_t ask{in_least};  // messages a call: grows while calls come back full
+    std::size_t turn{0};        // the socket to ask first, so that neither starves
     std::size_t arrived_first{0}, arrived_count{0};
     std::array<Slot, in_messages> slot;
     std::array<Arrived, in_messages> arrived;

@@ -142,8 +142,14 @@ TEST(Fault, TheSameSeedMakesTheSameFaultsAndAnotherSeedOthers) {
     BufferPool pool{16 << 20};
     const auto outcome = [&](std::uint64_t seed) {
         Fault fault{Notebook{},
-                    {.seed = seed, .loss = 50'000, .reorder = 50'000, .duplicate = 50'000, .corrupt = 50'000,
-                     .delay = Duration::microseconds(30), .jitter = Duration::microseconds(20)}, pool};
+                    {.seed = seed,
+                     .loss = 50'000,
+                     .reorder = 50'000,
+                     .duplicate = 50'000,
+                     .corrupt = 50'000,
+                     .delay = Duration::microseconds(30),
+                     .jitter = Duration::microseconds(20)},
+                    pool};
         run(fault, pool, 2'000);
         return fault.inner().sent;
     };
@@ -237,7 +243,8 @@ TEST(Fault, JitterStaysWithinItsBounds) {
         last = fault.deadline().nanoseconds();
         fault.advance(fault.deadline());
     }
-    for (std::size_t i = 1; i < 1'000; ++i) in_order = in_order && number_of(fault.inner().sent[i - 1]) < number_of(fault.inner().sent[i]);
+    for (std::size_t i = 1; i < 1'000; ++i)
+        in_order = in_order && number_of(fault.inner().sent[i - 1]) < number_of(fault.inner().sent[i]);
     EXPECT_FALSE(in_order);
     EXPECT_LE(last, 140'000);
     EXPECT_GT(last - first, 35'000);  // the draws spread over the whole range

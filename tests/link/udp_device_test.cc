@@ -1,7 +1,7 @@
 // UDP links over devices that loopback does not offer: a small MTU, a queue that stands still. Each test makes its device in
 // a network namespace of its own, in a child process, and is skipped where that is not allowed.
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -63,14 +63,16 @@ UdpEndpoint endpoint4(std::uint32_t address, std::uint16_t port) {
     return endpoint;
 }
 
-// A device with Ethernet's addresses and nobody behind it: a datagram waits for an answer to ARP and stays in the socket's account.
+// A device with Ethernet's addresses and nobody behind it: a datagram waits for an answer to ARP and stays in the socket's
+// account.
 bool open_deaf_device() {
     const int tap = ::open("/dev/net/tun", O_RDWR | O_CLOEXEC);
     if (tap < 0) return false;
     ifreq request{};
     std::strncpy(request.ifr_name, "deaf0", IFNAMSIZ - 1);
     request.ifr_flags = IFF_TAP | IFF_NO_PI;
-    return ::ioctl(tap, TUNSETIFF, &request) == 0 && bring_up("deaf0", 1'500, 0x0a01'0101);  // 10.1.1.1, lives as long as the child
+    return ::ioctl(tap, TUNSETIFF, &request) == 0 &&
+           bring_up("deaf0", 1'500, 0x0a01'0101);  // 10.1.1.1, lives as long as the child
 }
 
 TEST(UdpDevices, ATrainWhoseDatagramsExceedTheMtuIsDroppedAndTrainsGoOn) {
@@ -109,7 +111,8 @@ TEST(UdpDevices, AFullSocketTakesPartOfTheBatchAndSaysSo) {
         for (std::uint32_t i = 0; i < 40; ++i) out.add(endpoint4(0x0a01'0102, 7), pattern(1'400, i));
         const std::size_t taken = a->send(out.all());
         if (taken == 0 || taken >= 40) return 2;
-        if (a->statistics().blocked != 1 || a->statistics().dropped_out != 0 || a->statistics().datagrams_out != taken) return 3;
+        if (a->statistics().blocked != 1 || a->statistics().dropped_out != 0 || a->statistics().datagrams_out != taken)
+            return 3;
         if (a->send(out.all().subspan(taken)) != 0) return 4;
         return a->statistics().blocked == 2 ? 0 : 5;
     });

@@ -71,13 +71,15 @@ INSTANTIATE_TEST_SUITE_P(Udp, UdpPairs,
                                            Case{Family4or6::v6, false, true}, Case{Family4or6::v6, false, false}),
                          [](const auto& pair) {
                              return std::string{pair.param.family == Family4or6::v4 ? "Ipv4" : "Ipv6"} +
-                                    (pair.param.sender_offload ? "Segments" : "Single") + (pair.param.receiver_offload ? "Gro" : "Plain");
+                                    (pair.param.sender_offload ? "Segments" : "Single") +
+                                    (pair.param.receiver_offload ? "Gro" : "Plain");
                          });
 
 TEST_P(UdpPairs, DatagramsOfEverySizeArriveAsTheyWereSent) {
     Outgoing out{pool};
     std::vector<Bytes> sent;
-    for (const std::size_t size : {1, 2, 255, 256, 257, 1200, 1472, 2047, 2048, 2049, 8952, 10'240, 10'241, 30'000, 65'000, 65'488}) {
+    for (const std::size_t size :
+         {1, 2, 255, 256, 257, 1200, 1472, 2047, 2048, 2049, 8952, 10'240, 10'241, 30'000, 65'000, 65'488}) {
         sent.push_back(pattern(size, std::uint32_t(size)));
         out.add(local(b), sent.back());
     }
@@ -103,8 +105,17 @@ TEST_P(UdpPairs, AnEmptyDatagramArrives) {
 TEST_P(UdpPairs, TrainsArriveAsTheirDatagrams) {
     Outgoing out{pool};
     std::vector<Bytes> sent;
-    for (const auto& [size, segment] : {std::pair{1'200, 1'200}, {1'201, 1'200}, {2'400, 1'200}, {12'345, 1'234}, {64'000, 1'400}, {65'536, 1'472},
-                                        {64, 1}, {300, 3}, {65'000, 32'500}, {65'536, 40'000}, {17'000, 8'952}}) {
+    for (const auto& [size, segment] : {std::pair{1'200, 1'200},
+                                        {1'201, 1'200},
+                                        {2'400, 1'200},
+                                        {12'345, 1'234},
+                                        {64'000, 1'400},
+                                        {65'536, 1'472},
+                                        {64, 1},
+                                        {300, 3},
+                                        {65'000, 32'500},
+                                        {65'536, 40'000},
+                                        {17'000, 8'952}}) {
         const Bytes train = pattern(std::size_t(size), std::uint32_t(size));
         for (Bytes& datagram : cut(train, std::size_t(segment))) sent.push_back(std::move(datagram));
         out.add(local(b), train, std::uint16_t(segment));

@@ -21,14 +21,20 @@ inline constexpr std::uint8_t suite_ed25519 = 1;
 Address address_of(const PublicKey& key, std::uint8_t suite = suite_ed25519);
 std::uint64_t tag_of(const Address& address);  // first 8 bytes, little-endian: for path vectors, never authority
 
+// An Ed25519 public key as the X25519 key that Noise uses; none for a point that is not on the curve's main subgroup.
+std::optional<std::array<std::byte, 32>> noise_public_of(const PublicKey& key);
+
 // net[32] of overlay.md, section 2. The public network: name "weft", 20 bits of work, no secret.
 struct Network {
     std::array<std::byte, 32> net{};
     std::uint8_t work_bits{0};
     static Network make(std::string_view name, std::uint8_t work_bits, std::optional<std::array<std::byte, 32>> secret = {});
+
+    std::span<const std::byte, 8> netid() const { return std::span{net}.first<8>(); }
 };
 
-// The secret halves live in locked memory and are wiped; an identity moves and is never copied.
+// The secret halves live in locked memory and are wiped; an identity moves and is never copied. After a move the old
+// object may only be destroyed or assigned to.
 class Identity {
 public:
     explicit Identity(const Seed& seed);
@@ -49,6 +55,6 @@ private:
 };
 
 bool work_holds(const Address& address, std::uint64_t nonce, unsigned bits);
-std::uint64_t find_work(const Address& address, unsigned bits);   // about 0.16 s for 20 bits
+std::uint64_t find_work(const Address& address, unsigned bits);   // the least nonce that holds; about 0.16 s for 20 bits
 
 }  // namespace weft::overlay

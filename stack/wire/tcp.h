@@ -71,7 +71,7 @@ private:
 class TcpView {
 public:
     static constexpr std::size_t min_size = 20, max_header = 60;
-    static constexpr std::size_t seq_at = 4, ack_at = 8, flags_at = 12, window_at = 14, checksum_at = 16;
+    static constexpr std::size_t seq_at = 4, ack_at = 8, flags_at = 12, window_at = 14, checksum_at = 16, urgent_at = 18;
 
     // `segment` is the whole transport part of a packet, header and payload. Options are not looked at yet.
     static Parsed<TcpView> parse(Bytes segment) {
@@ -92,7 +92,7 @@ public:
     std::uint32_t word3() const { return load_big<std::uint32_t>(at(flags_at)); }  // offset, flags, window: for prediction
     std::uint16_t window() const { return load_big<std::uint16_t>(at(window_at)); }
     std::uint16_t checksum() const { return load_big<std::uint16_t>(at(checksum_at)); }
-    std::uint16_t urgent_pointer() const { return load_big<std::uint16_t>(at(18)); }
+    std::uint16_t urgent_pointer() const { return load_big<std::uint16_t>(at(urgent_at)); }
 
     Bytes option_bytes() const { return segment_.subspan(min_size, header_size() - min_size); }
     Parsed<TcpOptions> options() const { return TcpOptions::parse(option_bytes()); }

@@ -44,4 +44,10 @@ constexpr std::uint16_t update(std::uint16_t field, std::uint16_t was, std::uint
     return std::uint16_t(~fold(std::uint64_t{std::uint16_t(~field)} + std::uint16_t(~was) + is));
 }
 
+// The portable form alone, for the test that holds it equal to the vector one.
+namespace detail {
+std::uint16_t scalar_sum(Bytes bytes);
+std::uint16_t scalar_copy_and_sum(std::byte* to, Bytes from);
+}  // namespace detail
+
 }  // namespace weft::checksum

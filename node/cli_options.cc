@@ -1,0 +1,233 @@
+// The grammar of the command line, and its help texts.
+#include "node/cli_options.h"
+
+#include <cmath>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "node/cli_format.h"
+#include "node/paths.h"
+#include "node/suggest.h"
+
+namespace weft::node {
+namespace {
+
+constexpr const char* about = "weft - a node of the overlay, and flows between 512-bit addresses\n"
+                              "Without a command: the node's status.";
+constexpr const char* closing =
+    "Environment:\n"
+    "  WEFT_NODE                   the node that commands speak to (--node goes first)\n"
+    "  WEFT_RUNTIME_DIR            where control sockets are, else $XDG_RUNTIME_DIR/weft, for root /run/weft\n"
+    "  NO_COLOR                    no colour, on a terminal neither\n\n"
+    "Exit status:\n"
+    "  0 done   1 failed   2 wrong usage   3 the node is not running   4 timed out\n\n"
+    "Examples:\n"
+    "  weft key gen                make this node's key, and with it its address\n"
+    "  weft up -d                  start the node in the background\n"
+    "  weft nc -l 7000 -o got      wait for a file; `weft nc ADDRESS 7000 -i file` on another node sends it";
+constexpr const char* nc_closing =
+    "ADDRESS is the text form (weft1...), the host-name form (....weft), a configured peer's name, or the short form\n"
+    "(weft:xxxx-xxxx-xxxx-xxxx) if it fits exactly one known peer.\n\n"
+    "Bytes go both ways at once. The end of the input closes only the way out (half-close); the command ends when both ways\n"
+    "have ended, or when the peer has ended and the input is a terminal. With --output and without --input nothing is sent.\n\n"
+    "Summary, with --summary one line on stderr:\n"
+    "  bytes=N sha256=HEX seconds=S mbit_per_s=X\n"
+    "bytes is the size of the output file with --output, else what went both ways; sha256 only with --sha256.\n"
+    "With --json one object on stdout instead: bytes_in bytes_out seconds mbit_per_s sha256 remote flow retransmissions error.\n\n"
+    "Examples:\n"
+    "  weft nc -l 7000 -o got --sha256 --summary\n"
+    "  weft nc alice 7000 -i photo.jpg\n"
+    "  tar c dir | weft nc alice 7000        and there: weft nc -l 7000 | tar x";
+
+class HelpText : public CLI::Formatter {
+public:
+    HelpText() { column_width(34); }
+    std::string make_usage(const CLI::App* app, std::string name) const override {
+        if (app->get_name() == "nc") return "Usage: weft nc [OPTIONS] ADDRESS PORT\n       weft nc [OPTIONS] -l PORT\n\n";
+        return CLI::Formatter::make_usage(app, std::move(name));
+    }
+};
+
+// All that CLI11 writes into; commands keep references to its parts.
+struct Values {
+    CommonOptions common;
+    KeyGenOptions gen;
+    KeyShowOptions show;
+    UpOptions up;
+    DownOptions down;
+    FlowsOptions flows;
+    NcOptions nc;
+    std::int64_t up_wait{10}, down_wait{10};
+    double nc_timeout{0};
+    int ready_fd{-1};
+    std::vector<std::string> operands;
+};
+
+void add_common(CLI::App& app, CommonOptions& common, bool visible) {
+    const std::string group = visible ? "Common options" : "";
+    app.add_option("--node", common.node, "Name of the node to speak to, or the path of its control socket")->type_name("NAME")->group(group);
+    app.add_flag("--json", common.json, "Machine-readable output: one JSON object a line")->group(group);
+    app.add_flag("-q,--quiet", common.quiet, "Nothing but results and errors")->group(group);
+}
+
+CLI::App* add_command(CLI::App& parent, const char* name, const char* what, CommonOptions& common) {
+    CLI::App* command = parent.add_subcommand(name, what);
+    command->set_help_flag("-h,--help", "This text")->group("Common options");
+    add_common(*command, common, true);
+    return command;
+}
+
+void describe_key(CLI::App& root, Values& values) {
+    CLI::App* key = root.add_subcommand("key", "Make and show keys");
+    key->set_help_flag("-h,--help", "This text");
+    key->require_subcommand(1);
+    CLI::App* gen = add_command(*key, "gen", "Make a key and print the address that it hashes to", values.common);
+    gen->add_option("-o,--output", values.gen.file, "Where to put it (mode 0600); a file that is there is never overwritten")
+        ->type_name("FILE")->default_str(default_key_path(default_config_path()));
+    gen->footer("Who has the file is the node: back it up, and show it to nobody.");
+    CLI::App* show = add_command(*key, "show", "Show a key file's address in all its forms, never its secret", values.common);
+    show->add_option("file", values.show.file, "The key file")->type_name("FILE")->default_str(default_key_path(default_config_path()));
+}
+
+void describe_node(CLI::App& root, Values& values) {
+    CLI::App* up = add_command(root, "up", "Run the node, in the foreground unless -d is given", values.common);
+    up->add_option("-f,--config", values.up.config, "Configuration")->type_name("FILE")->default_str(default_config_path());
+    up->add_flag("-d,--detach", values.up.detach, "In the background: return when the node answers, and print its address");
+    up->add_option("--wait", values.up_wait, "With -d: how long to wait for the node to answer")
+        ->type_name("SECONDS")->check(CLI::Range(1, 3600))->default_str("10");
+    up->footer("Runs weftd, found beside weft or in PATH. SIGTERM ends the node in order, SIGHUP makes it read its configuration again.\n"
+               "With -d its log is NAME.log beside the control socket.");
+    CLI::App* down = add_command(root, "down", "End the node and wait until it is gone", values.common);
+    down->add_option("--wait", values.down_wait, "How long to wait")->type_name("SECONDS")->check(CLI::Range(1, 3600))->default_str("10");
+    add_command(root, "status", "The node: address, sockets, counters", values.common);
+    add_command(root, "peers", "The node's peers and the channels to them", values.common);
+    CLI::App* flows = add_command(root, "flows", "The node's TCP flows", values.common);
+    flows->add_flag("-i,--info", values.flows.details, "Details of each flow, under the key names of `ss -ti`");
+}
+
+void describe_nc(CLI::App& root, Values& values) {
+    NcOptions& nc = values.nc;
+    CLI::App* app = add_command(root, "nc", "Connect to a port of an address, or listen, and move bytes", values.common);
+    app->add_option("operands", values.operands, "ADDRESS PORT, or with -l PORT (0: one that the node chooses)")->expected(0, 2)->type_name("");
+    app->add_flag("-l,--listen", nc.listen, "Wait for a connection; `listening on PORT` on stderr says when it can come");
+    app->add_flag("-k,--keep", nc.keep, "With -l: serve one connection after another");
+    app->add_option("-i,--input", nc.input, "Send this file instead of stdin (-: stdin)")->type_name("FILE");
+    app->add_option("-o,--output", nc.output, "Write what arrives to this file instead of stdout")->type_name("FILE");
+    app->add_flag("--sha256", nc.sha256, "With -o: read the file again after the transfer and print its SHA-256");
+    app->add_flag("--summary", nc.summary, "End with one key=value line on stderr");
+    app->add_option("-w,--timeout", values.nc_timeout, "Give up when there is no connection, or nothing moves, for this long")
+        ->type_name("SECONDS")->check(CLI::Range(0.001, 1e6));
+    app->add_option("--ready-fd", values.ready_fd, "With -l: write the port and a line feed to this descriptor when ready, and close it")
+        ->type_name("FD")->check(CLI::Range(0, 1 << 20));
+    app->footer(nc_closing);
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+    std::vector<std::string> names;
+    for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+    return names;
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+    std::vector<std::string> names;
+    for (const CLI::Option* option : app.get_options())
+        for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    return names;
+}
+
+// The innermost command that was named.
+const CLI::App& innermost(const CLI::App& root) {
+    const CLI::App* app = &root;
+    for (auto chosen = app->get_subcommands(); !chosen.empty(); chosen = app->get_subcommands()) app = chosen.front();
+    return *app;
+}
+
+Advice wrong(const CLI::App& app, const std::string& what) {
+    const std::string name = app.get_parent() != nullptr && app.get_parent()->get_parent() != nullptr
+                                 ? "weft " + app.get_parent()->get_name() + " " + app.get_name()
+                                 : app.get_parent() != nullptr ? "weft " + app.get_name() : "weft";
+    return {2, "weft: " + what + "\n  `" + name + " --help` shows what there is\n"};
+}
+
+Advice explain(const CLI::App& root, const CLI::ParseError& error) {
+    const CLI::App& app = innermost(root);
+    const std::vector<std::string> extras = root.remaining(true);
+    if (!extras.empty()) {
+        const std::string& word = extras.front();
+        const bool option = word.size() > 1 && word.front() == '-';
+        const std::string known = option ? word.substr(0, word.find('=')) : word;
+        const std::string kind = option ? "option" : command_names(app).empty() ? "argument" : "command";
+        const std::vector<std::string> names = option ? option_names(app) : command_names(app);
+        return wrong(app, "unknown " + kind + " \"" + printable(word) + "\"" + did_you_mean(known, std::vector<std::string_view>(names.begin(), names.end())));
+    }
+    return wrong(app, printable(error.what()));
+}
+
+std::optional<std::string> take_nc_operands(Values& values) {
+    NcOptions& nc = values.nc;
+    const std::size_t wanted = nc.listen ? 1 : 2;
+    if (values.operands.size() != wanted)
+        return nc.listen ? "nc -l takes one argument, the PORT to listen on" : "nc takes two arguments, ADDRESS and PORT (or -l PORT to listen)";
+    const auto port = parse_port(values.operands.back());
+    if (!port || (*port == 0 && !nc.listen)) return "\"" + printable(values.operands.back()) + "\" is not a port: a number from 1 to 65535";
+    nc.port = *port;
+    if (!nc.listen) nc.address = values.operands.front();
+    if (nc.sha256 && nc.output.empty()) return "--sha256 hashes the file that was written: it needs --output FILE";
+    if (nc.keep && !nc.listen) return "--keep is for listening: it needs -l";
+    if (nc.keep && !nc.output.empty()) return "--keep with --output would write each transfer over the last: use one of them";
+    if (nc.keep && nc.input.empty()) nc.input = "/dev/null";
+    if (nc.keep && nc.input == "-") return "--keep cannot send stdin to each of several connections: name a file with --input";
+    if (values.ready_fd >= 0 && !nc.listen) return "--ready-fd is for listening: it needs -l";
+    if (values.ready_fd >= 0) nc.ready_fd = values.ready_fd;
+    nc.timeout = std::chrono::milliseconds{std::llround(values.nc_timeout * 1000)};
+    return std::nullopt;
+}
+
+std::expected<Request, Advice> request_of(const CLI::App& root, Values& values) {
+    const CLI::App& app = innermost(root);
+    const std::string name = app.get_parent() == nullptr ? "status" : app.get_name();
+    if (name == "nc") {
+        if (auto fault = take_nc_operands(values)) return std::unexpected(wrong(app, *fault));
+        return Request{values.common, values.nc};
+    }
+    values.up.wait = std::chrono::seconds{values.up_wait};
+    values.down.wait = std::chrono::seconds{values.down_wait};
+    if (name == "gen") return Request{values.common, values.gen};
+    if (name == "show") return Request{values.common, values.show};
+    if (name == "up") return Request{values.common, values.up};
+    if (name == "down") return Request{values.common, values.down};
+    if (name == "peers") return Request{values.common, PeersOptions{}};
+    if (name == "flows") return Request{values.common, values.flows};
+    return Request{values.common, StatusOptions{}};
+}
+
+}  // namespace
+
+std::expected<Request, Advice> parse_command_line(std::span<const char* const> arguments) {
+    Values values;
+    CLI::App root{about, "weft"};
+    root.set_help_flag("-h,--help", "This text");
+    root.set_version_flag("--version", "weft " WEFT_VERSION);
+    root.formatter(std::make_shared<HelpText>());  // commands inherit it
+    root.require_subcommand(0, 1);
+    root.footer(closing);
+    add_common(root, values.common, true);
+    describe_node(root, values);
+    describe_nc(root, values);
+    describe_key(root, values);
+    try {
+        root.parse(int(arguments.size()), arguments.data());
+    } catch (const CLI::CallForHelp&) {
+        return std::unexpected(Advice{0, root.help()});
+    } catch (const CLI::CallForVersion&) {
+        return std::unexpected(Advice{0, "weft " WEFT_VERSION "\n"});
+    } catch (const CLI::ParseError& error) {
+        return std::unexpected(explain(root, error));
+    }
+    return request_of(root, values);
+}
+
+}  // namespace weft::node

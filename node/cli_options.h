@@ -1,0 +1,57 @@
+// What a person asked of `weft`, as plain values. The parser behind it (CLI11) is included by cli_options.cc alone.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace weft::node {
+
+struct KeyGenOptions { std::string file; };   // empty: the default path
+struct KeyShowOptions { std::string file; };
+
+struct UpOptions {
+    std::string config;                // empty: the default path
+    bool detach{false};
+    std::chrono::seconds wait{10};     // for a detached node to answer
+};
+struct DownOptions { std::chrono::seconds wait{10}; };
+struct StatusOptions {};
+struct PeersOptions {};
+struct FlowsOptions { bool details{false}; };
+
+struct NcOptions {
+    bool listen{false}, keep{false}, sha256{false}, summary{false};
+    std::string address;               // empty when listening
+    std::uint16_t port{0};             // listening on 0: the node chooses
+    std::string input, output;         // files; empty: stdin (see `-o` in the help), stdout
+    std::chrono::milliseconds timeout{0};  // to connect, and with nothing moving; 0: none
+    std::optional<int> ready_fd;
+};
+
+struct CommonOptions {
+    std::string node;  // empty: $WEFT_NODE, then "default"
+    bool json{false}, quiet{false};
+};
+
+using Command = std::variant<StatusOptions, KeyGenOptions, KeyShowOptions, UpOptions, DownOptions, PeersOptions, FlowsOptions, NcOptions>;
+
+struct Request {
+    CommonOptions common;
+    Command command;
+};
+
+// Nothing to run: help or version on stdout (exit code 0), or what is wrong on stderr (2).
+struct Advice {
+    int exit_code{0};
+    std::string text;
+};
+
+std::expected<Request, Advice> parse_command_line(std::span<const char* const> arguments);  // [0] is the program's name
+
+}  // namespace weft::node

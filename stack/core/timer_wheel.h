@@ -14,7 +14,7 @@ namespace weft {
 class TimerWheel {
 public:
     static constexpr int tick_bits = 10;  // one tick is 1,024 ns: a quarter of a 10 us round trip is still a timer
-    static constexpr int slot_bits = 6, slots = 64, levels = 8;  // 2^58 ns, nine years; later deadlines cascade
+    static constexpr int slot_bits = 6, slots = 64, levels = 9;  // 2^54 ticks: more than any Instant has
 
     void arm(std::uint32_t id, Instant when) {
         if (when == Instant::never()) return disarm(id);
@@ -33,7 +33,8 @@ public:
     // when nothing is due yet, advance() moves the slot's entries down and the next bound is closer.
     Instant next() const {
         const std::uint64_t tick = next_tick();
-        return tick == ~0ull ? Instant::never() : Instant::from_nanoseconds(std::int64_t(tick << tick_bits));
+        if (tick > std::uint64_t(Instant::never().nanoseconds()) >> tick_bits) return Instant::never();
+        return Instant::from_nanoseconds(std::int64_t(tick << tick_bits));
     }
 
     template <class Expired>
@@ -62,8 +63,7 @@ private:
     struct Place { std::size_t level, slot; };
 
     Place place(std::uint64_t tick) const {
-        std::size_t level = std::size_t(63 - std::countl_zero((now_ ^ tick) | (slots - 1))) / slot_bits;
-        if (level >= levels) return {levels - 1, slots - 1};
+        const std::size_t level = std::size_t(63 - std::countl_zero((now_ ^ tick) | (slots - 1))) / slot_bits;
         return {level, std::size_t(tick >> (level * slot_bits)) & (slots - 1)};
     }
 
@@ -77,7 +77,7 @@ private:
         const auto [level, slot] = lowest();
         if (level == levels) return ~0ull;
         const unsigned shift = unsigned(level * slot_bits);
-        const std::uint64_t base = shift + slot_bits >= 64 ? 0 : now_ >> (shift + slot_bits) << (shift + slot_bits);
+        const std::uint64_t base = now_ >> (shift + slot_bits) << (shift + slot_bits);
         return base | std::uint64_t(slot) << shift;
     }
 

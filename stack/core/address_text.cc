@@ -63,7 +63,8 @@ std::optional<ParseError> read_group(std::string_view text, std::size_t& at, Gro
     }
     if (at < text.size() && text[at] == '.') {
         if (groups.size > 12) return error(ParseError::wrong_length, begin);
-        if (auto wrong = read_dotted(text, begin, std::span<std::byte, 4>{groups.bytes.data() + groups.size, 4})) return wrong;
+        if (auto wrong = read_dotted(text, begin, std::span<std::byte, 4>{groups.bytes.data() + groups.size, 4}))
+            return wrong;
         groups.size += 4;
         at = text.size();
         return std::nullopt;
@@ -198,7 +199,8 @@ std::string Ipv6Family::format(const Address& address) {
             continue;
         }
         if (group != 0 && group != end) out += ':';
-        append_number(out, std::to_integer<unsigned>(bytes[2 * group]) << 8 | std::to_integer<unsigned>(bytes[2 * group + 1]), 16);
+        append_number(
+            out, std::to_integer<unsigned>(bytes[2 * group]) << 8 | std::to_integer<unsigned>(bytes[2 * group + 1]), 16);
     }
     return out;
 }

@@ -8,9 +8,9 @@ __extension__ using Residue = unsigned __int128;
 
 constexpr Residue wide(std::uint64_t high, std::uint64_t low) { return Residue{high} << 40 | low; }  // 35 and 40 bits
 
-constexpr std::array<Residue, 5> generator{
-    wide(0x3d59d2735, 0x35ea62d897), wide(0x7a9becb63, 0x61c6c51507), wide(0x543f9b7e6, 0xc38d8a2a0e),
-    wide(0x0c577eaec, 0xcf1990d13c), wide(0x1887f74f8, 0xdc71b10651)};
+constexpr std::array<Residue, 5> generator{wide(0x3d59d2735, 0x35ea62d897), wide(0x7a9becb63, 0x61c6c51507),
+                                           wide(0x543f9b7e6, 0xc38d8a2a0e), wide(0x0c577eaec, 0xcf1990d13c),
+                                           wide(0x1887f74f8, 0xdc71b10651)};
 constexpr Residue target = wide(0x43381e570, 0xbf4798ab26);
 
 constexpr std::array<std::uint8_t, 256> values = [] {

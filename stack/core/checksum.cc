@@ -102,7 +102,9 @@ std::uint64_t total(std::byte* to, Bytes bytes) {
 }
 #else
 template <bool copying>
-std::uint64_t total(std::byte* to, Bytes bytes) { return scalar_total<copying>(to, bytes); }
+std::uint64_t total(std::byte* to, Bytes bytes) {
+    return scalar_total<copying>(to, bytes);
+}
 #endif
 
 }  // namespace

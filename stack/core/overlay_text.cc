@@ -48,7 +48,8 @@ std::string join(std::string_view a, std::string_view b, std::string_view c) {
 }
 
 // The symbols of either form, where `skip` is the index of the host name's dot (or beyond the end), up to `end`.
-std::expected<Symbols, ParseError> read_symbols(std::string_view text, std::size_t begin, std::size_t end, std::size_t skip) {
+std::expected<Symbols, ParseError> read_symbols(std::string_view text, std::size_t begin, std::size_t end,
+                                                std::size_t skip) {
     Symbols symbols{};
     std::size_t count = 0;
     for (std::size_t at = begin; at < end; ++at) {
@@ -66,11 +67,12 @@ std::expected<Symbols, ParseError> read_symbols(std::string_view text, std::size
 
 std::expected<Address, ParseError> OverlayFamily::parse(std::string_view text) {
     if (text.empty()) return fail(ParseError::empty, 0);
-    const bool host_name = text.size() >= 5 && text[text.size() - 5] == '.' && same_letters(text.substr(text.size() - 4), prefix);
+    const bool host_name =
+        text.size() >= 5 && text[text.size() - 5] == '.' && same_letters(text.substr(text.size() - 4), prefix);
     const bool plain = text.size() > prefix.size() && same_letters(text.substr(0, 4), prefix) && text[4] == '1';
     if (!host_name && !plain) return fail(ParseError::unknown_family, 0);
-    const auto symbols = plain ? read_symbols(text, 5, text.size(), text.size())
-                               : read_symbols(text, 0, text.size() - 5, first_label);
+    const auto symbols =
+        plain ? read_symbols(text, 5, text.size(), text.size()) : read_symbols(text, 0, text.size() - 5, first_label);
     if (!symbols) return std::unexpected(symbols.error());
     if (!bech32::verifies(prefix, *symbols)) return fail(ParseError::bad_checksum, 0);
 
@@ -107,7 +109,8 @@ std::string format_short_form(const Address& address) {
 
 std::expected<ShortForm, ParseError> parse_short_form(std::string_view text) {
     if (text.empty()) return fail(ParseError::empty, 0);
-    if (text.size() < 5 || !same_letters(text.substr(0, 4), prefix) || text[4] != ':') return fail(ParseError::unknown_family, 0);
+    if (text.size() < 5 || !same_letters(text.substr(0, 4), prefix) || text[4] != ':')
+        return fail(ParseError::unknown_family, 0);
     constexpr std::size_t whole = 5 + 16 + 3;
     ShortForm bytes{};
     std::size_t bit = 0;

@@ -60,7 +60,9 @@ private:
         std::uint32_t next{nil}, previous{nil}, slot{nil};
     };
 
-    struct Place { std::size_t level, slot; };
+    struct Place {
+        std::size_t level, slot;
+    };
 
     Place place(std::uint64_t tick) const {
         const std::size_t level = std::size_t(63 - std::countl_zero((now_ ^ tick) | (slots - 1))) / slot_bits;

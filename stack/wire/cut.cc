@@ -59,7 +59,8 @@ Parsed<Cut> Cut::make(const Transmit& whole, Part part, std::size_t network_at) 
     cut.addresses_ = checksum::sum(network.subspan(layout->addresses_at, layout->addresses_size));
     for (const Slice& slice : whole.payload) cut.payload_left_ += slice.size();
     cut.segment_size_ = whole.segment_size != 0 ? whole.segment_size : cut.payload_left_;
-    if (cut.payload_left_ > cut.segment_size_) cut.segments_ = (cut.payload_left_ + cut.segment_size_ - 1) / cut.segment_size_;
+    if (cut.payload_left_ > cut.segment_size_)
+        cut.segments_ = (cut.payload_left_ + cut.segment_size_ - 1) / cut.segment_size_;
     const std::size_t counted = whole.header_length - network_at - layout->not_counted;
     if (counted + std::min(cut.segment_size_, cut.payload_left_) > 0xffff) return std::unexpected(Malformed::length);
     return cut;

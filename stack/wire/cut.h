@@ -28,30 +28,30 @@ public:
     // TCP segment over one of the three, contradicts its lengths, or a segment would not fit a 16-bit length.
     static Parsed<Cut> make(const Transmit& whole, Part part = Part::packet, std::size_t network_at = 0);
 
-    std::size_t segments() const { return segments_; }     // in all; at least 1
+    std::size_t segments() const { return segments_; }  // in all; at least 1
     std::size_t left() const { return segments_ - done_; }
-    std::size_t next_size() const;                         // bytes of the next segment; 0: none is left
+    std::size_t next_size() const;  // bytes of the next segment; 0: none is left
 
     // Writes the next segment. Returns its bytes; 0 if none is left, or if `out` is too short: then nothing has changed.
     std::size_t next(MutableBytes out);
 
 private:
     Cut() = default;
-    std::size_t next_payload() const;                      // bytes
+    std::size_t next_payload() const;  // bytes
     std::uint16_t copy_payload(MutableBytes out);
     void finish_network(std::byte* header, std::size_t length) const;
     void finish_transport(std::byte* tcp) const;
 
     const Transmit* whole_{nullptr};
     std::size_t network_at_{0};
-    std::size_t from_{0};          // first byte of the header that is copied
+    std::size_t from_{0};  // first byte of the header that is copied
     std::size_t segments_{1}, done_{0};
     std::size_t payload_left_{0};  // bytes not yet copied
     std::size_t segment_size_{0};  // bytes of payload of all segments but the last
-    std::size_t slice_{0};         // the next byte to be copied lies in this one
-    std::uint32_t offset_{0};      // at this place
-    std::uint16_t addresses_{0};   // their sum
-    std::uint8_t version_{0};      // 4, 6 or 8
+    std::size_t slice_{0};  // the next byte to be copied lies in this one
+    std::uint32_t offset_{0};  // at this place
+    std::uint16_t addresses_{0};  // their sum
+    std::uint8_t version_{0};  // 4, 6 or 8
 };
 
 }  // namespace weft::wire

@@ -21,7 +21,8 @@ public:
         if (packet.size() < min_size) return std::unexpected(Malformed::truncated);
         const Ipv4View view{packet};
         if (std::to_integer<unsigned>(packet[0]) >> 4 != 4) return std::unexpected(Malformed::version);
-        if (view.header_size() < min_size || view.total_length() < view.header_size()) return std::unexpected(Malformed::length);
+        if (view.header_size() < min_size || view.total_length() < view.header_size())
+            return std::unexpected(Malformed::length);
         if (view.total_length() > packet.size()) return std::unexpected(Malformed::truncated);
         return Ipv4View{packet.first(view.total_length())};
     }

@@ -39,7 +39,7 @@ public:
     Address source() const { return {Family::ipv6, packet_.subspan(8, 16)}; }
     Address destination() const { return {Family::ipv6, packet_.subspan(24, 16)}; }
 
-    std::uint8_t protocol() const { return protocol_; }        // of the first header behind the extensions
+    std::uint8_t protocol() const { return protocol_; }  // of the first header behind the extensions
     const std::optional<Ipv6Fragment>& fragment() const { return fragment_; }
     std::size_t transport_at() const { return transport_at_; }  // bytes from the packet's begin: 40 without extensions
     Bytes payload() const { return packet_.subspan(transport_at_); }
@@ -58,10 +58,10 @@ private:
 // A header without extensions, as this stack sends it.
 struct Ipv6Header {
     std::uint8_t traffic_class{0};
-    std::uint32_t flow_label{0};      // 20 bits
+    std::uint32_t flow_label{0};  // 20 bits
     std::uint16_t payload_length{0};  // bytes behind this header
     std::uint8_t protocol{0}, hop_limit{64};
-    Address source, destination;      // of sixteen bytes each
+    Address source, destination;  // of sixteen bytes each
 
     // Returns the bytes written, or 0 without writing when `out` is too short or an address is not IPv6.
     std::size_t write(MutableBytes out) const {

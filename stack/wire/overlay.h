@@ -45,14 +45,15 @@ private:
 
 struct OverlayHeader {
     std::uint8_t traffic_class{0};
-    std::uint32_t flow{0};            // 20 bits
+    std::uint32_t flow{0};  // 20 bits
     std::uint16_t payload_length{0};  // bytes behind this header
     std::uint8_t protocol{0}, hop_limit{64};
-    Address source, destination;      // of 64 bytes each
+    Address source, destination;  // of 64 bytes each
 
     // Returns the bytes written, or 0 without writing when `out` is too short or an address is not of the overlay.
     std::size_t write(MutableBytes out) const {
-        if (out.size() < OverlayView::header_size || source.bytes().size() != 64 || destination.bytes().size() != 64) return 0;
+        if (out.size() < OverlayView::header_size || source.bytes().size() != 64 || destination.bytes().size() != 64)
+            return 0;
         Writer to{out};
         to.big(8u << 28 | std::uint32_t{traffic_class} << 20 | (flow & 0xf'ffff));
         to.big(payload_length), to.u8(protocol), to.u8(hop_limit);
@@ -67,10 +68,10 @@ struct OverlayHeader {
 struct NetFrame {
     static constexpr std::size_t header_size = 3;
 
-    bool sums_elided{false};        // flag bit 0: the transport's checksum field holds nothing
+    bool sums_elided{false};  // flag bit 0: the transport's checksum field holds nothing
     bool extension_headers{false};  // flag bit 1: `protocol` is that of an extension header
     std::uint8_t traffic_class{0};
-    std::uint8_t protocol{0};       // next header
+    std::uint8_t protocol{0};  // next header
 
     // Is a frame that begins with this byte a NET frame?
     static constexpr bool matches(std::byte first) { return (first & std::byte{0xfc}) == std::byte{0x40}; }

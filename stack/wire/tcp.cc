@@ -6,7 +6,15 @@
 namespace weft::wire {
 namespace {
 
-enum Kind : std::uint8_t { end = 0, nop = 1, mss_kind = 2, scale_kind = 3, permitted_kind = 4, sack_kind = 5, stamps_kind = 8 };
+enum Kind : std::uint8_t {
+    end = 0,
+    nop = 1,
+    mss_kind = 2,
+    scale_kind = 3,
+    permitted_kind = 4,
+    sack_kind = 5,
+    stamps_kind = 8
+};
 
 // `body` is what lies behind kind and length. False: a length that the kind does not have.
 bool read_option(TcpOptions& options, std::uint8_t kind, Bytes body) {
@@ -64,18 +72,24 @@ Parsed<TcpOptions> TcpOptions::parse(Bytes options) {
     return read;
 }
 
-// Each group is padded by NOPs to whole words, so that values lie where a 32-bit load likes them: MSS 4, SACK-permitted
-// and timestamps 12 together, either alone 4 and 12, window scale 4, SACK 4 + 8 a block.
+// Each group is padded by NOPs to whole words, so that values lie where a 32-bit load likes them.
+std::size_t TcpOptions::size_without_sack() const {
+    std::size_t size = 0;
+    if (mss) size += 4;
+    if (timestamps) size += 12;  // SACK-permitted takes the place of two NOPs
+    else if (sack_permitted) size += 4;
+    if (window_scale) size += 4;
+    return size;
+}
+
 std::size_t TcpOptions::room_for_sack() const {
-    const std::size_t fixed = (mss ? 4u : 0u) + (window_scale ? 4u : 0u) + (timestamps ? 12u : sack_permitted ? 4u : 0u);
-    const std::size_t room = max_size - fixed < 4 ? 0 : (max_size - fixed - 4) / 8;
+    const std::size_t room = (max_size - size_without_sack() - 4) / 8;
     return std::min<std::size_t>({sack_count, sack.size(), room});
 }
 
 std::size_t TcpOptions::size() const {
     const std::size_t blocks = room_for_sack();
-    return (mss ? 4u : 0u) + (window_scale ? 4u : 0u) + (timestamps ? 12u : sack_permitted ? 4u : 0u) +
-           (blocks != 0 ? 4 + 8 * blocks : 0);
+    return size_without_sack() + (blocks != 0 ? 4 + 8 * blocks : 0);
 }
 
 std::size_t TcpOptions::write(MutableBytes out) const {
@@ -101,8 +115,8 @@ std::size_t TcpOptions::write(MutableBytes out) const {
 Parsed<TcpHeader> TcpHeader::read(const TcpView& view) {
     const auto options = view.options();
     if (!options) return std::unexpected(options.error());
-    return TcpHeader{view.source_port(), view.destination_port(), view.seq(),      view.ack(),           view.flags(),
-                     view.window(),      view.checksum(),         view.urgent_pointer(), *options};
+    return TcpHeader{view.source_port(), view.destination_port(), view.seq(), view.ack(), view.flags(), view.window(),
+                     view.checksum(),    view.urgent_pointer(),   *options};
 }
 
 std::size_t TcpHeader::write(MutableBytes out) const {

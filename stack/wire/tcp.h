@@ -14,7 +14,15 @@ namespace weft::wire {
 
 // The twelve bits behind the data offset; AE is bit 7 of RFC 9768's ACE field, above it are three reserved ones.
 enum TcpFlag : std::uint16_t {
-    fin = 0x001, syn = 0x002, rst = 0x004, psh = 0x008, ack = 0x010, urg = 0x020, ece = 0x040, cwr = 0x080, ae = 0x100
+    fin = 0x001,
+    syn = 0x002,
+    rst = 0x004,
+    psh = 0x008,
+    ack = 0x010,
+    urg = 0x020,
+    ece = 0x040,
+    cwr = 0x080,
+    ae = 0x100
 };
 inline constexpr std::uint16_t tcp_flag_bits = 0xfff;
 
@@ -52,7 +60,8 @@ struct TcpOptions {
     friend constexpr bool operator==(const TcpOptions&, const TcpOptions&) = default;
 
 private:
-    std::size_t room_for_sack() const;  // blocks
+    std::size_t size_without_sack() const;  // bytes, at most 20
+    std::size_t room_for_sack() const;      // blocks
 };
 
 //   0                   1                   2                   3

@@ -33,7 +33,8 @@ ParseError error_of(std::string_view text) {
 }
 
 constexpr std::string_view counting_text =
-    "weft1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0jqgfzyvjz2f389q5j52ev95hz7vp3xgengdfkxuurjw3m8s7nu0cgtz8t88hdnqpmhm";
+    "weft1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0jqgfzyvjz2f389q5j52ev95hz7vp3xgengdfkxuurjw3m8s7nu0cgtz8t88hdnq"
+    "pmhm";
 
 // RFC 5952, section 4, by a reader and writer that are not ours.
 std::string system_text(const Address& address) {
@@ -47,7 +48,8 @@ TEST(AddressText, AgreesWithTheSystemOnWhatItWrites) {
     for (int round = 0; round < 20'000; ++round) {
         std::vector<int> values(draw() % 2 ? 16 : 4);
         for (std::size_t i = 0; i < values.size(); ++i) values[i] = draw() % 3 ? int(draw() % 2) : int(draw() % 256);
-        if (values.size() == 16 && draw() % 2) for (std::size_t i = draw() % 8; i < 8 + draw() % 8; ++i) values[i] = 0;
+        if (values.size() == 16 && draw() % 2)
+            for (std::size_t i = draw() % 8; i < 8 + draw() % 8; ++i) values[i] = 0;
         if (values.size() == 16 && values[0] == 0) values[0] = 0x20;  // ::a.b.c.d is the system's own choice
         const Address address = bytes_address(values.size() == 4 ? Family::ipv4 : Family::ipv6, values);
         ASSERT_EQ(to_string(address), system_text(address));
@@ -105,7 +107,8 @@ TEST(AddressText, ErrorsNameTheirPlace) {
 }
 
 TEST(AddressText, EndpointsAreReadAndWritten) {
-    for (const std::string_view text : {"192.0.2.1:7000", "0.0.0.0:0", "[2001:db8::1]:65535", "[fe80::1%3]:7000", "[::]:1"}) {
+    for (const std::string_view text :
+         {"192.0.2.1:7000", "0.0.0.0:0", "[2001:db8::1]:65535", "[fe80::1%3]:7000", "[::]:1"}) {
         const auto endpoint = parse_udp_endpoint(text);
         ASSERT_TRUE(endpoint) << text;
         EXPECT_EQ(to_string(*endpoint), text);
@@ -144,13 +147,15 @@ TEST(OverlayText, VectorsOfTheFormat) {
 }
 
 TEST(OverlayText, TheAddressOfAPublishedKeyIsRead) {
-    EXPECT_TRUE(parse_address(
-        "weft1rqgtwsr7ql7crrak2dcdqvlc006cjvjuykdwgk5xzzc9j3x64varxyhrqk9yw37jmrnwlp2xdyn4q0884n0dg9s6g48rrxlx80nts3qtt9rxee0nrqvgrd"));
+    EXPECT_TRUE(
+        parse_address("weft1rqgtwsr7ql7crrak2dcdqvlc006cjvjuykdwgk5xzzc9j3x64varxyhrqk9yw37jmrnwlp2xdyn4q0884n0dg9s6g48rrxlx"
+                      "80nts3qtt9rxee0nrqvgrd"));
 }
 
 TEST(OverlayText, ChecksumIsThatOfBip93) {  // "Test vector 5", a 512-bit seed in the long code
     constexpr std::string_view vector =
-        "MS100C8VSM32ZXFGUHPCHTLUPZRY9X8GF2TVDW0S3JN54KHCE6MUA7LQPZYGSFJD6AN074RXVCEMLH8WU3TK925ACDEFGHJKLMNPQRSTUVWXY06FHPV80UNDVARHRAK";
+        "MS100C8VSM32ZXFGUHPCHTLUPZRY9X8GF2TVDW0S3JN54KHCE6MUA7LQPZYGSFJD6AN074RXVCEMLH8WU3TK925ACDEFGHJKLMNPQRSTUVWXY06FHPV"
+        "80UNDVARHRAK";
     std::vector<std::uint8_t> symbols;
     for (const char letter : vector.substr(3)) symbols.push_back(bech32::symbol_of(letter));
     EXPECT_TRUE(bech32::verifies("ms", symbols));
@@ -171,8 +176,10 @@ TEST(OverlayText, WhatIsWrittenIsReadBackInEveryForm) {
         ASSERT_EQ(host.size(), 124u);
         ASSERT_EQ(host.find('.'), 60u);
         ASSERT_EQ(host.substr(119), ".weft");
-        for (char& c : text) if (draw() % 2 && c >= 'a') c = char(c - 'a' + 'A');
-        for (char& c : host) if (draw() % 2 && c >= 'a') c = char(c - 'a' + 'A');
+        for (char& c : text)
+            if (draw() % 2 && c >= 'a') c = char(c - 'a' + 'A');
+        for (char& c : host)
+            if (draw() % 2 && c >= 'a') c = char(c - 'a' + 'A');
         ASSERT_EQ(parse_address(text), address);
         ASSERT_EQ(parse_address(host), address);
         const auto short_form = parse_short_form(format_short_form(address));

@@ -23,9 +23,7 @@ void check_orders(std::mt19937_64& draw) {
     for (std::size_t i = 0; i < sizeof(T); ++i) ASSERT_EQ(bytes[at + i], std::byte(std::uint64_t{value} >> 8 * i));
     ASSERT_EQ(load_little<T>(bytes.data() + at), value);
     for (std::size_t i = 0; i < bytes.size(); ++i) {
-        if (i < at || i >= at + sizeof(T)) {
-            ASSERT_EQ(bytes[i], std::byte{0});
-        }
+        if (i < at || i >= at + sizeof(T)) { ASSERT_EQ(bytes[i], std::byte{0}); }
     }
 }
 

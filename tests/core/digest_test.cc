@@ -11,7 +11,8 @@ namespace weft {
 namespace {
 
 trace::Record some_record(std::mt19937_64& draw) {
-    trace::Record record{std::int64_t(draw() >> 1), std::uint32_t(draw()), trace::Type(draw() % 16), std::uint16_t(draw()), {}};
+    trace::Record record{
+        std::int64_t(draw() >> 1), std::uint32_t(draw()), trace::Type(draw() % 16), std::uint16_t(draw()), {}};
     for (std::byte& byte : record.body) byte = std::byte(draw());
     return record;
 }

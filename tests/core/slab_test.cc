@@ -39,9 +39,7 @@ TEST(Slab, FindsWhatLivesAndNothingThatDied) {
             const std::uint64_t* found = slab.find(ever[which]);
             const auto expected = alive.find(which);
             ASSERT_EQ(found != nullptr, expected != alive.end());
-            if (found) {
-                ASSERT_EQ(*found, expected->second);
-            }
+            if (found) { ASSERT_EQ(*found, expected->second); }
         }
     }
 }

@@ -51,7 +51,9 @@ void run(std::uint64_t seed, std::int64_t begin, unsigned arm_bits, unsigned ste
         if (what < 4) {
             // Past deadlines and never are deadlines too.
             const std::int64_t span = some_span(draw, arm_bits);
-            const Instant when = draw() % 50 == 0 ? Instant::never() : at(draw() % 20 == 0 ? std::max<std::int64_t>(0, now - span) : now + span);
+            const Instant when = draw() % 50 == 0
+                                     ? Instant::never()
+                                     : at(draw() % 20 == 0 ? std::max<std::int64_t>(0, now - span) : now + span);
             wheel.arm(id, when);
             model.arm(id, when);
         } else if (what == 4) {
@@ -63,8 +65,7 @@ void run(std::uint64_t seed, std::int64_t begin, unsigned arm_bits, unsigned ste
             const Instant later = at(now) + Duration::milliseconds(5);
             if (model.due.empty()) {
                 ASSERT_EQ(wheel.next(), Instant::never());
-            }
-            else ASSERT_LE(wheel.next(), at(std::int64_t(model.earliest() << TimerWheel::tick_bits)));
+            } else ASSERT_LE(wheel.next(), at(std::int64_t(model.earliest() << TimerWheel::tick_bits)));
 
             TimerWheel copy = wheel;
             std::vector<std::uint32_t> mine, theirs;

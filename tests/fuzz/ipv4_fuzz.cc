@@ -17,8 +17,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     FUZZ_CHECK(view->header_size() + view->payload().size() == view->total_length());
     FUZZ_CHECK(view->fragment() == (view->more_fragments() || view->fragment_offset() != 0));
 
-    const Ipv4Header header{view->dscp(),     view->ecn(),    view->total_length(), view->id(), view->dont_fragment(),
-                            view->hop_limit(), view->protocol(), view->source(),       view->destination()};
+    const Ipv4Header header{view->dscp(),     view->ecn(),           view->total_length(),
+                            view->id(),       view->dont_fragment(), view->hop_limit(),
+                            view->protocol(), view->source(),        view->destination()};
     std::array<std::byte, Ipv4View::min_size> out{};
     FUZZ_CHECK(header.write(out) == out.size());
     FUZZ_CHECK(checksum::verifies(checksum::sum(out)));

@@ -18,7 +18,8 @@ namespace {
 std::size_t replay(const std::filesystem::path& directory) {
     std::error_code failure;
     std::vector<std::filesystem::path> files;
-    for (std::filesystem::directory_iterator entry{directory, failure}, end; !failure && entry != end; entry.increment(failure))
+    for (std::filesystem::directory_iterator entry{directory, failure}, end; !failure && entry != end;
+         entry.increment(failure))
         if (entry->is_regular_file()) files.push_back(entry->path());
     std::sort(files.begin(), files.end());  // the order of a directory is not the same everywhere
     for (const auto& path : files) {

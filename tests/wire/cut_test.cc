@@ -50,19 +50,38 @@ struct Sample {
         MutableBytes rest = MutableBytes{transmit.header}.subspan(network_at);
         std::size_t size = 0;
         if (version == 4) {
-            size = Ipv4Header{.dscp = std::uint8_t(draw() % 64), .ecn = Ecn(draw() % 4), .id = std::uint16_t(draw()), .protocol = 6,
-                              .source = address(Family::ipv4, 4), .destination = address(Family::ipv4, 4)}.write(rest);
+            size = Ipv4Header{.dscp = std::uint8_t(draw() % 64),
+                              .ecn = Ecn(draw() % 4),
+                              .id = std::uint16_t(draw()),
+                              .protocol = 6,
+                              .source = address(Family::ipv4, 4),
+                              .destination = address(Family::ipv4, 4)}
+                       .write(rest);
         } else if (version == 6) {
-            size = Ipv6Header{.traffic_class = std::uint8_t(draw()), .flow_label = std::uint32_t(draw()), .protocol = 6,
-                              .source = address(Family::ipv6, 16), .destination = address(Family::ipv6, 16)}.write(rest);
+            size = Ipv6Header{.traffic_class = std::uint8_t(draw()),
+                              .flow_label = std::uint32_t(draw()),
+                              .protocol = 6,
+                              .source = address(Family::ipv6, 16),
+                              .destination = address(Family::ipv6, 16)}
+                       .write(rest);
         } else {
-            size = OverlayHeader{.traffic_class = std::uint8_t(draw()), .flow = std::uint32_t(draw()), .protocol = 6,
-                                 .source = address(Family::overlay, 64), .destination = address(Family::overlay, 64)}.write(rest);
+            size = OverlayHeader{.traffic_class = std::uint8_t(draw()),
+                                 .flow = std::uint32_t(draw()),
+                                 .protocol = 6,
+                                 .source = address(Family::overlay, 64),
+                                 .destination = address(Family::overlay, 64)}
+                       .write(rest);
         }
         transmit.transport = std::uint16_t(network_at + size);
-        TcpHeader tcp{std::uint16_t(draw()), std::uint16_t(draw()), SeqNum{std::uint32_t(draw())}, SeqNum{std::uint32_t(draw())},
-                      std::uint16_t(draw() & tcp_flag_bits & ~std::uint64_t{syn | rst}), std::uint16_t(draw()), std::uint16_t(draw()),
-                      std::uint16_t(draw() % 5000), {}};
+        TcpHeader tcp{std::uint16_t(draw()),
+                      std::uint16_t(draw()),
+                      SeqNum{std::uint32_t(draw())},
+                      SeqNum{std::uint32_t(draw())},
+                      std::uint16_t(draw() & tcp_flag_bits & ~std::uint64_t{syn | rst}),
+                      std::uint16_t(draw()),
+                      std::uint16_t(draw()),
+                      std::uint16_t(draw() % 5000),
+                      {}};
         if (draw() % 2) tcp.options.timestamps = {std::uint32_t(draw()), std::uint32_t(draw())};
         transmit.header_length = std::uint16_t(transmit.transport + tcp.write(rest.subspan(size)));
         transmit.sums_elided = draw() % 4 == 0;
@@ -125,9 +144,7 @@ void check_tcp(const Sample& sample, const Buffer& segment, std::size_t before, 
     // The urgent octet is the same one, told by every segment that begins at or before it.
     const unsigned octet = word_at(whole, tcp + 18);
     ASSERT_EQ(urgent, had_urgent && octet >= before);
-    if (urgent) {
-        ASSERT_EQ(word_at(segment, tcp + 18) + before, octet);
-    }
+    if (urgent) { ASSERT_EQ(word_at(segment, tcp + 18) + before, octet); }
 }
 
 TEST(Cut, SegmentsCarryTheTextInOrderEachCompleteInItself) {

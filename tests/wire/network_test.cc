@@ -35,14 +35,21 @@ TEST(Ipv4, WhatIsWrittenIsReadBack) {
     for (int round = 0; round < 10'000; ++round) {
         Buffer packet(20 + draw() % 40);
         const std::size_t total = 20 + draw() % (packet.size() - 19);
-        const Ipv4Header header{std::uint8_t(draw() % 64), Ecn(draw() % 4),      std::uint16_t(total),
-                                std::uint16_t(draw()),     draw() % 2 != 0,      std::uint8_t(draw()),
-                                std::uint8_t(draw()),      some_address(draw, Family::ipv4, 4), some_address(draw, Family::ipv4, 4)};
+        const Ipv4Header header{std::uint8_t(draw() % 64),
+                                Ecn(draw() % 4),
+                                std::uint16_t(total),
+                                std::uint16_t(draw()),
+                                draw() % 2 != 0,
+                                std::uint8_t(draw()),
+                                std::uint8_t(draw()),
+                                some_address(draw, Family::ipv4, 4),
+                                some_address(draw, Family::ipv4, 4)};
         ASSERT_EQ(header.write(packet), 20u);
         const auto view = Ipv4View::parse(packet);
         ASSERT_TRUE(view);
-        const Ipv4Header read{view->dscp(),      view->ecn(),      view->total_length(), view->id(), view->dont_fragment(),
-                              view->hop_limit(), view->protocol(), view->source(),       view->destination()};
+        const Ipv4Header read{view->dscp(),     view->ecn(),           view->total_length(),
+                              view->id(),       view->dont_fragment(), view->hop_limit(),
+                              view->protocol(), view->source(),        view->destination()};
         ASSERT_EQ(read, header);
         ASSERT_TRUE(view->checksum_verifies());
         ASSERT_FALSE(view->fragment());
@@ -55,11 +62,13 @@ TEST(Ipv4, WhatIsWrittenIsReadBack) {
 }
 
 TEST(Ipv4, AKnownHeaderVerifies) {  // the worked example that textbooks share: checksum 0xb861
-    const Buffer packet = bytes_of({0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0x00, 0x01,
-                                    0xc0, 0xa8, 0x00, 0xc7});
+    const Buffer packet = bytes_of({0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11,
+                                    0xb8, 0x61, 0xc0, 0xa8, 0x00, 0x01, 0xc0, 0xa8, 0x00, 0xc7});
     EXPECT_TRUE(checksum::verifies(checksum::sum(packet)));
     Buffer out(20);
-    const Ipv4Header header{.total_length = 0x73, .protocol = 17, .source = *parse_address("192.168.0.1"),
+    const Ipv4Header header{.total_length = 0x73,
+                            .protocol = 17,
+                            .source = *parse_address("192.168.0.1"),
                             .destination = *parse_address("192.168.0.199")};
     ASSERT_EQ(header.write(out), 20u);
     EXPECT_EQ(out, packet);
@@ -133,8 +142,9 @@ TEST(Ipv6, WhatIsWrittenIsReadBack) {
     std::mt19937_64 draw{2};
     for (int round = 0; round < 10'000; ++round) {
         Buffer packet(40 + draw() % 40);
-        const Ipv6Header header{std::uint8_t(draw()),  std::uint32_t(draw() % (1 << 20)), std::uint16_t(draw() % (packet.size() - 39)),
-                                17, std::uint8_t(draw()), some_address(draw, Family::ipv6, 16), some_address(draw, Family::ipv6, 16)};
+        const Ipv6Header header{
+            std::uint8_t(draw()), std::uint32_t(draw() % (1 << 20)),    std::uint16_t(draw() % (packet.size() - 39)), 17,
+            std::uint8_t(draw()), some_address(draw, Family::ipv6, 16), some_address(draw, Family::ipv6, 16)};
         ASSERT_EQ(header.write(packet), 40u);
         const auto view = Ipv6View::parse(packet);
         ASSERT_TRUE(view);
@@ -147,8 +157,12 @@ TEST(Ipv6, WhatIsWrittenIsReadBack) {
 }
 
 TEST(Rfc8200, ExtensionHeadersAreWalkedToTheTransport) {  // section 4.1
-    const auto view = Chain{}.add(0, padding).add(60, options({5, 2, 0, 0, 0, 0, 1, 4, 9, 9, 9, 9, 0, 0}))
-                             .add(43, bytes_of({0, 0, 0, 0, 0, 0, 0, 0})).add(60, padding).end(6, 20);
+    const auto view = Chain{}
+                          .add(0, padding)
+                          .add(60, options({5, 2, 0, 0, 0, 0, 1, 4, 9, 9, 9, 9, 0, 0}))
+                          .add(43, bytes_of({0, 0, 0, 0, 0, 0, 0, 0}))
+                          .add(60, padding)
+                          .end(6, 20);
     ASSERT_TRUE(view) << to_string(view.error());
     EXPECT_EQ(view->protocol(), 6);
     EXPECT_EQ(view->transport_at(), 40u + 8 + 16 + 8 + 8);
@@ -199,9 +213,13 @@ TEST(Overlay, WhatIsWrittenIsReadBack) {
     std::mt19937_64 draw{3};
     for (int round = 0; round < 10'000; ++round) {
         Buffer packet(136 + draw() % 40);
-        const OverlayHeader header{std::uint8_t(draw()), std::uint32_t(draw() % (1 << 20)),
-                                   std::uint16_t(draw() % (packet.size() - 135)), std::uint8_t(draw()), std::uint8_t(draw()),
-                                   some_address(draw, Family::overlay, 64), some_address(draw, Family::overlay, 64)};
+        const OverlayHeader header{std::uint8_t(draw()),
+                                   std::uint32_t(draw() % (1 << 20)),
+                                   std::uint16_t(draw() % (packet.size() - 135)),
+                                   std::uint8_t(draw()),
+                                   std::uint8_t(draw()),
+                                   some_address(draw, Family::overlay, 64),
+                                   some_address(draw, Family::overlay, 64)};
         ASSERT_EQ(header.write(packet), 136u);
         const auto view = OverlayView::parse(packet);
         ASSERT_TRUE(view);
@@ -234,8 +252,8 @@ TEST(Udp, WhatIsWrittenIsReadBack) {
     std::mt19937_64 draw{4};
     for (int round = 0; round < 10'000; ++round) {
         Buffer datagram(8 + draw() % 40);
-        const UdpHeader header{std::uint16_t(draw()), std::uint16_t(draw()), std::uint16_t(8 + draw() % (datagram.size() - 7)),
-                               std::uint16_t(draw())};
+        const UdpHeader header{std::uint16_t(draw()), std::uint16_t(draw()),
+                               std::uint16_t(8 + draw() % (datagram.size() - 7)), std::uint16_t(draw())};
         ASSERT_EQ(header.write(datagram), 8u);
         const auto view = UdpView::parse(datagram);
         ASSERT_TRUE(view);
@@ -263,7 +281,8 @@ TEST(PseudoHeader, SumsAsThePicturesInTheRfcsDo) {
         if (size == 4) {  // RFC 9293, section 3.1
             for (const std::uint32_t value : {0u, 6u, length >> 8, length & 0xff}) picture.push_back(std::byte(value));
         } else {          // RFC 8200, section 8.1
-            for (const std::uint32_t value : {length >> 24, length >> 16 & 0xff, length >> 8 & 0xff, length & 0xff, 0u, 0u, 0u, 6u})
+            for (const std::uint32_t value :
+                 {length >> 24, length >> 16 & 0xff, length >> 8 & 0xff, length & 0xff, 0u, 0u, 0u, 6u})
                 picture.push_back(std::byte(value));
         }
         const std::uint16_t addresses = pseudo_sum(source, destination);

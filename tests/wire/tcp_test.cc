@@ -17,7 +17,9 @@ TcpOptions random_options(std::mt19937_64& draw) {
     if (draw() % 2) options.timestamps = {std::uint32_t(draw()), std::uint32_t(draw())};
     options.sack_permitted = draw() % 2 != 0;
     const std::size_t fixed = (options.mss ? 4u : 0u) + (options.window_scale ? 4u : 0u) +
-                              (options.timestamps ? 12u : options.sack_permitted ? 4u : 0u);
+                              (options.timestamps       ? 12u
+                               : options.sack_permitted ? 4u
+                                                        : 0u);
     options.sack_count = std::uint8_t(draw() % ((TcpOptions::max_size - fixed - 4) / 8 + 1));
     for (std::size_t i = 0; i < options.sack_count; ++i)
         options.sack[i] = {SeqNum{std::uint32_t(draw())}, SeqNum{std::uint32_t(draw())}};
@@ -42,9 +44,15 @@ TEST(TcpOptions, WhatIsWrittenIsReadBack) {
 TEST(TcpHeader, WhatIsWrittenIsReadBack) {
     std::mt19937_64 draw{2};
     for (int round = 0; round < 5'000; ++round) {
-        const TcpHeader header{std::uint16_t(draw()), std::uint16_t(draw()), SeqNum{std::uint32_t(draw())},
-                               SeqNum{std::uint32_t(draw())}, std::uint16_t(draw() & tcp_flag_bits), std::uint16_t(draw()),
-                               std::uint16_t(draw()), std::uint16_t(draw()), random_options(draw)};
+        const TcpHeader header{std::uint16_t(draw()),
+                               std::uint16_t(draw()),
+                               SeqNum{std::uint32_t(draw())},
+                               SeqNum{std::uint32_t(draw())},
+                               std::uint16_t(draw() & tcp_flag_bits),
+                               std::uint16_t(draw()),
+                               std::uint16_t(draw()),
+                               std::uint16_t(draw()),
+                               random_options(draw)};
         std::array<std::byte, 100> bytes{};
         const std::size_t size = header.write(bytes);
         const auto view = TcpView::parse(Bytes{bytes}.first(size + draw() % 10));
@@ -111,7 +119,8 @@ TEST(Rfc9293, WhatFollowsTheEndOfOptionsIsPadding) {  // MUST-69
 }
 
 TEST(Rfc9293, OptionsAreReadFromAnySegment) {  // MUST-5
-    for (const std::uint16_t flags : {std::uint16_t{syn}, std::uint16_t{wire::ack}, std::uint16_t(fin | wire::ack), std::uint16_t{rst}}) {
+    for (const std::uint16_t flags :
+         {std::uint16_t{syn}, std::uint16_t{wire::ack}, std::uint16_t(fin | wire::ack), std::uint16_t{rst}}) {
         TcpHeader header;
         header.flags = flags;
         header.options.mss = 700;
@@ -143,8 +152,8 @@ TEST(Rfc7323, TimestampsLieInTheLayoutOfItsAppendix) {  // appendix A: NOP, NOP,
 }
 
 TEST(TcpView, ReadsEachFieldOfAKnownSegment) {
-    auto bytes = bytes_of({0x1f, 0x90, 0x00, 0x50, 0x01, 0x02, 0x03, 0x04, 0xa1, 0xa2, 0xa3, 0xa4, 0x51, 0x19, 0x72, 0x10,
-                           0xbe, 0xef, 0x00, 0x07, 'h', 'i'});
+    auto bytes = bytes_of({0x1f, 0x90, 0x00, 0x50, 0x01, 0x02, 0x03, 0x04, 0xa1, 0xa2, 0xa3,
+                           0xa4, 0x51, 0x19, 0x72, 0x10, 0xbe, 0xef, 0x00, 0x07, 'h',  'i'});
     const auto view = TcpView::parse(bytes);
     ASSERT_TRUE(view);
     EXPECT_EQ(view->source_port(), 8080);

@@ -219,7 +219,7 @@ void Reader::read_network(const toml::table& root, NodeConfig& config) {
         if (secret->get().empty()) mistake(secret->source(), "\"secret\" is empty; it must be a path, or left out where there is none");
         else config.secret = beside(secret->get());
     }
-    integer(table, "work", 0, 40, config.work_bits);
+    integer(table, "work", 0, 28, config.work_bits);
 }
 
 void Reader::read_listen_endpoint(const toml::value<std::string>& value, NodeConfig& config) {

@@ -1,0 +1,209 @@
+// The daemon's life: start, signals, configuration read again, the orderly end.
+#include "node/daemon.h"
+
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "node/entropy.h"
+#include "node/keyfile.h"
+#include "node/log.h"
+#include "node/methods.h"
+#include "node/paths.h"
+#include "stack/core/address_text.h"
+
+namespace weft::node {
+namespace {
+
+constexpr Duration stop_patience = Duration::seconds(3);   // for flows to end in order
+
+sigset_t handled_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+    return set;
+}
+
+// As many descriptors as this process may have: each flow needs two.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::expected<overlay::Identity, std::string> read_identity(const NodeConfig& config) {
+    const auto seed = read_secret_file(config.key, SecretKind::node_key);
+    if (!seed) return std::unexpected(seed.error());
+    overlay::Identity identity{seed->bytes()};
+    if (config.work_bits > 0) identity.set_work_nonce(overlay::find_work(identity.address(), config.work_bits));
+    return identity;
+}
+
+std::expected<ShardConfig, std::string> shard_config(const NodeConfig& config) {
+    ShardConfig shard;
+    std::optional<std::array<std::byte, 32>> secret;
+    if (!config.secret.empty()) {
+        const auto read = read_secret_file(config.secret, SecretKind::network_secret);
+        if (!read) return std::unexpected(read.error());
+        secret = read->bytes();
+    }
+    shard.links.network = overlay::Network::make(config.network, config.work_bits, secret);
+    shard.links.suites = config.suites;
+    shard.links.mtu = config.mtu;
+    shard.links.accept_members = config.accept_members;
+    shard.links.rekey_initiator = config.rekey_initiator;
+    shard.links.rekey_responder = config.rekey_responder;
+    shard.links.rekey_idle = config.rekey_idle;
+    shard.udp.listen4 = config.listen4;
+    shard.udp.listen6 = config.listen6;
+    if (const FaultConfig& fault = config.fault; fault.any()) {
+        shard.fault.emplace();
+        shard.fault->seed = fault.seed;
+        shard.fault->loss = fault.loss_ppm;
+        shard.fault->reorder = fault.reorder_ppm;
+        shard.fault->duplicate = fault.duplicate_ppm;
+        shard.fault->corrupt = fault.corrupt_ppm;
+        shard.fault->delay = fault.delay;
+        shard.fault->jitter = fault.jitter;
+    }
+    shard.engine.send_buffer = config.send_buffer;
+    shard.engine.receive_buffer = config.receive_buffer;
+    shard.engine.time_wait = config.time_wait;
+    shard.memory = config.memory;
+    return shard;
+}
+
+}  // namespace
+
+void block_signals() {
+    const sigset_t set = handled_signals();
+    ::sigprocmask(SIG_BLOCK, &set, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+}
+
+void forbid_core_dumps() {
+    const rlimit none{};
+    ::setrlimit(RLIMIT_CORE, &none);
+    ::prctl(PR_SET_DUMPABLE, 0ul, 0ul, 0ul, 0ul);
+}
+
+std::expected<std::unique_ptr<Daemon>, std::string> Daemon::start(NodeConfig config, std::string config_path, std::optional<std::string> name) {
+    std::unique_ptr<Daemon> daemon{new Daemon(std::move(config), std::move(config_path), std::move(name))};
+    if (auto opened = daemon->open(); !opened) return std::unexpected(opened.error());
+    return daemon;
+}
+
+Daemon::~Daemon() {
+    if (shard_) shard_->loop().remove(signal_watch_);
+}
+
+std::expected<void, std::string> Daemon::open() {
+    raise_descriptor_limit();
+    if (!start_sodium()) return std::unexpected("libsodium cannot start: is there a source of randomness (/dev/urandom)?");
+    const auto paths = control_paths(config_.name);
+    if (!paths) return std::unexpected(paths.error());
+    auto identity = read_identity(config_);
+    if (!identity) return std::unexpected(identity.error());
+    const auto shard = shard_config(config_);
+    if (!shard) return std::unexpected(shard.error());
+    auto opened = Shard::open(std::move(*identity), *shard, system_entropy());
+    if (!opened) return std::unexpected(opened.error());
+    shard_ = std::move(*opened);
+    started_ = monotonic_now();
+
+    const sigset_t set = handled_signals();
+    signals_ = UniqueFd{::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
+    if (!signals_) return std::unexpected(fmt::format("signalfd: {}", std::strerror(errno)));
+    signal_watch_ = shard_->loop().add(signals_.get(), EPOLLIN, [this](std::uint32_t) { take_signals(); });
+
+    for (const PeerConfig& peer : config_.peers) shard_->add_peer(peer.address, peer.endpoints);
+    auto control = Control::open(shard_->loop(), *paths, control_methods(),
+                                 {[this](ClientId client, RpcRequest asked) { request(client, std::move(asked)); },
+                                  [this](ClientId client) { client_gone(client); }});
+    if (!control) return std::unexpected(control.error());
+    control_ = std::move(*control);
+
+    const link::Udp& udp = shard_->udp();
+    std::string listening;
+    for (const UdpEndpoint& endpoint : {udp.local4(), udp.local6()})
+        if (endpoint.port != 0) listening += (listening.empty() ? "" : ", ") + to_string(endpoint);
+    log(LogLevel::info, "node", fmt::format("{} is {} in network \"{}\", on UDP {}, with {} peers; control socket {}", config_.name,
+                                            OverlayFamily::format(shard_->address()), config_.network, listening, config_.peers.size(), paths->socket));
+    return {};
+}
+
+void Daemon::run() {
+    for (;;) {
+        shard_->turn(stop_by_);
+        if (stops_ == 0) continue;
+        if (shard_->finished() || stops_ > 1 || monotonic_now() >= stop_by_) break;
+    }
+    shard_->close();
+    control_->flush();
+    log(LogLevel::info, "node", "ended");
+}
+
+void Daemon::take_signals() {
+    signalfd_siginfo signal{};
+    while (::read(signals_.get(), &signal, sizeof signal) == ssize_t(sizeof signal)) {
+        if (signal.ssi_signo == SIGHUP) reload();
+        else stop(signal.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+    }
+}
+
+void Daemon::stop(std::string_view why) {
+    if (++stops_ > 1) return;
+    log(LogLevel::info, "node", fmt::format("{}: ending flows in order, for at most {} s; again: at once", why, stop_patience.count() / 1'000'000'000));
+    stop_by_ = monotonic_now() + stop_patience;
+    shard_->finish();
+}
+
+// What can change without dropping a session does; for the rest there is a message.
+void Daemon::reload() {
+    auto read = read_config(config_path_);
+    if (!read) {
+        for (const std::string& message : read.error().messages) log(LogLevel::error, "config", message);
+        return log(LogLevel::error, "config", "the configuration stays as it was");
+    }
+    if (name_) read->name = *name_;
+    set_log_level(read->log_level);
+    set_log_format(read->log_format);
+    std::size_t added = 0, removed = 0;
+    for (const PeerConfig& old : config_.peers) {
+        if (std::ranges::find(read->peers, old.address, &PeerConfig::address) != read->peers.end()) continue;
+        shard_->remove_peer(old.address);
+        ++removed;
+    }
+    for (const PeerConfig& peer : read->peers) {
+        const auto old = std::ranges::find(config_.peers, peer.address, &PeerConfig::address);
+        if (old != config_.peers.end() && old->endpoints == peer.endpoints) continue;
+        shard_->add_peer(peer.address, peer.endpoints);
+        ++added;
+    }
+    const bool rest = read->name == config_.name && read->key == config_.key && read->memory == config_.memory && read->network == config_.network &&
+                      read->secret == config_.secret && read->work_bits == config_.work_bits && read->listen4 == config_.listen4 &&
+                      read->listen6 == config_.listen6 && read->mtu == config_.mtu && read->suites == config_.suites &&
+                      read->accept_members == config_.accept_members && read->send_buffer == config_.send_buffer &&
+                      read->receive_buffer == config_.receive_buffer && read->time_wait == config_.time_wait &&
+                      read->rekey_initiator == config_.rekey_initiator && read->rekey_responder == config_.rekey_responder &&
+                      read->rekey_idle == config_.rekey_idle && read->fault == config_.fault;
+    config_.peers = std::move(read->peers);
+    config_.log_level = read->log_level;
+    config_.log_format = read->log_format;
+    config_.user_timeout = read->user_timeout;
+    config_.backlog = read->backlog;
+    config_.nodelay = read->nodelay;
+    log(LogLevel::info, "config", fmt::format("read again: {} peers new or changed, {} removed", added, removed));
+    if (!rest) log(LogLevel::warning, "config", "beside peers, log, and user_timeout, backlog and nodelay of [tcp], changes need a restart");
+}
+
+}  // namespace weft::node

@@ -1,0 +1,97 @@
+// weftd but for its command line: a shard, the control sockets over it, a configuration, and the signals that end it or
+// have the configuration read again.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "node/config.h"
+#include "node/control.h"
+#include "node/shard.h"
+
+namespace weft::node {
+
+class Daemon {
+public:
+    // Reads the key, finds the proof of work, opens sockets. The error is a message for a person.
+    // `name` is used instead of the configuration's, after it was read again too.
+    static std::expected<std::unique_ptr<Daemon>, std::string> start(NodeConfig config, std::string config_path, std::optional<std::string> name);
+    ~Daemon();
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
+
+    // Until a signal or node.stop has ended it, in order or, at the second one, at once.
+    void run();
+
+private:
+    struct Opening {                     // a flow.connect that has no answer yet
+        ClientId client;
+        Json id;
+        Flow flow;
+    };
+    struct Listening {
+        std::uint64_t number{0};
+        ClientId client;
+        ListenerId listener;
+        std::uint16_t port{0};
+    };
+
+    Daemon(NodeConfig config, std::string config_path, std::optional<std::string> name)
+        : config_{std::move(config)}, config_path_{std::move(config_path)}, name_{std::move(name)} {
+        if (name_) config_.name = *name_;
+    }
+    std::expected<void, std::string> open();
+    void take_signals();
+    void stop(std::string_view why);
+    void reload();
+
+    void request(ClientId client, RpcRequest request);
+    void client_gone(ClientId client);
+    std::expected<Json, RpcError> answer(const RpcRequest& request);
+
+    Json node_info() const;
+    Json peer_list() const;
+    Json link_list() const;
+    Json flow_list() const;
+    Json describe_flow(Flow flow) const;
+    std::expected<Json, RpcError> peer_add(const Json& params);
+    std::expected<Json, RpcError> peer_remove(const Json& params);
+    std::expected<Json, RpcError> flow_abort(const Json& params);
+    std::expected<Json, RpcError> flow_listen(ClientId client, const Json& params);
+    std::optional<RpcError> flow_connect(ClientId client, const RpcRequest& request);   // answers when the flow is open
+    void flow_opened(std::uint64_t number, Flow flow, UniqueFd fd);
+    void flow_ended(ClientId client, std::uint64_t number, Flow flow, std::optional<Error> error, const FlowReport& report);
+    RpcError connect_error(Error error, const Address& peer, std::uint16_t port) const;
+
+    std::expected<Address, RpcError> resolve(const std::string& text) const;
+    const PeerConfig* find_peer(const Address& address) const;
+    std::string name_of(const Address& address) const;
+
+    NodeConfig config_;
+    std::string config_path_;
+    std::optional<std::string> name_;
+    Instant started_;
+    std::vector<PeerConfig> added_;      // by peer.add; those of the configuration are in config_
+    std::unique_ptr<Shard> shard_;       // outlives control and the watch, which are in its loop
+    std::unique_ptr<Control> control_;
+    UniqueFd signals_;
+    Loop::Watch signal_watch_;
+    std::vector<std::pair<std::uint64_t, Opening>> opening_;
+    std::vector<Listening> listening_;
+    std::uint64_t last_number_{0};       // of openings and listeners
+    unsigned stops_{0};                  // signals and calls that asked for the end
+    Instant stop_by_{Instant::never()};
+};
+
+// SIGTERM, SIGINT and SIGHUP come by a descriptor from here on. Before any thread.
+void block_signals();
+
+// Keys lie in this process's memory: no core, no debugger of the same user, unless asked for.
+void forbid_core_dumps();
+
+}  // namespace weft::node

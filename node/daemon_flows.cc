@@ -1,0 +1,196 @@
+// flow.connect, flow.listen, flow.list, flow.abort: connections for the clients of the control socket.
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "node/daemon.h"
+#include "node/error_names.h"
+#include "stack/core/address_text.h"
+#include "stack/tcp/tcb.h"
+
+namespace weft::node {
+namespace {
+
+constexpr std::size_t most_listeners = 1'024, most_openings = 1'024;
+
+std::string flow_text(Flow flow) { return fmt::format("{}:{}", flow.place, flow.generation); }
+
+std::optional<Flow> parse_flow(std::string_view text) {
+    Flow flow;
+    const char* const end = text.data() + text.size();
+    const auto place = std::from_chars(text.data(), end, flow.place);
+    if (place.ec != std::errc{} || place.ptr == end || *place.ptr != ':') return std::nullopt;
+    const auto generation = std::from_chars(place.ptr + 1, end, flow.generation);
+    if (generation.ec != std::errc{} || generation.ptr != end) return std::nullopt;
+    return flow;
+}
+
+Json endpoint_json(const Endpoint& endpoint) { return Json{{"address", OverlayFamily::format(endpoint.address)}, {"port", endpoint.port}}; }
+
+// RFC 9293's names as an identifier: a '-' would be an operator to a filter.
+std::string state_text(tcp::State state) {
+    std::string text{tcp::to_string(state)};
+    std::ranges::replace(text, '-', '_');
+    return text;
+}
+
+}  // namespace
+
+RpcError Daemon::connect_error(Error error, const Address& peer, std::uint16_t port) const {
+    const std::string known = name_of(peer), name = known.empty() ? format_short_form(peer) : known;
+    std::string message, cause{error_name(error)};
+    switch (error) {
+    case Error::refused: message = fmt::format("{} refuses port {}: nothing listens there; run `weft nc -l {}` on that node", name, port, port); break;
+    case Error::timed_out: message = fmt::format("{} did not answer in time: is it running, and `weft peers` says up?", name); break;
+    case Error::unreachable: message = fmt::format("the link to {} is down: is it running, and is its endpoint right?", name); break;
+    case Error::network_unreachable:
+        message = fmt::format("no link leads to {}: name it under [[peer]] with an endpoint, or wait until it dials this node", name);
+        cause = "unreachable";
+        break;
+    case Error::reset: message = fmt::format("{} reset the connection while it was opening", name); break;
+    case Error::aborted: message = "the connection was aborted while it was opening"; break;
+    case Error::invalid: message = "this is the node's own address: connect to another node"; break;
+    case Error::no_memory: message = "the node is out of memory or descriptors for another flow"; break;
+    default: message = fmt::format("the connection to {} could not be opened: {}", name, cause); break;
+    }
+    return {RpcCode::failed, std::move(message), std::move(cause)};
+}
+
+std::optional<RpcError> Daemon::flow_connect(ClientId client, const RpcRequest& request) {
+    const auto address = resolve(request.params["address"]);
+    if (!address) return address.error();
+    if (opening_.size() == most_openings) return RpcError{RpcCode::too_many, "too many connections are opening: try again", {}};
+    const auto port = request.params["port"].get<std::uint16_t>();
+    ConnectOptions options;
+    options.user_timeout = config_.user_timeout;
+    options.nodelay = config_.nodelay;
+    if (const auto timeout = request.params.find("user_timeout_ms"); timeout != request.params.end())
+        options.user_timeout = Duration::milliseconds(timeout->get<std::int64_t>());
+
+    const std::uint64_t number = ++last_number_;
+    FlowCallbacks callbacks;
+    callbacks.opened = [this, number](Flow flow, const Peers&, UniqueFd fd) { flow_opened(number, flow, std::move(fd)); };
+    callbacks.ended = [this, number, client, peer = *address, port](Flow flow, std::optional<Error> error, const FlowReport& report) {
+        const auto opening = std::ranges::find(opening_, number, [](const auto& entry) { return entry.first; });
+        if (opening == opening_.end()) return flow_ended(client, number, flow, error, report);
+        const Json id = std::move(opening->second.id);
+        opening_.erase(opening);
+        control_->send(client, error_line(id, connect_error(error.value_or(Error::aborted), peer, port)));
+        control_->release(client);
+    };
+    const auto flow = shard_->connect(*address, port, options, std::move(callbacks));
+    if (!flow) return connect_error(flow.error(), *address, port);
+    opening_.emplace_back(number, Opening{client, request.id, *flow});
+    control_->hold(client);
+    return std::nullopt;
+}
+
+void Daemon::flow_opened(std::uint64_t number, Flow flow, UniqueFd fd) {
+    const auto opening = std::ranges::find(opening_, number, [](const auto& entry) { return entry.first; });
+    if (opening == opening_.end()) return;
+    const Opening opened = std::move(opening->second);
+    opening_.erase(opening);
+    control_->send(opened.client, result_line(opened.id, Json{{"flow", flow_text(flow)}}), std::move(fd));
+}
+
+void Daemon::flow_ended(ClientId client, std::uint64_t, Flow flow, std::optional<Error> error, const FlowReport& report) {
+    control_->send(client, notification_line("flow.ended", Json{{"flow", flow_text(flow)},
+                                                                {"error", error ? Json(error_name(*error)) : Json(nullptr)},
+                                                                {"bytes_in", report.bytes_in},
+                                                                {"bytes_out", report.bytes_out},
+                                                                {"retransmissions", report.retransmissions},
+                                                                {"seconds", double(report.lived.count() / 1'000) / 1e6}}));
+    control_->release(client);
+}
+
+std::expected<Json, RpcError> Daemon::flow_listen(ClientId client, const Json& params) {
+    if (listening_.size() == most_listeners) return std::unexpected(RpcError{RpcCode::too_many, "the node has too many listeners", {}});
+    const auto port = params["port"].get<std::uint16_t>();
+    const std::uint64_t number = ++last_number_;
+    ListenOptions options;
+    options.user_timeout = config_.user_timeout;
+    options.nodelay = config_.nodelay;
+    options.backlog = config_.backlog;
+    FlowCallbacks callbacks;
+    callbacks.opened = [this, client, number](Flow flow, const Peers& peers, UniqueFd fd) {
+        control_->hold(client);
+        control_->send(client, notification_line("flow.accepted", Json{{"listener", number}, {"flow", flow_text(flow)}, {"remote", endpoint_json(peers.remote)}}),
+                       std::move(fd));
+    };
+    callbacks.ended = [this, client, number](Flow flow, std::optional<Error> error, const FlowReport& report) {
+        flow_ended(client, number, flow, error, report);
+    };
+    const auto listener = shard_->listen(port, options, std::move(callbacks));
+    if (!listener && listener.error() == Error::address_in_use)
+        return std::unexpected(RpcError{RpcCode::failed, fmt::format("port {} is taken by another listener of this node: choose another one", port), "address_in_use"});
+    if (!listener)
+        return std::unexpected(RpcError{RpcCode::failed, fmt::format("cannot listen on port {}: {}", port, error_name(listener.error())),
+                                        std::string(error_name(listener.error()))});
+    listening_.push_back({number, client, *listener, port});
+    control_->hold(client);
+    return Json{{"listener", number}, {"port", port}};
+}
+
+// Its listeners close, and what was still opening; flows in transfer belong to whoever holds their descriptor.
+void Daemon::client_gone(ClientId client) {
+    if (!shard_) return;
+    std::vector<Flow> opening;
+    for (const auto& [number, entry] : opening_)
+        if (entry.client == client) opening.push_back(entry.flow);
+    for (const Flow flow : opening) (void)shard_->abort(flow);
+    for (const Listening& listening : listening_)
+        if (listening.client == client) shard_->unlisten(listening.listener);
+    std::erase_if(listening_, [&](const Listening& listening) { return listening.client == client; });
+}
+
+std::expected<Json, RpcError> Daemon::flow_abort(const Json& params) {
+    const auto flow = parse_flow(params["flow"].get_ref<const std::string&>());
+    if (!flow) return std::unexpected(RpcError{RpcCode::bad_parameters, "\"flow\" must be PLACE:GENERATION, as flow.list shows it", {}});
+    if (!shard_->abort(*flow)) return std::unexpected(RpcError{RpcCode::failed, "there is no such flow: flow.list shows them", "no_such_flow"});
+    return Json{{"flow", flow_text(*flow)}};
+}
+
+Json Daemon::describe_flow(Flow flow) const {
+    const Engine& engine = shard_->engine();
+    const tcp::Tcb* tcb = engine.inspect(flow);
+    const tcp::Cold* cold = engine.inspect_cold(flow);
+    const auto peers = engine.peers(flow);
+    if (!tcb || !cold || !peers) return nullptr;
+    const auto& r = tcb->receiving;
+    const auto& s = tcb->sending;
+    const auto& t = tcb->timing;
+    const Instant since = cold->established_at;
+    Json one{{"flow", flow_text(flow)},
+             {"state", state_text(r.state)},
+             {"local", endpoint_json(peers->local)},
+             {"remote", endpoint_json(peers->remote)},
+             {"congestion", "newreno"},
+             {"mss", r.mss},
+             {"cwnd", s.steering.cwnd},
+             {"ssthresh", s.steering.ssthresh},
+             {"srtt_us", t.srtt.count() / 1'000},
+             {"rttvar_us", t.rttvar.count() / 1'000},
+             {"rto_ms", t.rto.count() / 1'000'000},
+             {"snd_wnd", s.snd_wnd},
+             {"rcv_wnd", r.rcv_adv - r.rcv_nxt},
+             {"unacked", s.snd_max - s.snd_una},
+             {"bytes_in", cold->bytes_in},
+             {"bytes_out", cold->bytes_out},
+             {"segments_in", cold->segments_in},
+             {"segments_out", cold->segments_out},
+             {"retransmissions", cold->retransmissions},
+             {"timeouts", cold->timeouts},
+             {"age_s", since > Instant{} ? double((monotonic_now() - since).count() / 1'000) / 1e6 : 0.0}};
+    if (t.min_rtt > Duration{}) one["min_rtt_us"] = t.min_rtt.count() / 1'000;
+    return one;
+}
+
+Json Daemon::flow_list() const {
+    Json list = Json::array();
+    for (const Flow flow : shard_->engine().flows())
+        if (Json one = describe_flow(flow); !one.is_null()) list.push_back(std::move(one));
+    return Json{{"flows", std::move(list)}};
+}
+
+}  // namespace weft::node

@@ -1,0 +1,227 @@
+// What the control socket's methods do: the node, its peers and links. Flows are in daemon_flows.cc.
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "node/daemon.h"
+#include "node/log.h"
+#include "node/methods.h"
+#include "node/suggest.h"
+#include "stack/core/address_text.h"
+
+namespace weft::node {
+namespace {
+
+constexpr std::size_t most_endpoints = 8;
+
+double seconds(Duration duration) { return double(duration.count() / 1'000) / 1e6; }
+
+RpcError bad(std::string message) { return {RpcCode::bad_parameters, std::move(message), {}}; }
+
+Json udp_statistics(const link::Udp::Statistics& s) {
+    return Json{{"datagrams_in", s.datagrams_in}, {"datagrams_out", s.datagrams_out}, {"bytes_in", s.bytes_in}, {"bytes_out", s.bytes_out},
+                {"calls_in", s.calls_in}, {"calls_out", s.calls_out}, {"dropped_in", s.dropped_in}, {"dropped_out", s.dropped_out},
+                {"overflowed", s.overflowed}, {"blocked", s.blocked}, {"soft_errors", s.soft_errors}};
+}
+
+Json tcp_statistics(const Statistics& s) {
+    return Json{{"segments_in", s.segments_in}, {"segments_out", s.segments_out}, {"bytes_in", s.bytes_in}, {"bytes_out", s.bytes_out},
+                {"retransmitted_segments", s.retransmitted_segments}, {"retransmitted_bytes", s.retransmitted_bytes}, {"timeouts", s.timeouts},
+                {"checksum_errors", s.checksum_errors}, {"malformed", s.malformed}, {"no_listener", s.no_listener},
+                {"challenge_acks", s.challenge_acks}, {"resets_sent", s.resets_sent}, {"resets_received", s.resets_received},
+                {"connections_opened", s.connections_opened}, {"connections_accepted", s.connections_accepted},
+                {"connections_failed", s.connections_failed}, {"backlog_overflows", s.backlog_overflows}, {"connections", s.connections},
+                {"half_open", s.half_open}, {"time_wait", s.time_wait}, {"listeners", s.listeners}, {"paths", s.paths}};
+}
+
+Json overlay_statistics(const overlay::LinksStatistics& s) {
+    return Json{{"datagrams_in", s.datagrams_in}, {"datagrams_out", s.datagrams_out}, {"bytes_in", s.bytes_in}, {"bytes_out", s.bytes_out},
+                {"malformed", s.malformed}, {"unknown_index", s.unknown_index}, {"unauthentic", s.unauthentic}, {"replayed", s.replayed},
+                {"mac1_wrong", s.mac1_wrong}, {"cookies_sent", s.cookies_sent}, {"half_open", s.half_open}, {"handshakes", s.handshakes},
+                {"refused", s.refused}, {"dropped_no_session", s.dropped_no_session}, {"dropped_no_memory", s.dropped_no_memory}};
+}
+
+Json fault_statistics(const link::FaultStatistics& s) {
+    return Json{{"datagrams", s.datagrams}, {"sent", s.sent}, {"lost", s.lost}, {"reordered", s.reordered}, {"duplicated", s.duplicated},
+                {"corrupted", s.corrupted}, {"overflowed", s.overflowed}, {"refused", s.refused}};
+}
+
+Json listening_on(const link::Udp& udp) {
+    Json list = Json::array();
+    for (const UdpEndpoint& endpoint : {udp.local4(), udp.local6()})
+        if (endpoint.port != 0) list.push_back(to_string(endpoint));
+    return list;
+}
+
+std::string_view state_name(overlay::PeerStatus::State state) {
+    using State = overlay::PeerStatus::State;
+    switch (state) {
+    case State::idle: return "idle";
+    case State::init_sent: return "init_sent";
+    case State::up: return "up";
+    case State::rekey: return "rekey";
+    case State::suspect: return "suspect";
+    }
+    return "unknown";
+}
+
+}  // namespace
+
+void Daemon::request(ClientId client, RpcRequest request) {
+    if (request.method->name == "flow.connect") {
+        if (const auto error = flow_connect(client, request); error && request.wants_answer) control_->send(client, error_line(request.id, *error));
+        return;
+    }
+    auto result = request.method->name == "flow.listen" ? flow_listen(client, request.params) : answer(request);
+    if (!request.wants_answer) return;
+    control_->send(client, result ? result_line(request.id, std::move(*result)) : error_line(request.id, result.error()));
+}
+
+std::expected<Json, RpcError> Daemon::answer(const RpcRequest& request) {
+    const std::string_view name = request.method->name;
+    if (name == "node.info") return node_info();
+    if (name == "node.stop") {
+        stop("node.stop");
+        return Json{{"stopping", true}};
+    }
+    if (name == "peer.list") return peer_list();
+    if (name == "peer.add") return peer_add(request.params);
+    if (name == "peer.remove") return peer_remove(request.params);
+    if (name == "link.list") return link_list();
+    if (name == "flow.list") return flow_list();
+    if (name == "flow.abort") return flow_abort(request.params);
+    if (name == "rpc.discover") return describe(control_methods());
+    return std::unexpected(RpcError{RpcCode::internal, fmt::format("{} has no handler", name), {}});
+}
+
+Json Daemon::node_info() const {
+    const link::Udp& udp = shard_->udp();
+    const BufferPool& pool = shard_->pool();
+    Json info{{"name", config_.name},
+              {"version", WEFT_VERSION},
+              {"address", OverlayFamily::format(shard_->address())},
+              {"short", format_short_form(shard_->address())},
+              {"pid", ::getpid()},
+              {"uptime_s", seconds(monotonic_now() - started_)},
+              {"listen", listening_on(udp)},
+              {"network", config_.network},
+              {"work_bits", config_.work_bits},
+              {"mtu", config_.mtu},
+              {"udp", udp_statistics(udp.statistics())},
+              {"tcp", tcp_statistics(shard_->engine().statistics())},
+              {"overlay", overlay_statistics(shard_->links().statistics())},
+              {"memory", Json{{"pool_owned", pool.owned()}, {"pool_in_use", pool.in_use()}, {"pool_limit", config_.memory}}},
+              {"control", Json{{"clients", control_->clients()}}}};
+    if (const link::FaultStatistics* fault = shard_->faults()) info["fault"] = fault_statistics(*fault);
+    return info;
+}
+
+Json Daemon::peer_list() const {
+    const Instant now = monotonic_now();
+    Json list = Json::array();
+    for (const overlay::PeerStatus& peer : shard_->links().peers()) {
+        Json one{{"address", OverlayFamily::format(peer.address)},
+                 {"short", format_short_form(peer.address)},
+                 {"endpoint", peer.endpoint.port != 0 ? Json(to_string(peer.endpoint)) : Json(nullptr)},
+                 {"state", state_name(peer.state)},
+                 {"state_s", seconds(now - peer.since)},
+                 {"aead", peer.aead == 1 ? "aes-256-gcm" : "chacha20-poly1305"},
+                 {"configured", peer.configured},
+                 {"srtt_us", peer.srtt > Duration{} ? Json(peer.srtt.count() / 1'000) : Json(nullptr)},
+                 {"last_heard_s", peer.last_heard > Instant{} ? Json(seconds(now - peer.last_heard)) : Json(nullptr)},
+                 {"datagrams_in", peer.datagrams_in},
+                 {"datagrams_out", peer.datagrams_out},
+                 {"bytes_in", peer.bytes_in},
+                 {"bytes_out", peer.bytes_out},
+                 {"handshakes", peer.handshakes},
+                 {"replayed", peer.replayed}};
+        if (const std::string name = name_of(peer.address); !name.empty()) one["name"] = name;
+        list.push_back(std::move(one));
+    }
+    return Json{{"peers", std::move(list)}};
+}
+
+Json Daemon::link_list() const {
+    const link::Udp& udp = shard_->udp();
+    Json one{{"link", 0}, {"kind", "udp"}, {"listen", listening_on(udp)}, {"mtu", config_.mtu}, {"statistics", udp_statistics(udp.statistics())}};
+    if (const link::FaultStatistics* fault = shard_->faults()) one["fault"] = fault_statistics(*fault);
+    return Json{{"links", Json::array({std::move(one)})}};
+}
+
+const PeerConfig* Daemon::find_peer(const Address& address) const {
+    for (const auto* list : {&config_.peers, &added_})
+        for (const PeerConfig& peer : *list)
+            if (peer.address == address) return &peer;
+    return nullptr;
+}
+
+std::string Daemon::name_of(const Address& address) const {
+    const PeerConfig* peer = find_peer(address);
+    return peer ? peer->name : std::string{};
+}
+
+// A name before a text form: names hold neither ':' nor 123 characters, so none is both.
+std::expected<Address, RpcError> Daemon::resolve(const std::string& text) const {
+    std::vector<std::string_view> names;
+    for (const auto* list : {&config_.peers, &added_})
+        for (const PeerConfig& peer : *list) {
+            if (peer.name.empty()) continue;
+            if (peer.name == text) return peer.address;
+            names.push_back(peer.name);
+        }
+    if (const auto prefix = parse_short_form(text)) {
+        std::vector<Address> found;
+        for (const overlay::PeerStatus& peer : shard_->links().peers())
+            if (begins_with(peer.address, *prefix)) found.push_back(peer.address);
+        if (found.size() == 1) return found.front();
+        return std::unexpected(bad(fmt::format("{} known addresses begin with this short form: write the whole address", found.empty() ? "no" : "several")));
+    }
+    const auto address = OverlayFamily::parse(text);
+    if (address) return *address;
+    if (text.size() < 60)
+        return std::unexpected(bad(fmt::format("\"{}\" is neither the name of a configured peer nor an address{}", text, did_you_mean(text, names))));
+    return std::unexpected(bad(fmt::format("this is no overlay address: {}", to_string(address.error()))));
+}
+
+std::expected<Json, RpcError> Daemon::peer_add(const Json& params) {
+    const std::string text = params["address"];
+    const auto address = OverlayFamily::parse(text);
+    if (!address) return std::unexpected(bad(fmt::format("\"address\" is no overlay address: {}", to_string(address.error()))));
+    if (*address == shard_->address()) return std::unexpected(bad("this is the node's own address"));
+    PeerConfig peer{params.value("name", std::string{}), *address, {}};
+    if (!peer.name.empty() && !node_name_is_valid(peer.name))
+        return std::unexpected(bad("\"name\" must be 1 to 32 characters of a-z, A-Z, 0-9, -, _ and ., the first one a letter or a digit"));
+    for (const auto* list : {&config_.peers, &added_})
+        for (const PeerConfig& other : *list)
+            if (!peer.name.empty() && other.name == peer.name && other.address != peer.address)
+                return std::unexpected(bad(fmt::format("\"{}\" is the name of another peer", peer.name)));
+    for (const Json& endpoint : params.value("endpoints", Json::array())) {
+        const auto parsed = parse_udp_endpoint(endpoint.get_ref<const std::string&>());
+        if (!parsed || parsed->port == 0)
+            return std::unexpected(bad(fmt::format("\"{}\" is no UDP endpoint: write \"192.0.2.1:7001\" or \"[2001:db8::1]:7001\"",
+                                                   endpoint.get_ref<const std::string&>())));
+        if (peer.endpoints.size() == most_endpoints) return std::unexpected(bad(fmt::format("a peer has at most {} endpoints", most_endpoints)));
+        peer.endpoints.push_back(*parsed);
+    }
+    shard_->add_peer(peer.address, peer.endpoints);
+    std::erase_if(added_, [&](const PeerConfig& other) { return other.address == peer.address; });
+    if (std::ranges::find(config_.peers, peer.address, &PeerConfig::address) == config_.peers.end()) added_.push_back(std::move(peer));
+    log(LogLevel::info, "control", fmt::format("peer {} added", format_short_form(*address)));
+    return Json{{"address", OverlayFamily::format(*address)}};
+}
+
+std::expected<Json, RpcError> Daemon::peer_remove(const Json& params) {
+    const auto address = resolve(params["address"]);
+    if (!address) return std::unexpected(address.error());
+    const bool linked = std::ranges::any_of(shard_->links().peers(), [&](const auto& peer) { return peer.address == *address; });
+    if (!linked && !find_peer(*address)) return std::unexpected(RpcError{RpcCode::failed, "there is no such peer: peer.list shows them", "no_such_peer"});
+    shard_->remove_peer(*address);
+    std::erase_if(added_, [&](const PeerConfig& peer) { return peer.address == *address; });
+    std::erase_if(config_.peers, [&](const PeerConfig& peer) { return peer.address == *address; });
+    log(LogLevel::info, "control", fmt::format("peer {} removed", format_short_form(*address)));
+    return Json{{"address", OverlayFamily::format(*address)}};
+}
+
+}  // namespace weft::node

@@ -1,0 +1,284 @@
+// The loop: what came in, what is due, what leaves; and the paths that tie the engine's numbers to neighbours.
+#include "node/shard.h"
+
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "node/log.h"
+#include "stack/core/address_text.h"
+
+namespace weft::node {
+namespace {
+
+constexpr unsigned receive_turns = 8;                    // batches of datagrams a turn
+constexpr Duration release_after = Duration::seconds(60);
+constexpr std::uint32_t link_overhead = 35;              // DATA header, NET header, tag (overlay.md section 4.2)
+constexpr std::uint32_t network_header = 136;            // that a path's MTU counts and no link carries
+
+PathOptions path_options(std::uint32_t link, std::uint32_t mtu, bool sums_elided) { return {link, mtu, sums_elided}; }
+
+Config seeded(Config config, overlay::Entropy entropy) {
+    entropy(std::as_writable_bytes(std::span(config.seed)));
+    return config;
+}
+
+}  // namespace
+
+std::expected<std::unique_ptr<Shard>, std::string> Shard::open(overlay::Identity identity, const ShardConfig& config, overlay::Entropy entropy) {
+    auto loop = Loop::create();
+    if (!loop) return std::unexpected(loop.error());
+    auto udp = link::Udp::open(config.udp);
+    if (!udp)
+        return std::unexpected(fmt::format("{}: {}{}", udp.error().call, std::strerror(udp.error().error),
+                                           udp.error().error == EADDRINUSE ? ": another program has this port; choose another one in [listen]" : ""));
+    ::prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);  // this thread's sleeps end to the nanosecond
+    return std::unique_ptr<Shard>(new Shard(std::move(identity), config, entropy, std::move(*loop), std::move(*udp)));
+}
+
+Shard::Shard(overlay::Identity identity, const ShardConfig& config, overlay::Entropy entropy, Loop loop, link::Udp udp)
+    : pool_{config.memory},
+      loop_{std::move(loop)},
+      device_{make_device(config, std::move(udp))},
+      links_{std::move(identity), config.links, entropy, pool_},
+      engine_{seeded(config.engine, entropy), pool_},
+      default_options_{path_options(config.links.link, config.links.mtu - link_overhead + network_header, false)} {
+    (void)engine_.assign(links_.address(), default_options_, monotonic_now());
+    for (const int fd : this->udp().descriptors())
+        udp_watches_.push_back(loop_.add(fd, EPOLLIN, [this](std::uint32_t) { udp_readable_ = true; }));
+}
+
+Shard::~Shard() {
+    for (const Loop::Watch watch : udp_watches_) loop_.remove(watch);
+    for (Carried& carried : carried_)
+        if (carried.pump) loop_.remove(carried.watch);
+}
+
+Shard::Device Shard::make_device(const ShardConfig& config, link::Udp udp) {
+    if (config.fault) return link::Fault<link::Udp>{std::move(udp), *config.fault, pool_};
+    return udp;
+}
+
+const link::Udp& Shard::udp() const {
+    if (const auto* fault = std::get_if<link::Fault<link::Udp>>(&device_)) return fault->inner();
+    return std::get<link::Udp>(device_);
+}
+
+const link::FaultStatistics* Shard::faults() const {
+    const auto* fault = std::get_if<link::Fault<link::Udp>>(&device_);
+    return fault ? &fault->statistics() : nullptr;
+}
+
+std::size_t Shard::device_receive(std::span<Receive> in) {
+    return std::visit([&](auto& device) { return device.receive(in, pool_); }, device_);
+}
+
+std::size_t Shard::device_send(std::span<const Transmit> out) {
+    return std::visit([&](auto& device) { return device.send(out); }, device_);
+}
+
+Instant Shard::deadline() const {
+    Instant next = std::min({engine_.deadline(), links_.deadline(), release_at_, starved_until_});
+    if (const auto* fault = std::get_if<link::Fault<link::Udp>>(&device_)) next = std::min(next, fault->deadline());
+    return next;
+}
+
+void Shard::turn(Instant until) {
+    const bool busy = work_left_ || udp_readable_ || !queue_.empty();
+    loop_.wait(busy ? Instant{} : std::min(until, deadline()));
+    work_left_ = false;
+    const Instant now = monotonic_now();
+    if (auto* fault = std::get_if<link::Fault<link::Udp>>(&device_)) fault->advance(now);
+    if (udp_readable_) receive(now);
+    if (links_.deadline() <= now) {
+        links_.advance(now);
+        take_link_events(now);
+    }
+    if (engine_.deadline() <= now) engine_.advance(now);
+    if (release_at_ <= now) release_unused(now);
+    if (starved_until_ <= now) {
+        starved_until_ = Instant::never();
+        for (const std::uint32_t place : starved_) queue(place);
+        starved_.clear();
+    }
+    settle(now);
+}
+
+void Shard::receive(Instant now) {
+    for (unsigned turn = 0; turn < receive_turns; ++turn) {
+        const std::size_t count = device_receive(in_);
+        if (count == 0) {
+            udp_readable_ = false;
+            return;
+        }
+        links_.receive(std::span(in_).first(count), now);
+        for (std::size_t i = 0; i < count; ++i) in_[i].frame = {};
+        take_link_events(now);
+        deliver(now);
+        // Acknowledgements leave between batches: a peer's window must not wait for the end of a long burst.
+        while (transmit(now)) {}
+        flush(now);
+    }
+}
+
+void Shard::deliver(Instant now) {
+    while (const std::size_t count = links_.deliver(in_)) {
+        engine_.receive(std::span(in_).first(count), now);
+        for (std::size_t i = 0; i < count; ++i) in_[i].frame = {};
+    }
+}
+
+void Shard::take_link_events(Instant now) {
+    std::array<overlay::LinkEvent, 16> events;
+    while (const std::size_t count = links_.events(events))
+        for (std::size_t i = 0; i < count; ++i) take_link_event(events[i], now);
+}
+
+void Shard::take_link_event(const overlay::LinkEvent& event, Instant now) {
+    using Kind = overlay::LinkEvent::Kind;
+    static constexpr std::array<std::string_view, 7> names{"is up", "is silent", "is heard again", "is down", "has new keys", "has moved", "has a new MTU"};
+    const LogLevel level = event.kind == Kind::up || event.kind == Kind::down || event.kind == Kind::roamed ? LogLevel::info : LogLevel::debug;
+    if (log_wanted(level))
+        log(level, "link", fmt::format("{} {} ({})", format_short_form(event.peer), names[std::size_t(event.kind)], to_string(event.endpoint)));
+
+    const auto known = held_.find(event.peer);
+    if (event.kind == Kind::down) {
+        if (known == held_.end()) return;
+        known->second.up = false;
+        known->second.used = now;
+        release_at_ = std::min(release_at_, now + release_after);
+        engine_.path_down(known->second.path, now);
+        return;
+    }
+    if (event.kind == Kind::suspect || event.kind == Kind::recovered) return;
+    const PathOptions options = path_options(default_options_.link, event.mtu, event.sums_elided);
+    HeldPath& held = hold(event.peer, options, now);
+    const bool was_up = std::exchange(held.up, true);
+    if (held.options != options || event.kind == Kind::roamed) engine_.change_path(held.path, options, now);
+    held.options = options;
+    if (!was_up) engine_.path_up(held.path, now);
+}
+
+Shard::HeldPath& Shard::hold(const Address& peer, const PathOptions& options, Instant now) {
+    if (const auto known = held_.find(peer); known != held_.end()) return known->second;
+    const auto path = engine_.open_path({.address = links_.address()}, {.address = peer}, options, now);
+    const auto [place, added] = held_.emplace(peer, HeldPath{path.value_or(0), options, false, now});
+    if (path) bound_[*path] = &place->first;
+    links_.bind(peer, path.value_or(0));
+    return place->second;
+}
+
+// A path without a channel is given back after a while. A flow that still lives over it binds it anew when it sends.
+void Shard::release_unused(Instant now) {
+    release_at_ = Instant::never();
+    for (auto held = held_.begin(); held != held_.end();) {
+        const auto next = std::next(held);
+        if (!held->second.up) {
+            const Instant due = held->second.used + release_after;
+            if (due <= now) release(held, now);
+            else release_at_ = std::min(release_at_, due);
+        }
+        held = next;
+    }
+}
+
+void Shard::release(std::map<Address, HeldPath>::iterator held, Instant now) {
+    links_.bind(held->first, 0);
+    bound_.erase(held->second.path);
+    engine_.close_path(held->second.path, now);
+    held_.erase(held);
+}
+
+// False when the engine had nothing.
+bool Shard::transmit(Instant now) {
+    const std::size_t count = engine_.transmit(out_, now);
+    for (std::size_t i = 0; i < count; ++i) {
+        const PathId path = out_[i].path;
+        if (const auto known = bound_.find(path); known != bound_.end()) continue;
+        if (std::ranges::find(unheld_, path) != unheld_.end()) continue;
+        const auto peers = engine_.path_peers(path);
+        if (!peers || peers->remote.address.family() != Family::overlay) continue;
+        links_.bind(peers->remote.address, path);
+        unheld_.push_back(path);
+    }
+    if (count > 0) links_.send(std::span(out_).first(count), now);
+    for (const PathId path : unheld_) {
+        const auto peers = engine_.path_peers(path);
+        if (!peers) continue;
+        hold(peers->remote.address, default_options_, now).used = now;
+        release_at_ = std::min(release_at_, now + release_after);
+    }
+    unheld_.clear();
+    if (count > 0) flush(now);
+    return count > 0;
+}
+
+void Shard::flush(Instant now) {
+    while (const std::size_t count = links_.transmit(datagrams_, now)) {
+        // What a full socket does not take is lost, as in any queue: whoever sent it will send it again.
+        (void)device_send(std::span(datagrams_).first(count));
+    }
+}
+
+bool Shard::take_events(Instant now) {
+    bool any = false;
+    while (const std::size_t count = engine_.events(events_, now)) {
+        any = true;
+        for (std::size_t i = 0; i < count; ++i) take_event(events_[i], now);
+    }
+    return any;
+}
+
+// Everything that is due leaves; programs are served a turn at a time.
+void Shard::settle(Instant now) {
+    for (unsigned round = 0; round < 4; ++round) {
+        while (transmit(now)) {}
+        flush(now);
+        const bool events = take_events(now);
+        if (!run_pumps(now) && !events) return;
+    }
+    work_left_ = true;
+}
+
+void Shard::add_peer(const Address& peer, std::span<const UdpEndpoint> endpoints) {
+    links_.add_peer(peer, endpoints, monotonic_now());
+    work_left_ = true;
+}
+
+void Shard::remove_peer(const Address& peer) {
+    const Instant now = monotonic_now();
+    links_.remove_peer(peer, now);
+    take_link_events(now);
+    if (const auto held = held_.find(peer); held != held_.end() && held->second.up) {
+        held->second.up = false;
+        engine_.path_down(held->second.path, now);
+    }
+    if (const auto held = held_.find(peer); held != held_.end()) release(held, now);
+    work_left_ = true;
+}
+
+bool Shard::reachable(const Address& peer) const {
+    return std::ranges::any_of(links_.peers(), [&](const overlay::PeerStatus& status) {
+        using State = overlay::PeerStatus::State;
+        return status.address == peer && (status.endpoint.port != 0 || status.state == State::up || status.state == State::rekey);
+    });
+}
+
+void Shard::close() {
+    const Instant now = monotonic_now();
+    for (std::uint32_t place = 0; place < carried_.size(); ++place) {
+        if (carried_[place].flow == Flow{}) continue;
+        (void)engine_.abort(carried_[place].flow, now);
+        carried_[place].error = Error::aborted;
+        end(place, now);
+    }
+    while (transmit(now)) {}
+    links_.close(now);
+    flush(now);
+}
+
+}  // namespace weft::node

@@ -1,0 +1,166 @@
+// One engine, its overlay links and its UDP sockets on one thread with one epoll; programs reach flows through descriptors.
+// The daemon adds a control socket and a configuration; tests and benchmarks drive a shard as it is.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <expected>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "node/loop.h"
+#include "node/pump.h"
+#include "node/unique_fd.h"
+#include "overlay/links.h"
+#include "stack/core/buffer.h"
+#include "stack/engine/engine.h"
+#include "stack/link/fault.h"
+#include "stack/link/udp.h"
+
+namespace weft::node {
+
+struct ShardConfig {
+    overlay::LinksConfig links;
+    link::UdpConfig udp;
+    std::optional<link::FaultConfig> fault;   // of what leaves
+    Config engine;                            // its seed is drawn from the entropy
+    std::size_t memory{512 << 20};            // bytes of packet buffers, at most
+};
+
+// How a flow went; final when it has ended.
+struct FlowReport {
+    std::uint64_t bytes_in{0}, bytes_out{0};  // as its program read and wrote them
+    std::uint64_t retransmissions{0};         // segments
+    Duration lived;                           // since it was opened
+};
+
+// Called from turn(). A flow that never opened ends, too.
+struct FlowCallbacks {
+    // The program's end of a stream socketpair: its half-close is a FIN; closed with unread bytes, it resets the flow.
+    std::function<void(Flow flow, const Peers& peers, UniqueFd fd)> opened;
+    // `error` is empty after an orderly end. All bytes have been handed to the socketpair.
+    std::function<void(Flow flow, std::optional<Error> error, const FlowReport& report)> ended;
+};
+
+class Shard {
+public:
+    static std::expected<std::unique_ptr<Shard>, std::string> open(overlay::Identity identity, const ShardConfig& config,
+                                                                   overlay::Entropy entropy);
+    ~Shard();
+    Shard(const Shard&) = delete;
+    Shard& operator=(const Shard&) = delete;
+
+    // Sleeps until there is work, or until `until`; then does a bounded amount of it.
+    void turn(Instant until);
+
+    void add_peer(const Address& peer, std::span<const UdpEndpoint> endpoints);
+    void remove_peer(const Address& peer);
+    bool reachable(const Address& peer) const;     // linked, or with an endpoint to dial
+
+    // Fails with network_unreachable for an address that is not reachable(), or invalid for the node's own.
+    Result<Flow> connect(const Address& peer, std::uint16_t port, const ConnectOptions& options, FlowCallbacks callbacks);
+    Result<ListenerId> listen(std::uint16_t port, ListenOptions options, FlowCallbacks callbacks);
+    void unlisten(ListenerId listener);            // flows that it accepted live on
+    Result<void> abort(Flow flow);
+
+    // The orderly end: listeners go, programs' output ends, FINs leave. finished() once all flows are over; close() resets
+    // those that are not, and tells the neighbours.
+    void finish();
+    bool finished() const { return living_ == 0; }
+    void close();
+
+    Loop& loop() { return loop_; }
+    const Engine& engine() const { return engine_; }
+    const overlay::Links& links() const { return links_; }
+    const BufferPool& pool() const { return pool_; }
+    const link::Udp& udp() const;
+    const link::FaultStatistics* faults() const;   // nullptr: no fault link
+    const Address& address() const { return links_.address(); }
+    FlowReport report(Flow flow) const;
+
+private:
+    using Device = std::variant<link::Udp, link::Fault<link::Udp>>;
+    struct Carried {                               // a flow and its program
+        Flow flow;                                 // none: the place is free
+        FlowCallbacks callbacks;
+        std::optional<Pump> pump;                  // from when it is open
+        Loop::Watch watch;
+        Instant opened_at;
+        std::uint64_t retransmissions{0};
+        std::optional<Error> error;
+        bool queued{false};
+    };
+    struct HeldPath {                              // bound in the links, and a reference held in the engine, so that its
+        PathId path{0};                            // number is not given to other addresses meanwhile
+        PathOptions options;
+        bool up{false};
+        Instant used;                              // last sent to while it was down
+    };
+
+    Shard(overlay::Identity identity, const ShardConfig& config, overlay::Entropy entropy, Loop loop, link::Udp udp);
+    Device make_device(const ShardConfig& config, link::Udp udp);
+    std::size_t device_receive(std::span<Receive> in);
+    std::size_t device_send(std::span<const Transmit> out);
+    Instant deadline() const;
+
+    void receive(Instant now);
+    void take_link_events(Instant now);
+    void take_link_event(const overlay::LinkEvent& event, Instant now);
+    void deliver(Instant now);
+    void settle(Instant now);
+    bool transmit(Instant now);
+    void flush(Instant now);
+    bool take_events(Instant now);
+    void take_event(const Event& event, Instant now);
+    void accept_all(ListenerId listener, Instant now);
+    bool run_pumps(Instant now);
+
+    HeldPath& hold(const Address& peer, const PathOptions& options, Instant now);
+    void release_unused(Instant now);
+    void release(std::map<Address, HeldPath>::iterator held, Instant now);
+
+    std::uint32_t carry(Flow flow, FlowCallbacks callbacks, Instant now);
+    Carried* carried(Flow flow);
+    void open(Carried& carried, std::uint32_t place, Instant now);
+    void queue(std::uint32_t place);
+    void end(std::uint32_t place, Instant now);
+
+    BufferPool pool_;                              // outlives all that holds its chunks
+    Loop loop_;
+    Device device_;
+    overlay::Links links_;
+    Engine engine_;
+    PathOptions default_options_;
+    std::vector<Loop::Watch> udp_watches_;
+    bool udp_readable_{true};
+    bool work_left_{true};
+    bool finishing_{false};
+
+    std::map<Address, HeldPath> held_;
+    std::unordered_map<PathId, const Address*> bound_;    // to the keys of held_
+    Instant release_at_{Instant::never()};
+    std::vector<PathId> unheld_;                   // bound while what transmit() showed had to stay valid
+
+    std::deque<Carried> carried_;
+    std::vector<std::uint32_t> free_;              // places of carried_
+    std::unordered_map<std::uint32_t, std::uint32_t> place_of_;       // by Flow::place
+    std::vector<std::pair<ListenerId, FlowCallbacks>> listeners_;
+    std::vector<std::uint32_t> queue_, turn_;      // places with work; those of this turn
+    std::size_t living_{0};
+    std::vector<std::uint32_t> starved_;           // places that wait for a free chunk
+    Instant starved_until_{Instant::never()};
+
+    std::array<Receive, 64> in_;
+    std::array<Transmit, 32> out_;
+    std::array<Transmit, 64> datagrams_;
+    std::array<Event, 64> events_;
+};
+
+}  // namespace weft::node

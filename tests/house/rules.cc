@@ -116,7 +116,8 @@ Findings check_words(const File& file) {
             if (contains(rule.words, word.text))
                 findings.push_back({file.path, word.line, word.text + ": " + std::string(rule.why)});
         }
-        if (starts_with_folder(file.path, "node") && is_in_lower_case(word.text, "seeded")) {
+        const bool seeded = is_in_lower_case(word.text, "seeded") && is_in_lower_case(word.text, "entropy");
+        if (seeded && starts_with_folder(file.path, "node")) {
             findings.push_back({file.path, word.line, word.text + ": a node draws its keys from the system alone"});
         }
         if (word.text.ends_with("_distribution")) {

@@ -123,6 +123,7 @@ TEST(HouseWords, ANodeNeverDrawsSeededKeys) {
     EXPECT_EQ(word_faults("node/shard.cc", "auto e = sim::seeded_entropy(1);"), 1u);
     EXPECT_EQ(word_faults("node/shard.cc", "SeededEntropy e{1};"), 1u);
     EXPECT_EQ(word_faults("sim/world.cc", "SeededEntropy e{1};"), 0u);
+    EXPECT_EQ(word_faults("node/shard.cc", "seeded(config, entropy);"), 0u);
 }
 
 TEST(HouseWords, NothingIsLeftToDoInAComment) {

@@ -29,9 +29,13 @@ struct LinksConfig {
     Duration rekey_responder{Duration::seconds(165)};
     Duration rekey_idle{Duration::seconds(3'600)};
     bool accept_members{true};                        // link permission: every member; false: configured peers alone
+    std::uint64_t unix_zero{0};                       // unix seconds at Instant{}: the clock that our ID tells
+    std::vector<UdpEndpoint> own;                     // this host's addresses with our port: a peer that sees us at another
+                                                      // one sees a NAT, which is then kept open
 };
 
-// What became of a neighbour.
+// What became of a neighbour. Every event tells mtu, sums_elided and endpoint as they are now: a restarted peer may come
+// back (`rekeyed`) with other features.
 struct LinkEvent {
     enum class Kind : std::uint8_t { up, suspect, recovered, down, rekeyed, roamed, mtu };
     Kind kind{};
@@ -57,7 +61,15 @@ struct PeerStatus {
 struct LinksStatistics {
     std::uint64_t datagrams_in{0}, datagrams_out{0}, bytes_in{0}, bytes_out{0};  // UDP payload
     std::uint64_t malformed{0}, unknown_index{0}, unauthentic{0}, replayed{0}, mac1_wrong{0}, cookies_sent{0};
-    std::uint64_t half_open{0}, handshakes{0}, refused{0}, dropped_no_session{0}, dropped_no_memory{0};
+    std::uint64_t half_open{0}, handshakes{0}, refused{0}, dropped_no_session{0}, dropped_no_memory{0}, dropped_other{0};
+};
+
+// Trace records of a Links: trace::Drop with `where` = trace_links and `why` one of these; trace::LinkChange with the
+// number of a LinkEvent::Kind; trace::Define tells a neighbour's address before the first of its LinkChanges.
+inline constexpr std::uint32_t trace_links = 16;
+enum class LinkDrop : std::uint32_t {
+    malformed = 1, mac1_wrong, unknown_index, unauthentic, replayed, refused, cookie_limit, half_open_full, no_session,
+    no_memory, too_large, congestion_not_ect
 };
 
 class Links {

@@ -1,0 +1,258 @@
+// Links: the public face, the table of neighbours, events and traces.
+#include "overlay/links.h"
+
+#include "overlay/frames.h"
+#include "overlay/links_state.h"
+#include "stack/wire/pseudo.h"
+
+namespace weft::overlay {
+
+Links::State::State(Identity who, const LinksConfig& settings, Entropy random, BufferPool& buffers)
+    : identity{std::move(who)},
+      config{settings},
+      entropy{random},
+      pool{buffers},
+      door{config.network, identity.address()},
+      keyed_hash{entropy},
+      jar{entropy},
+      half_open{keyed_hash},
+      outbox{buffers, config.link} {
+    config.suites &= suites_of_this_machine();
+    config.mtu = std::clamp<std::uint32_t>(config.mtu, 1'200, 65'000);
+}
+
+Peer* Links::State::find_peer(const Address& address) {
+    const auto found = peers.find(address);
+    return found == peers.end() ? nullptr : found->second.get();
+}
+
+Peer* Links::State::make_peer(const Address& address, Instant now) {
+    std::size_t place = 0;
+    while (place < by_number.size() && by_number[place]) ++place;
+    if (place == by_number.size()) by_number.push_back(nullptr);
+    auto peer = std::make_unique<Peer>();
+    peer->address = address;
+    peer->number = std::uint32_t(place + 1);
+    peer->since = now;
+    peer->address_sum = wire::pseudo_sum(identity.address(), address);
+    ++strangers;
+    by_number[place] = peer.get();
+    for (std::uint32_t part = 0; part < 2; ++part) {
+        trace::Define define{peer->number, part, {}};
+        std::copy_n(address.bytes().begin() + part * 40, part == 0 ? 40 : 24, define.bytes.begin());
+        sink.add(now, trace::no_flow, trace::Type::define, define);
+    }
+    return peers.emplace(address, std::move(peer)).first->second.get();
+}
+
+// The stranger that was silent longest makes room, if it has no channel.
+Peer* Links::State::make_room(const Address& address, Instant now) {
+    if (strangers >= neighbour_limit) {
+        Peer* oldest = nullptr;
+        for (const auto& [key, peer] : peers)
+            if (!peer->configured && !peer->current && (!oldest || peer->last_heard < oldest->last_heard)) oldest = peer.get();
+        if (!oldest) return nullptr;
+        forget(*oldest);
+    }
+    return make_peer(address, now);
+}
+
+void Links::State::forget(Peer& peer) {
+    end_attempt(peer);
+    while (!peer.keyings.empty()) drop_keying(peer, *peer.keyings.back());
+    if (peer.path != 0) paths.erase(peer.path);
+    wheel.disarm(peer.number);
+    by_number[peer.number - 1] = nullptr;
+    if (!peer.configured) --strangers;
+    for (std::size_t i = delivered; i < deliveries.size(); ++i)
+        if (deliveries[i].peer == &peer) deliveries[i].peer = nullptr;
+    peers.erase(Address{peer.address});
+}
+
+void Links::State::add_peer(const Address& address, std::span<const UdpEndpoint> endpoints, Instant now) {
+    if (address.family() != Family::overlay || address.bytes().size() != 64 || address == identity.address()) return;
+    Peer* peer = find_peer(address);
+    if (!peer) peer = make_peer(address, now);
+    if (!peer->configured) --strangers;
+    peer->configured = true;
+    peer->endpoints.assign(endpoints.begin(), endpoints.begin() + std::ptrdiff_t(std::min<std::size_t>(endpoints.size(), 8)));
+    if (!peer->current && !peer->attempt) dial(*peer, now, false);
+    wake(*peer, now);
+}
+
+void Links::State::remove_peer(const Address& address, Instant now) {
+    Peer* peer = find_peer(address);
+    if (!peer) return;
+    if (peer->current) {
+        const auto frame = make_frame(FrameType::close, Block<1>{});
+        if (may_seal(*peer->current, now)) send_frames(*peer, *peer->current, frame, peer->endpoint, Ecn::not_capable, now);
+        raise(LinkEvent::Kind::down, *peer, now);
+    }
+    forget(*peer);
+}
+
+void Links::State::raise(LinkEvent::Kind kind, Peer& peer, Instant now) {
+    LinkEvent event{kind, peer.address, config.mtu - 35 + 136, peer.current && peer.current->elided, peer.endpoint};
+    raised.push_back(event);
+    sink.add(now, trace::no_flow, trace::Type::link,
+             trace::LinkChange{peer.number, std::uint32_t(kind), event.mtu, peer.loss_ppm, peer.srtt.count(), tag_of(peer.address)});
+}
+
+void Links::State::drop(LinkDrop why, std::uint64_t detail, Instant now) {
+    switch (why) {
+    case LinkDrop::malformed: ++statistics.malformed; break;
+    case LinkDrop::mac1_wrong: ++statistics.mac1_wrong; break;
+    case LinkDrop::unknown_index: ++statistics.unknown_index; break;
+    case LinkDrop::unauthentic: ++statistics.unauthentic; break;
+    case LinkDrop::replayed: ++statistics.replayed; break;
+    case LinkDrop::refused: ++statistics.refused; break;
+    case LinkDrop::no_session: ++statistics.dropped_no_session; break;
+    case LinkDrop::no_memory: ++statistics.dropped_no_memory; break;
+    default: ++statistics.dropped_other; break;
+    }
+    sink.add(now, trace::no_flow, trace::Type::drop, trace::Drop{trace_links, std::uint32_t(why), 1, detail});
+}
+
+void Links::State::note_state(Peer& peer, Instant now) {
+    using Now = PeerStatus::State;
+    const bool waits_for_fin = std::any_of(peer.keyings.begin(), peer.keyings.end(), [](const auto& k) { return k->waits(); });
+    const bool shaking = peer.attempt || waits_for_fin;
+    Now state = shaking ? Now::init_sent : Now::idle;
+    if (peer.current) state = peer.suspect ? Now::suspect : (peer.attempt ? Now::rekey : Now::up);
+    if (state == peer.state) return;
+    peer.state = state;
+    peer.since = now;
+}
+
+void Links::State::wake(Peer& peer, Instant when) {
+    if (when >= peer.armed) return;
+    peer.armed = when;
+    wheel.arm(peer.number, when);
+}
+
+std::uint32_t Links::State::fresh_index(const Target& target) {
+    for (;;) {
+        Block<4> bytes;
+        entropy(bytes);
+        const std::uint32_t index = load_little<std::uint32_t>(bytes.data());
+        if (index == 0 || indices.find(index)) continue;
+        indices.insert(index, target);
+        return index;
+    }
+}
+
+Id Links::State::own_id(const UdpEndpoint& observed, std::uint8_t aead, Instant now) const {
+    Id id;
+    id.aead = aead;
+    id.features = config.checksum_elision ? Id::checksum_elision : std::uint16_t{0};
+    id.key = identity.public_key();
+    id.observed = observed;
+    id.clock = config.unix_zero + std::uint64_t(now.nanoseconds() / 1'000'000'000);
+    id.work_nonce = identity.work_nonce();
+    return id;
+}
+
+Links::Links(Identity identity, const LinksConfig& config, Entropy entropy, BufferPool& pool)
+    : state_{std::make_unique<State>(std::move(identity), config, entropy, pool)} {}
+Links::Links(Links&&) noexcept = default;
+Links& Links::operator=(Links&&) noexcept = default;
+Links::~Links() = default;
+
+const Address& Links::address() const { return state_->identity.address(); }
+
+void Links::receive(std::span<Receive> datagrams, Instant now) {
+    for (Receive& datagram : datagrams) state_->receive(datagram, now);
+}
+
+void Links::advance(Instant now) { state_->advance(now); }
+
+void Links::add_peer(const Address& peer, std::span<const UdpEndpoint> endpoints, Instant now) {
+    state_->add_peer(peer, endpoints, now);
+}
+
+void Links::remove_peer(const Address& peer, Instant now) { state_->remove_peer(peer, now); }
+
+void Links::bind(const Address& address, std::uint32_t path) {
+    Peer* peer = state_->find_peer(address);
+    if (!peer) return;
+    if (peer->path != 0) state_->paths.erase(peer->path);
+    peer->path = path;
+    if (path != 0) state_->paths.insert(path, peer);
+}
+
+void Links::close(Instant now) {
+    while (!state_->peers.empty()) state_->remove_peer(Address{state_->peers.begin()->first}, now);
+}
+
+void Links::send(std::span<const Transmit> packets, Instant now) {
+    for (const Transmit& packet : packets) state_->send(packet, now);
+}
+
+std::size_t Links::events(std::span<LinkEvent> out) {
+    State& s = *state_;
+    const std::size_t count = std::min(out.size(), s.raised.size() - s.told);
+    std::copy_n(s.raised.begin() + std::ptrdiff_t(s.told), count, out.begin());
+    if ((s.told += count) == s.raised.size()) {
+        s.raised.clear();
+        s.told = 0;
+    }
+    return count;
+}
+
+std::size_t Links::deliver(std::span<Receive> out) {
+    State& s = *state_;
+    std::size_t filled = 0;
+    for (; filled < out.size() && s.delivered < s.deliveries.size(); ++s.delivered) {
+        State::Delivery& next = s.deliveries[s.delivered];
+        if (next.peer && next.peer->path != 0) {
+            out[filled] = std::move(next.packet);
+            out[filled++].path = next.peer->path;
+        } else {
+            ++s.statistics.dropped_no_session;
+        }
+        next = {};
+    }
+    if (s.delivered == s.deliveries.size()) {
+        s.deliveries.clear();
+        s.delivered = 0;
+    }
+    return filled;
+}
+
+std::size_t Links::transmit(std::span<Transmit> out, Instant) { return state_->outbox.transmit(out); }
+
+Instant Links::deadline() const { return state_->outbox.empty() ? state_->wheel.next() : Instant{}; }
+
+std::vector<PeerStatus> Links::peers() const {
+    std::vector<PeerStatus> out;
+    for (const auto& [address, peer] : state_->peers) {
+        PeerStatus status;
+        status.address = address;
+        status.endpoint = peer->endpoint.port == 0 && !peer->endpoints.empty() ? peer->endpoints.front() : peer->endpoint;
+        status.state = peer->state;
+        status.aead = peer->current ? std::uint8_t(peer->current->suite) : std::uint8_t{0};
+        status.configured = peer->configured;
+        status.srtt = peer->srtt;
+        status.since = peer->since;
+        status.last_heard = peer->last_heard;
+        status.datagrams_in = peer->datagrams_in;
+        status.datagrams_out = peer->datagrams_out;
+        status.bytes_in = peer->bytes_in;
+        status.bytes_out = peer->bytes_out;
+        status.handshakes = peer->handshakes;
+        status.replayed = peer->replayed;
+        status.path = peer->path;
+        out.push_back(status);
+    }
+    return out;
+}
+
+LinksStatistics Links::statistics() const {
+    LinksStatistics out = state_->statistics;
+    out.half_open = state_->half_open.size();
+    return out;
+}
+
+void Links::trace(const trace::Sink& sink) { state_->sink = sink; }
+
+}  // namespace weft::overlay

@@ -1,0 +1,73 @@
+// Roaming: a new source becomes the endpoint only after it and the old endpoint were both challenged (overlay.md, 4.4).
+#include "overlay/frames.h"
+#include "overlay/links_state.h"
+
+namespace weft::overlay {
+
+// An authentic packet, the highest so far, came from somewhere else.
+void Links::State::consider(Peer& peer, const UdpEndpoint& from, std::size_t bytes, Instant now) {
+    Roaming& roaming = peer.roaming;
+    if (roaming.active) {
+        if (from == roaming.candidate) roaming.received += bytes;
+        return;
+    }
+    // A candidate that lost against a living endpoint waits, unless that endpoint has fallen silent since.
+    if (from == roaming.blocked && now < roaming.blocked_until && now - peer.endpoint_heard < peer.silence()) return;
+    roaming.active = true;
+    roaming.answered = roaming.repeated = false;
+    roaming.candidate = from;
+    roaming.started = now;
+    roaming.received = bytes;
+    roaming.sent = 0;
+    entropy(roaming.to_new);
+    entropy(roaming.to_old);
+    challenge_both(peer, now);
+    wake(peer, now + peer.silence() / 2);
+}
+
+void Links::State::challenge_both(Peer& peer, Instant now) {
+    Roaming& roaming = peer.roaming;
+    if (!peer.current || !may_seal(*peer.current, now)) return;
+    const auto to_new = make_frame(FrameType::path_challenge, roaming.to_new);
+    const std::size_t size = data_overhead + to_new.size();
+    if (roaming.sent + size <= 3 * roaming.received) {
+        roaming.sent += size;
+        send_frames(peer, *peer.current, to_new, roaming.candidate, Ecn::ect0, now);
+    }
+    const auto to_old = make_frame(FrameType::path_challenge, roaming.to_old);
+    send_frames(peer, *peer.current, to_old, peer.endpoint, Ecn::ect0, now);
+}
+
+// The old endpoint has max(200 ms, 3 srtt) to answer; only if it does not, the candidate's answer switches.
+Instant Links::State::decide_roaming(Peer& peer, Instant now) {
+    Roaming& roaming = peer.roaming;
+    if (!roaming.active) return never;
+    const Instant half = roaming.started + peer.silence() / 2, end = roaming.started + peer.silence();
+    if (now < half) return half;
+    if (!roaming.repeated) {
+        roaming.repeated = true;
+        challenge_both(peer, now);
+    }
+    if (now < end) return end;
+    roaming.active = false;
+    if (roaming.answered) move_to(peer, roaming.candidate, now);
+    return never;
+}
+
+void Links::State::keep_endpoint(Peer& peer, Instant now) {
+    peer.endpoint_heard = now;
+    peer.roaming.active = false;
+    peer.roaming.blocked = peer.roaming.candidate;
+    peer.roaming.blocked_until = now + Duration::seconds(10);
+}
+
+void Links::State::move_to(Peer& peer, const UdpEndpoint& endpoint, Instant now) {
+    const bool moved = peer.current && peer.endpoint != endpoint;
+    peer.roaming = {};
+    peer.endpoint = endpoint;
+    peer.endpoint_heard = now;
+    peer.carries_ect = false;
+    if (moved) raise(LinkEvent::Kind::roamed, peer, now);
+}
+
+}  // namespace weft::overlay

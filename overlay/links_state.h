@@ -1,0 +1,166 @@
+// The inside of Links: one object, its methods spread over the files links_*.cc by what they are about.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "overlay/index_map.h"
+#include "overlay/links.h"
+#include "overlay/outbox.h"
+#include "overlay/peer.h"
+#include "overlay/responder.h"
+#include "stack/core/timer_wheel.h"
+
+namespace weft::overlay {
+
+// What a receiver index names.
+struct Target {
+    enum class Kind : std::uint8_t { none, attempt, half_open, keying };
+    Kind kind{};
+    Peer* peer{nullptr};
+    Keying* keying{nullptr};
+    std::uint64_t half_open{0};
+};
+
+struct Frame;
+
+struct Links::State {
+    static constexpr std::size_t neighbour_limit = 256;      // beside the configured ones
+    static constexpr std::size_t delivery_limit = 1 << 16;
+    static constexpr unsigned cookies_a_second = 5'000;
+    static constexpr std::uint32_t global_timer = 0;         // half-open records; peers begin at 1
+
+    State(Identity who, const LinksConfig& settings, Entropy random, BufferPool& buffers);
+
+    // links.cc
+    void add_peer(const Address& address, std::span<const UdpEndpoint> endpoints, Instant now);
+    void remove_peer(const Address& address, Instant now);
+    Peer* find_peer(const Address& address);
+    Peer* make_peer(const Address& address, Instant now);
+    Peer* make_room(const Address& address, Instant now);    // for a stranger; nullptr: there is none
+    void forget(Peer& peer);
+    void raise(LinkEvent::Kind kind, Peer& peer, Instant now);
+    void drop(LinkDrop why, std::uint64_t detail, Instant now);
+    void note_state(Peer& peer, Instant now);
+    void wake(Peer& peer, Instant when);
+    std::uint32_t fresh_index(const Target& target);
+    noise::Static own_keys() const { return {identity.noise_secret(), identity.noise_public()}; }
+    Id own_id(const UdpEndpoint& observed, std::uint8_t aead, Instant now) const;
+
+    // links_dial.cc: the initiator
+    void dial(Peer& peer, Instant now, bool for_silence);
+    void want(Peer& peer, Instant now);                      // a local packet asks for a channel
+    void send_init(Peer& peer, Instant now);
+    void end_attempt(Peer& peer);
+    void receive_cookie(const Receive& datagram, Instant now);
+    void receive_resp(const Receive& datagram, Instant now);
+    void make_fin(Peer& peer, Keying& keying, noise::State& state, const Id& id, Instant now);
+    void send_fin(Peer& peer, Keying& keying, Instant now);
+    void confirm(Peer& peer, Keying& keying, Instant now);   // the responder's first packet under the new keys
+
+    // links_answer.cc: the responder
+    void receive_init(const Receive& datagram, Instant now);
+    bool owes_cookie(const Receive& datagram, Instant now);
+    void answer_init(const Receive& datagram, Instant now);
+    void receive_fin(const Receive& datagram, Instant now);
+    void open_fin(const Receive& datagram, std::uint64_t record_id, Instant now);
+    void adopt(Peer& peer, std::unique_ptr<Keying> keying, Instant record_created, Instant now);
+
+    // links_keys.cc: keys and what they seal
+    std::unique_ptr<Keying> make_keying(bool initiator, Suite suite, const Id& id, Instant now);
+    void set_keys(Keying& keying, const noise::State& state);
+    void keep_keying(Peer& peer, std::unique_ptr<Keying> keying);
+    bool may_seal(const Keying& keying, Instant now) const;
+    Instant key_end(const Keying& keying) const;
+    Instant rekey_due(const Keying& keying) const;
+    void drop_keying(Peer& peer, Keying& keying);
+    void choose(Peer& peer, Keying* keying, Instant now);    // send under this one from now on
+    enum class Loss : std::uint8_t { keys_ended, silent, closed };
+    void lose(Peer& peer, Loss why, Instant now);            // the channel is gone
+    void seal(Peer& peer, Keying& keying, std::byte* datagram, std::size_t frames);
+    bool send_frames(Peer& peer, Keying& keying, Bytes frames, const UdpEndpoint& to, Ecn ecn, Instant now);
+    bool send_raw(Peer* peer, Bytes datagram, const UdpEndpoint& to);
+
+    // links_send.cc: packets of the engine
+    void send(const Transmit& packet, Instant now);
+    void hold(Peer& peer, const Transmit& packet);
+    void flush(Peer& peer, Instant now);
+    bool append_single(Peer& peer, const Keying& keying, const Waiting& waiting, std::vector<std::byte>& plain);
+    void send_packet(Peer& peer, const Transmit& packet, Instant now);
+    void sent_data(Peer& peer, Keying& keying, Instant now);
+
+    // links_receive.cc: what comes under keys
+    void receive(Receive& datagram, Instant now);
+    void receive_data(Receive& datagram, Instant now);
+    void heard(Peer& peer, Keying& keying, const Receive& datagram, bool highest, Instant now);
+    void read_frames(Peer& peer, Keying& keying, const Receive& datagram, const Slice& plain, Instant now);
+    void take_net(Peer& peer, Keying& keying, const Receive& datagram, const Slice& plain, const Frame& frame, Instant now);
+    void take_response(Peer& peer, Bytes body, const UdpEndpoint& from, Instant now);
+    void take_report(Peer& peer, Keying& keying, Bytes body);
+    void note_challenge(Peer& peer, Instant now);
+    void sample_rtt(Peer& peer, Duration sample);
+
+    // links_roam.cc
+    void consider(Peer& peer, const UdpEndpoint& from, std::size_t bytes, Instant now);
+    void challenge_both(Peer& peer, Instant now);
+    Instant decide_roaming(Peer& peer, Instant now);
+    void keep_endpoint(Peer& peer, Instant now);
+    void move_to(Peer& peer, const UdpEndpoint& endpoint, Instant now);
+
+    // links_timers.cc: each answers when it wants to run again
+    void advance(Instant now);
+    void run_peer(Peer& peer, Instant now);
+    void expire_half_open(Instant now);
+    Instant repeat_init(Peer& peer, Instant now);
+    Instant repeat_fins(Peer& peer, Instant now);
+    Instant begin_attempts(Peer& peer, Instant now);
+    Instant retire_keys(Peer& peer, Instant now);
+    Instant watch_silence(Peer& peer, Instant now);
+    Instant send_report(Peer& peer, Instant now);
+    Instant send_challenge(Peer& peer, Instant now);
+    Instant send_keepalive(Peer& peer, Instant now);
+    void challenge(Peer& peer, Instant now);
+
+    Identity identity;
+    LinksConfig config;
+    Entropy entropy;
+    BufferPool& pool;
+    Vault<noise::State> states{16};
+    Vault<CipherPair> ciphers{8};
+    Door door;                                  // our own
+    KeyedHash keyed_hash;
+    CookieJar jar;
+    InitMeter meter;
+    HalfOpenTable half_open;
+    std::int64_t cookie_second{-1};
+    unsigned cookies_this_second{0};
+
+    std::map<Address, std::unique_ptr<Peer>> peers;
+    std::vector<Peer*> by_number;               // [number - 1]; nullptr: free
+    std::size_t strangers{0};                   // peers that are not configured
+    IndexMap<Target> indices;
+    IndexMap<Peer*> paths;
+    TimerWheel wheel;
+
+    Outbox outbox;
+    struct Delivery {
+        Receive packet;
+        Peer* peer{nullptr};
+    };
+    std::vector<Delivery> deliveries;
+    std::size_t delivered{0};
+    std::vector<LinkEvent> raised;
+    std::size_t told{0};
+
+    LinksStatistics statistics;
+    trace::Sink sink;
+};
+
+// Timers that nobody waits for share wake-ups: up to the next half second.
+Instant patient(Instant when);
+
+}  // namespace weft::overlay

@@ -167,7 +167,8 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 std::uint64_t count_in(const Json& object, std::string_view key, std::uint64_t fallback) {
     if (!object.is_object()) return fallback;
     const auto field = object.find(key);
-    return field != object.end() && field->is_number_unsigned() ? field->get<std::uint64_t>() : fallback;
+    if (field == object.end() || !field->is_number_integer()) return fallback;
+    return field->is_number_unsigned() || field->get<std::int64_t>() >= 0 ? field->get<std::uint64_t>() : fallback;
 }
 
 double number_in(const Json& object, std::string_view key, double fallback) {

@@ -108,7 +108,9 @@ std::expected<OpenFlow, Problem> await_flow(const NcOptions& options, const Comm
             left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
             if (left.count() <= 0) return std::unexpected(Problem{exit_timed_out, "timed_out", "nobody connected in time", "--timeout sets how long to wait"});
         }
-        if (!events.take(left)) return std::unexpected(problem_of(events.error(), common.node));
+        if (events.take(left)) continue;
+        if (auto flow = events.accepted()) return std::move(*flow);  // it came before the node went
+        return std::unexpected(problem_of(events.error(), common.node));
     }
 }
 

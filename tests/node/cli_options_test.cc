@@ -1,0 +1,108 @@
+// The command line's grammar: what is asked for, what is wrong with it, and help that does not lie.
+#include "node/cli_options.h"
+
+namespace weft::node::test {
+namespace {
+
+std::expected<Request, Advice> parse(std::vector<const char*> words) {
+    words.insert(words.begin(), "weft");
+    return parse_command_line(words);
+}
+
+template <class Options>
+Options parsed(const std::vector<const char*>& words) {
+    const auto request = parse(words);
+    EXPECT_TRUE(request) << request.error().text;
+    if (!request || !std::holds_alternative<Options>(request->command)) {
+        ADD_FAILURE() << "another command than " << words.front();
+        return {};
+    }
+    return std::get<Options>(request->command);
+}
+
+std::string refused(const std::vector<const char*>& words) {
+    const auto request = parse(words);
+    EXPECT_FALSE(request);
+    if (request) return {};
+    EXPECT_EQ(request.error().exit_code, 2) << request.error().text;
+    EXPECT_TRUE(request.error().text.starts_with("weft: ")) << request.error().text;
+    EXPECT_NE(request.error().text.find("--help` shows"), std::string::npos) << "each error names its mend";
+    return request.error().text;
+}
+
+TEST(CliOptions, NothingMeansStatus) {
+    const auto request = parse({});
+    ASSERT_TRUE(request);
+    EXPECT_TRUE(std::holds_alternative<StatusOptions>(request->command));
+}
+
+TEST(CliOptions, CommonOptionsStandBeforeOrAfterTheCommand) {
+    for (const auto& words : {std::vector<const char*>{"--json", "--node", "a", "peers"}, {"peers", "--node=a", "--json"}}) {
+        const auto request = parse(words);
+        ASSERT_TRUE(request);
+        EXPECT_TRUE(std::holds_alternative<PeersOptions>(request->command));
+        EXPECT_TRUE(request->common.json);
+        EXPECT_EQ(request->common.node, "a");
+    }
+}
+
+TEST(CliOptions, EachCommandHasItsOptions) {
+    EXPECT_EQ(parsed<KeyGenOptions>({"key", "gen", "-o", "k"}).file, "k");
+    EXPECT_EQ(parsed<KeyShowOptions>({"key", "show", "k"}).file, "k");
+    EXPECT_EQ(parsed<KeyShowOptions>({"key", "show"}).file, "");
+    const auto up = parsed<UpOptions>({"up", "-d", "-f", "a b.toml", "--wait", "3"});
+    EXPECT_TRUE(up.detach);
+    EXPECT_EQ(up.config, "a b.toml");
+    EXPECT_EQ(up.wait.count(), 3);
+    EXPECT_EQ(parsed<DownOptions>({"down"}).wait.count(), 10);
+    EXPECT_TRUE(parsed<FlowsOptions>({"flows", "-i"}).details);
+    const auto nc = parsed<NcOptions>({"nc", "bob", "7000", "-i", "in", "-w", "2.5"});
+    EXPECT_EQ(nc.address, "bob");
+    EXPECT_EQ(nc.port, 7000);
+    EXPECT_EQ(nc.input, "in");
+    EXPECT_EQ(nc.timeout.count(), 2500);
+    const auto listen = parsed<NcOptions>({"nc", "-l", "0", "--output", "out", "--sha256", "--summary", "--ready-fd", "3"});
+    EXPECT_TRUE(listen.listen && listen.sha256 && listen.summary);
+    EXPECT_EQ(listen.ready_fd, 3);
+}
+
+TEST(CliOptions, WhatCannotBeDoneIsRefusedBeforeItBegins) {
+    refused({"nc"});
+    refused({"nc", "bob"});
+    refused({"nc", "bob", "0"});
+    refused({"nc", "bob", "65536"});
+    refused({"nc", "bob", "1", "2"});
+    refused({"nc", "-l"});
+    refused({"nc", "-l", "bob", "1"});
+    refused({"nc", "-l", "1", "--sha256"});
+    refused({"nc", "-k", "bob", "1"});
+    refused({"nc", "-l", "-k", "-o", "f", "1"});
+    refused({"nc", "-l", "-k", "-i", "-", "1"});
+    refused({"nc", "bob", "1", "--ready-fd", "3"});
+    refused({"nc", "bob", "1", "-w", "0"});
+    refused({"nc", "bob", "1", "-w", "x"});
+    refused({"key"});
+    refused({"up", "--wait", "0"});
+    refused({"status", "extra"});
+}
+
+TEST(CliOptions, AMistypedWordIsAnsweredWithTheOneThatWasMeant) {
+    EXPECT_NE(refused({"stauts"}).find("did you mean \"status\"?"), std::string::npos);
+    EXPECT_NE(refused({"key", "gne"}).find("did you mean \"gen\"?"), std::string::npos);
+    EXPECT_NE(refused({"nc", "--sumary", "-l", "1"}).find("did you mean \"--summary\"?"), std::string::npos);
+    EXPECT_EQ(refused({"xyzzy"}).find("did you mean"), std::string::npos);
+}
+
+TEST(CliOptions, HelpShowsEveryCommandAndIsNoError) {
+    for (const auto& [words, expected] : std::vector<std::pair<std::vector<const char*>, const char*>>{
+             {{"--help"}, "Exit status:"}, {{"nc", "--help"}, "weft nc [OPTIONS] -l PORT"}, {{"up", "-h"}, "SIGTERM"},
+             {{"key", "gen", "--help"}, "never overwritten"}, {{"--version"}, WEFT_VERSION}}) {
+        const auto request = parse(words);
+        ASSERT_FALSE(request);
+        EXPECT_EQ(request.error().exit_code, 0);
+        EXPECT_NE(request.error().text.find(expected), std::string::npos) << request.error().text;
+    }
+}
+
+}  // namespace
+}  // namespace weft::node::test

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -79,14 +80,15 @@ std::expected<OpenFlow, Problem> connect_flow(const NcOptions& options, const Co
         if (!address) return std::unexpected(address.error());
     }
     Json params{{"address", *address}, {"port", options.port}};
-    if (options.timeout.count() > 0) params["user_timeout_ms"] = options.timeout.count();
+    if (options.timeout.count() > 0) params["user_timeout_ms"] = std::clamp<std::int64_t>(options.timeout.count(), 100, 86'400'000);  // the node's bounds
     auto answer = client.call("flow.connect", params, options.timeout.count() > 0 ? options.timeout + milliseconds{500} : connect_time);
     if (answer) return OpenFlow{text_in(answer->result, "flow"), *address, options.port, std::move(answer->flow)};
     const ControlError& error = answer.error();
     const std::string where = fmt::format("{} port {}", printable(options.address), options.port);
-    const bool in_time = error.kind != ControlError::Kind::timed_out || options.timeout.count() == 0;
-    if (!error.cause.empty()) return std::unexpected(flow_problem(printable(error.cause), where));
-    return std::unexpected(in_time ? problem_of(error, common.node) : flow_problem("timed_out", where));
+    const bool too_late = error.kind == ControlError::Kind::timed_out && options.timeout.count() > 0;
+    Problem problem = too_late ? flow_problem("timed_out", where) : error.cause.empty() ? problem_of(error, common.node) : flow_problem(printable(error.cause), where);
+    if (problem.mend.empty()) problem.message = printable(error.message);  // the node knows more
+    return std::unexpected(problem);
 }
 
 std::expected<void, Problem> tell_ready(const NcOptions& options, std::uint64_t port, const Console& console) {

@@ -111,7 +111,7 @@ void describe_node(CLI::App& root, Values& values) {
 void describe_nc(CLI::App& root, Values& values) {
     NcOptions& nc = values.nc;
     CLI::App* app = add_command(root, "nc", "Connect to a port of an address, or listen, and move bytes", values.common);
-    app->add_option("operands", values.operands, "ADDRESS PORT, or with -l PORT (0: one that the node chooses)")->expected(0, 2)->type_name("");
+    app->add_option("operands", values.operands, "ADDRESS PORT, or with -l PORT alone")->expected(0, 2)->type_name("");
     app->add_flag("-l,--listen", nc.listen, "Wait for a connection; `listening on PORT` on stderr says when it can come");
     app->add_flag("-k,--keep", nc.keep, "With -l: serve one connection after another");
     app->add_option("-i,--input", nc.input, "Send this file instead of stdin (-: stdin)")->type_name("FILE");
@@ -172,7 +172,7 @@ std::optional<std::string> take_nc_operands(Values& values) {
     if (values.operands.size() != wanted)
         return nc.listen ? "nc -l takes one argument, the PORT to listen on" : "nc takes two arguments, ADDRESS and PORT (or -l PORT to listen)";
     const auto port = parse_port(values.operands.back());
-    if (!port || (*port == 0 && !nc.listen)) return "\"" + printable(values.operands.back()) + "\" is not a port: a number from 1 to 65535";
+    if (!port || *port == 0) return "\"" + printable(values.operands.back()) + "\" is not a port: a number from 1 to 65535";
     nc.port = *port;
     if (!nc.listen) nc.address = values.operands.front();
     if (nc.sha256 && nc.output.empty()) return "--sha256 hashes the file that was written: it needs --output FILE";

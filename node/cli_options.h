@@ -28,7 +28,7 @@ struct FlowsOptions { bool details{false}; };
 struct NcOptions {
     bool listen{false}, keep{false}, sha256{false}, summary{false};
     std::string address;               // empty when listening
-    std::uint16_t port{0};             // listening on 0: the node chooses
+    std::uint16_t port{0};
     std::string input, output;         // files; empty: stdin (see `-o` in the help), stdout
     std::chrono::milliseconds timeout{0};  // to connect, and with nothing moving; 0: none
     std::optional<int> ready_fd;

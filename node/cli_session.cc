@@ -13,7 +13,7 @@
 #include <fmt/core.h>
 
 #include "node/cli_progress.h"
-#include "node/cli_pump.h"
+#include "node/cli_copy.h"
 
 namespace weft::node {
 namespace {
@@ -27,11 +27,11 @@ class Session {
 public:
     Session(OpenFlow& flow, FlowEvents& events, const SessionPlan& plan, const Console& console)
         : flow_{flow}, events_{events}, plan_{plan}, start_{Clock::now()}, progress_{console, plan.expected, start_},
-          pump_{flow.stream.get(), plan.input, plan.output} {}
+          copy_{flow.stream.get(), plan.input, plan.output} {}
 
     SessionResult run() {
         while (!over()) wait();
-        pump_.stop();
+        copy_.stop();
         progress_.clear();
         return result();
     }
@@ -41,14 +41,14 @@ private:
         const Clock::time_point now = Clock::now();
         if (!lost_) lost_ = !events_.take(std::chrono::milliseconds{0});
         if (!ended_) ended_ = events_.ended(flow_.id);
-        const bool in_ended = pump_.in().ended;
-        const std::uint64_t moved = pump_.in().bytes + pump_.out().bytes;
+        const bool in_ended = copy_.in().ended;
+        const std::uint64_t moved = copy_.in().bytes + copy_.out().bytes;
         if (moved != moved_ || (in_ended && !in_was_ended_)) quiet_since_ = now;
         moved_ = moved;
         progress_.update(moved, now);
         if (in_ended && !in_was_ended_) close_after_peer();
         in_was_ended_ = in_ended;
-        const bool out_ended = closed_out_ || pump_.out().ended;
+        const bool out_ended = closed_out_ || copy_.out().ended;
         if (fault() != nullptr) return true;
         if (in_ended && (ended_ || lost_)) return true;
         if (in_ended && out_ended && !both_ended_) both_ended_ = now;
@@ -60,19 +60,19 @@ private:
     // With nothing to send, or a person at the keyboard, the peer's end is ours as well.
     void close_after_peer() {
         closed_out_ = plan_.input < 0 || plan_.input_is_terminal;
-        if (closed_out_) pump_.close_out();
+        if (closed_out_) copy_.close_out();
     }
 
     void wait() {
-        std::array<pollfd, 2> entries{{{pump_.ended_event(), POLLIN, 0}, {lost_ ? -1 : events_.descriptor(), POLLIN, 0}}};
+        std::array<pollfd, 2> entries{{{copy_.ended_event(), POLLIN, 0}, {lost_ ? -1 : events_.descriptor(), POLLIN, 0}}};
         if (::poll(entries.data(), entries.size(), 100) <= 0) return;
         std::uint64_t count = 0;
-        if (entries[0].revents != 0) [[maybe_unused]] const ssize_t got = ::read(pump_.ended_event(), &count, sizeof count);
+        if (entries[0].revents != 0) [[maybe_unused]] const ssize_t got = ::read(copy_.ended_event(), &count, sizeof count);
     }
 
-    const Pump::Way* fault() const {
-        for (const Pump::Way* way : {&pump_.in(), &pump_.out()})
-            if (way->ended && way->fault != Pump::Fault::none) return way;
+    const TwoWayCopy::Way* fault() const {
+        for (const TwoWayCopy::Way* way : {&copy_.in(), &copy_.out()})
+            if (way->ended && way->fault != TwoWayCopy::Fault::none) return way;
         return nullptr;
     }
 
@@ -80,8 +80,8 @@ private:
         const std::string where = fmt::format("{} port {}", flow_.address, flow_.port);
         const std::string cause = ended_ ? text_in(*ended_, "error") : "";
         if (!cause.empty()) return flow_problem(cause, where);
-        if (const Pump::Way* way = fault()) {
-            const bool writing = way->fault == Pump::Fault::output;
+        if (const TwoWayCopy::Way* way = fault()) {
+            const bool writing = way->fault == TwoWayCopy::Fault::output;
             return failure(writing ? "output" : "input", fmt::format("cannot {}: {}", writing ? "write the output" : "read the input",
                                                                      std::strerror(way->error)));
         }
@@ -94,8 +94,8 @@ private:
 
     SessionResult result() const {
         SessionResult made;
-        made.bytes_in = pump_.in().bytes;
-        made.bytes_out = pump_.out().bytes;
+        made.bytes_in = copy_.in().bytes;
+        made.bytes_out = copy_.out().bytes;
         made.retransmissions = ended_ ? count_in(*ended_, "retransmissions") : 0;
         made.seconds = std::chrono::duration<double>(both_ended_.value_or(Clock::now()) - start_).count();
         made.problem = problem();
@@ -107,7 +107,7 @@ private:
     const SessionPlan& plan_;
     Clock::time_point start_, quiet_since_{start_};
     Progress progress_;
-    Pump pump_;
+    TwoWayCopy copy_;
     std::optional<Json> ended_;                     // the node's word
     std::optional<Clock::time_point> both_ended_;
     std::uint64_t moved_{0};

@@ -20,15 +20,14 @@ std::string joined(const Json& texts) {
 }
 
 Colour colour_of(std::string_view state) {
-    if (state == "UP" || state == "up" || state == "ESTABLISHED") return Colour::green;
-    if (state == "DOWN" || state == "down" || state == "CLOSED") return Colour::red;
-    return Colour::yellow;
+    if (state == "up" || state == "rekey") return Colour::green;
+    return state == "suspect" ? Colour::red : Colour::yellow;
 }
 
 std::size_t count_up(const Json& peers) {
     return std::size_t(std::ranges::count_if(peers, [](const Json& peer) {
         const std::string state = text_in(peer, "state");
-        return state == "UP" || state == "up" || state == "REKEY" || state == "rekey";
+        return state == "up" || state == "rekey";
     }));
 }
 

@@ -18,7 +18,7 @@ Address address_number(unsigned n) {
 }
 
 Json peer(std::string_view name, const Address& address) {
-    return {{"name", name}, {"address", OverlayFamily::format(address)}, {"short", format_short_form(address)}, {"state", "UP"},
+    return {{"name", name}, {"address", OverlayFamily::format(address)}, {"short", format_short_form(address)}, {"state", "up"},
             {"endpoint", "127.0.0.1:7000"}, {"srtt_us", 1250}, {"last_heard_s", 0.5}, {"bytes_in", 2048}, {"bytes_out", 100}, {"aead", "aes"}};
 }
 
@@ -75,7 +75,7 @@ TEST(CliFormat, StatusNamesTheNodeItsCountersAndItsPeers) {
                     {"listen", {"127.0.0.1:7000", "[::1]:7000"}}, {"network", "weft"}, {"work_bits", 20}, {"mtu", 1200},
                     {"udp", {{"datagrams_in", 3}, {"datagrams_out", 4}, {"bytes_in", 5}, {"bytes_out", 6}}},
                     {"tcp", {{"segments_in", 7}, {"segments_out", 8}, {"retransmitted_segments", 9}, {"retransmitted_bytes", 10}, {"timeouts", 11}}}};
-    const Json peers{{"peers", {peer("bob", address_number(1)), {{"state", "IDLE"}}}}};
+    const Json peers{{"peers", {peer("bob", address_number(1)), {{"state", "idle"}}}}};
     const std::string text = format_status(info, peers, {{"flows", Json::array()}}, false);
     for (const char* part : {"node alice  weft:aaaa\n", "weft1xyz\n", "1 min 2 s, pid 42, weft 0.1.0\n", "127.0.0.1:7000, [::1]:7000\n", "1 up of 2\n",
                              "3 datagrams in, 4 out; 5 B in, 6 B out\n", "9 segments, 10 B; 11 timeouts\n"})
@@ -85,9 +85,9 @@ TEST(CliFormat, StatusNamesTheNodeItsCountersAndItsPeers) {
 }
 
 TEST(CliFormat, PeersWithoutNameRttOrWordAreShownAsSuch) {
-    const Json list{{"peers", {peer("bob", address_number(1)), {{"short", "weft:qqqq"}, {"state", "INIT_SENT"}, {"srtt_us", nullptr}, {"last_heard_s", nullptr}}}}};
+    const Json list{{"peers", {peer("bob", address_number(1)), {{"short", "weft:qqqq"}, {"state", "init_sent"}, {"srtt_us", nullptr}, {"last_heard_s", nullptr}}}}};
     const std::string text = format_peers(list, false);
-    EXPECT_NE(text.find("bob   weft:qyqs-zqgp-qyqs-zqgp  UP"), std::string::npos) << text;
+    EXPECT_NE(text.find("bob   weft:qyqs-zqgp-qyqs-zqgp  up"), std::string::npos) << text;
     EXPECT_NE(text.find("127.0.0.1:7000  1.25 ms  0.50 s ago  2.00 KiB  100 B  aes"), std::string::npos) << text;
     EXPECT_NE(text.find("-     weft:qqqq"), std::string::npos) << text;
     EXPECT_NE(text.find("never"), std::string::npos) << text;

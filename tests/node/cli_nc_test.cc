@@ -144,7 +144,7 @@ TEST_F(CliNc, ReadyFdGetsThePortAndIsClosed) {
                             while (!go) std::this_thread::yield();
                         }}};
     ASSERT_EQ(::mkfifo((directory / "ready").c_str(), 0600), 0);
-    const std::string command = "exec 9>'" + (directory / "ready") + "'; exec " + weft_binary() + " nc --node " + socket + " -l 0 -o '" + (directory / "f") + "' --ready-fd 9";
+    const std::string command = "exec 9>'" + (directory / "ready") + "'; exec " + weft_binary() + " nc --node " + socket + " -l 7000 -o '" + (directory / "f") + "' --ready-fd 9";
     Program program{{"/bin/sh", "-c", command}, {}};
     EXPECT_EQ(read_file(directory / "ready"), "7000\n");
     go = true;

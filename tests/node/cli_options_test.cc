@@ -61,7 +61,7 @@ TEST(CliOptions, EachCommandHasItsOptions) {
     EXPECT_EQ(nc.port, 7000);
     EXPECT_EQ(nc.input, "in");
     EXPECT_EQ(nc.timeout.count(), 2500);
-    const auto listen = parsed<NcOptions>({"nc", "-l", "0", "--output", "out", "--sha256", "--summary", "--ready-fd", "3"});
+    const auto listen = parsed<NcOptions>({"nc", "-l", "7000", "--output", "out", "--sha256", "--summary", "--ready-fd", "3"});
     EXPECT_TRUE(listen.listen && listen.sha256 && listen.summary);
     EXPECT_EQ(listen.ready_fd, 3);
 }
@@ -73,6 +73,7 @@ TEST(CliOptions, WhatCannotBeDoneIsRefusedBeforeItBegins) {
     refused({"nc", "bob", "65536"});
     refused({"nc", "bob", "1", "2"});
     refused({"nc", "-l"});
+    refused({"nc", "-l", "0"});
     refused({"nc", "-l", "bob", "1"});
     refused({"nc", "-l", "1", "--sha256"});
     refused({"nc", "-k", "bob", "1"});

@@ -1,5 +1,5 @@
-// The two copying loops (see cli_pump.h).
-#include "node/cli_pump.h"
+// The two copying loops (see cli_copy.h).
+#include "node/cli_copy.h"
 
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -43,27 +43,27 @@ void join_by_signal(std::thread& thread, const std::atomic<bool>& ended) {
 
 }  // namespace
 
-Pump::Pump(int flow, int input, int output)
+TwoWayCopy::TwoWayCopy(int flow, int input, int output)
     : flow_{flow}, input_{input}, output_{output}, event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
     install_wake_signal();
     in_thread_ = std::thread{[this] { run_in(); }};
     if (input_ >= 0) out_thread_ = std::thread{[this] { run_out(); }};
 }
 
-Pump::~Pump() { stop(); }
+TwoWayCopy::~TwoWayCopy() { stop(); }
 
-void Pump::stop() {
+void TwoWayCopy::stop() {
     stopping_ = true;
     join_by_signal(in_thread_, in_.ended);
     join_by_signal(out_thread_, out_.ended);
 }
 
-void Pump::close_out() {
+void TwoWayCopy::close_out() {
     ::shutdown(flow_, SHUT_WR);
     if (input_ < 0) finish(out_, Fault::none, 0);
 }
 
-void Pump::finish(Way& way, Fault fault, int error) {
+void TwoWayCopy::finish(Way& way, Fault fault, int error) {
     way.fault = fault;
     way.error = error;
     way.ended = true;
@@ -71,7 +71,7 @@ void Pump::finish(Way& way, Fault fault, int error) {
     [[maybe_unused]] const ssize_t told = ::write(event_.get(), &one, sizeof one);
 }
 
-void Pump::run_in() {
+void TwoWayCopy::run_in() {
     const auto buffer = std::make_unique_for_overwrite<std::byte[]>(block);
     while (!stopping_) {
         const ssize_t got = ::recv(flow_, buffer.get(), block, 0);
@@ -90,7 +90,7 @@ void Pump::run_in() {
     finish(in_, Fault::none, 0);
 }
 
-void Pump::run_out() {
+void TwoWayCopy::run_out() {
     const auto buffer = std::make_unique_for_overwrite<std::byte[]>(block);
     while (!stopping_) {
         const ssize_t got = ::read(input_, buffer.get(), block);

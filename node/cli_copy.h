@@ -10,7 +10,7 @@
 
 namespace weft::node {
 
-class Pump {
+class TwoWayCopy {
 public:
     enum class Fault : std::uint8_t { none, input, output };  // of the caller's descriptors; the flow's end is its own matter
 
@@ -22,10 +22,10 @@ public:
     };
 
     // `input` -1: nothing is sent, and close_out() is the caller's to call. The descriptors stay the caller's.
-    Pump(int flow, int input, int output);
-    Pump(const Pump&) = delete;
-    Pump& operator=(const Pump&) = delete;
-    ~Pump();  // stops
+    TwoWayCopy(int flow, int input, int output);
+    TwoWayCopy(const TwoWayCopy&) = delete;
+    TwoWayCopy& operator=(const TwoWayCopy&) = delete;
+    ~TwoWayCopy();  // stops
 
     const Way& in() const { return in_; }    // flow -> output
     const Way& out() const { return out_; }  // input -> flow; its end of input closes the flow's way out

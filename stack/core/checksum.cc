@@ -36,27 +36,22 @@ Word take(std::byte* to, const std::byte* from, std::size_t size = sizeof(Word))
 // Eight bytes at a time, in four sums that do not wait for each other's carries.
 template <bool copying>
 std::uint64_t scalar_total(std::byte* to, Bytes bytes) {
+    constexpr std::size_t pace = copying ? 1 : 0;  // `to` is null, and stays so, when nothing is copied
     const std::byte* from = bytes.data();
     std::size_t left = bytes.size();
     std::uint64_t totals[4]{};
-    const auto step = [&](std::size_t count) {
-        from += count;
-        if constexpr (copying) to += count;
-        left -= count;
-    };
-    while (left >= 32) {
+    for (; left >= 32; left -= 32, from += 32, to += pace * 32)
         for (std::size_t i = 0; i < 4; ++i)
-            totals[i] = add_words(totals[i], take<std::uint64_t, copying>(to + (copying ? 8 * i : 0), from + 8 * i));
-        step(32);
-    }
-    for (; left >= 8; step(8)) totals[0] = add_words(totals[0], take<std::uint64_t, copying>(to, from));
+            totals[i] = add_words(totals[i], take<std::uint64_t, copying>(to + pace * 8 * i, from + 8 * i));
+    for (; left >= 8; left -= 8, from += 8, to += pace * 8)
+        totals[0] = add_words(totals[0], take<std::uint64_t, copying>(to, from));
     if (left >= 4) {
         totals[1] = add_words(totals[1], take<std::uint32_t, copying>(to, from));
-        step(4);
+        left -= 4, from += 4, to += pace * 4;
     }
     if (left >= 2) {
         totals[2] = add_words(totals[2], take<std::uint16_t, copying>(to, from));
-        step(2);
+        left -= 2, from += 2, to += pace * 2;
     }
     if (left == 1) totals[3] = add_words(totals[3], take<std::uint16_t, copying>(to, from, 1));
     return add_words(add_words(totals[0], totals[1]), add_words(totals[2], totals[3]));

@@ -17,7 +17,7 @@ target_compile_options(weft_flags INTERFACE -ffp-contract=off -Wall -Wextra -Wpe
   $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor -Wold-style-cast>
   $<$<BOOL:${WEFT_WERROR}>:-Werror>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(weft_flags INTERFACE -Wno-c99-designator -Wno-missing-designated-field-initializers)
+  target_compile_options(weft_flags INTERFACE -Wno-c99-designator -Wno-missing-designated-field-initializers -Wno-sign-conversion)
 else()
   target_compile_options(weft_flags INTERFACE -Wno-missing-field-initializers)
 endif()

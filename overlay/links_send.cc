@@ -2,6 +2,7 @@
 #include "overlay/frames.h"
 #include "overlay/links_state.h"
 #include "stack/core/checksum.h"
+#include "stack/wire/cut.h"
 #include "stack/wire/pseudo.h"
 
 namespace weft::overlay {
@@ -67,20 +68,13 @@ private:
     std::size_t at_{0};
 };
 
-// RFC 9293's header of piece `i`: later sequence number, CWR on the first only, PSH and FIN on the last.
-void shape_tcp(std::byte* tcp, const Packet& packet, std::size_t i) {
-    store_big(tcp + 4, load_big<std::uint32_t>(tcp + 4) + std::uint32_t(i * packet.piece));
-    if (i > 0) tcp[13] &= ~std::byte{0x80};
-    if (i + 1 < packet.pieces) tcp[13] &= ~std::byte{0x09};
-}
-
 // NET and one datagram's share of the packet, in clear, at `at`.
 void write_net(std::byte* at, const Packet& packet, Cursor& cursor, std::size_t i, std::size_t bytes, std::uint16_t address_sum) {
     packet.net.write({at, wire::NetFrame::header_size});
     std::byte* header = at + wire::NetFrame::header_size;
     std::byte* payload = append(header, packet.header);
     if (packet.net.protocol != wire::protocol_tcp) return cursor.copy(payload, bytes, nullptr);
-    shape_tcp(header, packet, i);
+    wire::shape_segment(header, i * packet.piece, i + 1 == packet.pieces);
     if (packet.net.sums_elided) return cursor.copy(payload, bytes, nullptr);
     std::uint16_t sum = 0;
     cursor.copy(payload, bytes, &sum);

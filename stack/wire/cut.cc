@@ -34,6 +34,19 @@ const Layout* layout_of(unsigned version) {
 
 }  // namespace
 
+void shape_segment(std::byte* tcp, std::size_t before, bool last) {
+    std::uint16_t word = load_big<std::uint16_t>(tcp + TcpView::flags_at);
+    if (before != 0) word &= std::uint16_t(~cwr);
+    if (!last) word &= std::uint16_t(~(psh | fin));
+    if (before != 0 && (word & urg) != 0) {
+        const std::size_t pointer = load_big<std::uint16_t>(tcp + TcpView::urgent_at);
+        if (pointer < before) word &= std::uint16_t(~urg);
+        store_big(tcp + TcpView::urgent_at, std::uint16_t(pointer < before ? 0 : pointer - before));
+    }
+    store_big(tcp + TcpView::flags_at, word);
+    store_big(tcp + TcpView::seq_at, load_big<std::uint32_t>(tcp + TcpView::seq_at) + std::uint32_t(before));
+}
+
 Parsed<Cut> Cut::make(const Transmit& whole, Part part, std::size_t network_at) {
     if (whole.header_length > whole.header.size() || whole.transport > whole.header_length || network_at >= whole.transport)
         return std::unexpected(Malformed::length);
@@ -76,7 +89,8 @@ std::size_t Cut::next(MutableBytes out) {
     std::copy_n(whole_->header.begin() + std::ptrdiff_t(from_), header, out.begin());
     std::byte* tcp = out.data() + (whole_->transport - from_);
     if (from_ == 0) finish_network(out.data() + network_at_, whole_->header_length - network_at_ + payload);
-    finish_transport(tcp);
+    shape_segment(tcp, done_ * segment_size_, done_ + 1 == segments_);
+    store_big(tcp + TcpView::checksum_at, std::uint16_t{0});
 
     const MutableBytes text = out.subspan(header, payload);
     const std::uint16_t sum = copy_payload(text);
@@ -120,22 +134,6 @@ void Cut::finish_network(std::byte* header, std::size_t length) const {
     store_big(header + Ipv4View::checksum_at, std::uint16_t{0});
     const Bytes whole{header, whole_->transport - network_at_};
     store_big(header + Ipv4View::checksum_at, checksum::field(checksum::sum(whole)));
-}
-
-// All but the checksum, which is left 0.
-void Cut::finish_transport(std::byte* tcp) const {
-    const std::size_t before = done_ * segment_size_;  // bytes of payload in earlier segments
-    std::uint16_t word = load_big<std::uint16_t>(tcp + TcpView::flags_at);
-    if (done_ != 0) word &= std::uint16_t(~cwr);
-    if (done_ + 1 != segments_) word &= std::uint16_t(~(psh | fin));
-    if (before != 0 && (word & urg) != 0) {
-        const std::size_t pointer = load_big<std::uint16_t>(tcp + TcpView::urgent_at);
-        if (pointer < before) word &= std::uint16_t(~urg);
-        store_big(tcp + TcpView::urgent_at, std::uint16_t(pointer < before ? 0 : pointer - before));
-    }
-    store_big(tcp + TcpView::flags_at, word);
-    store_big(tcp + TcpView::seq_at, load_big<std::uint32_t>(tcp + TcpView::seq_at) + std::uint32_t(before));
-    store_big(tcp + TcpView::checksum_at, std::uint16_t{0});
 }
 
 }  // namespace weft::wire

@@ -11,6 +11,10 @@
 
 namespace weft::wire {
 
+// Gives a copy of the super-segment's TCP header the flags, sequence number and urgent pointer of the segment that has
+// `before` bytes of payload in front of it. The checksum is left as it is.
+void shape_segment(std::byte* tcp, std::size_t before, bool last);
+
 // Copies a Transmit's segments, one after the other, into buffers of the caller. The Transmit stays alive meanwhile.
 //
 // Of the header that was written once: CWR goes with the first segment alone (RFC 3168, section 6.1.2), PSH and FIN with
@@ -40,7 +44,6 @@ private:
     std::size_t next_payload() const;  // bytes
     std::uint16_t copy_payload(MutableBytes out);
     void finish_network(std::byte* header, std::size_t length) const;
-    void finish_transport(std::byte* tcp) const;
 
     const Transmit* whole_{nullptr};
     std::size_t network_at_{0};

@@ -34,7 +34,7 @@ static_assert(sizeof(Record) == 64 && std::has_unique_object_representations_v<R
 inline constexpr std::uint32_t no_flow = 0xffff'ffff;
 
 // Bodies. Each is at most 48 bytes and has no padding (add() checks both).
-struct StateChange { std::uint8_t from, to, cause, segment_flags; std::uint32_t generation; };  // tcp::StateName values
+struct StateChange { std::uint8_t from, to, cause, segment_flags; std::uint32_t generation; };  // tcp::State, tcp::Cause
 struct Congestion {
     std::uint32_t cwnd, ssthresh, in_flight;  // bytes
     std::uint32_t phase;                      // 0 slow start, 1 avoidance, 2 recovery, 3 after a timeout

@@ -14,16 +14,14 @@
 #include "stack/core/slab.h"
 #include "stack/core/time.h"
 #include "stack/core/trace.h"
+#include "stack/tcp/event.h"
+#include "stack/tcp/statistics.h"
 
 namespace weft {
 
 namespace tcp {
-struct Tcb;
 struct Cold;
-struct Listener;
-}  // namespace tcp
-using Flow = Handle<tcp::Tcb>;             // stack/tcp/tcb.h: its state, for those who look in
-using ListenerId = Handle<tcp::Listener>;
+}
 
 struct Peers {
     Endpoint local, remote;
@@ -38,28 +36,6 @@ struct PathOptions {
     std::uint32_t mtu{1500};     // bytes, network header included (overlay: its 136 too, though they are not sent)
     bool sums_elided{false};     // one end-to-end session that negotiated it (never a mere link)
     friend bool operator==(const PathOptions&, const PathOptions&) = default;
-};
-
-// What happened since the last look. A kind comes at most once a flow, or a listener, until it is drained: `readable`
-// says that there is text, not how much. A flow that was not accepted yet raises nothing but its listener's `accepted`.
-// `closed` and `failed` are a flow's last: once they are drained its handle is stale.
-struct Event {
-    enum class Kind : std::uint8_t {
-        connected,    // the handshake of connect() is through
-        accepted,     // a listener has flows for accept(); call it until would_block
-        urgent,       // urgent text arrived or the pointer advanced: see Engine::urgent()
-        readable,     // there is text
-        peer_closed,  // the peer's FIN: after the text before it, read() says end_of_stream
-        writable,     // after a write() that took less than all: there is room again
-        transmitted,  // all that was written has been sent once
-        soft_error,   // the network reported trouble, the flow goes on: unreachable; timed_out: R1 was reached
-        closed,       // both directions ended in order, all text and the end were read (or reading was shut down)
-        failed        // reset, refused, timed_out, unreachable, aborted (our close lost text: RFC 9293, 3.6.1)
-    };
-    Kind kind{};
-    Error error{};          // failed, soft_error
-    Flow flow;              // none with accepted
-    ListenerId listener;    // accepted
 };
 
 struct ConnectOptions {
@@ -87,22 +63,13 @@ struct Config {
     std::uint32_t time_wait_limit{1 << 20};                     // records; the oldest is reused (RFC 6191)
 };
 
-// Totals since the engine began; memory counts are of now.
-struct Statistics {
-    std::uint64_t segments_in{0}, segments_out{0};        // as on the wire: a super-segment counts its segments
-    std::uint64_t bytes_in{0}, bytes_out{0};              // payload that was accepted in order; payload first sent
-    std::uint64_t retransmitted_segments{0}, retransmitted_bytes{0}, timeouts{0};
-    std::uint64_t checksum_errors{0}, malformed{0}, no_listener{0}, challenge_acks{0}, resets_sent{0}, resets_received{0};
-    std::uint64_t connections_opened{0}, connections_accepted{0}, connections_failed{0}, backlog_overflows{0};
-    std::uint32_t connections{0}, half_open{0}, time_wait{0}, listeners{0}, paths{0};
-};
-
 class Engine {
 public:
     Engine(const Config& config, BufferPool& pool);
     Engine(const Engine&);          // a snapshot: slabs are copied, chunks are shared, write rights stay behind
     Engine& operator=(const Engine&);
     Engine(Engine&&) noexcept;
+    Engine& operator=(Engine&&) noexcept;
     ~Engine();
 
     // Every call below that takes the time is an input. Time never runs backwards between two calls.
@@ -132,9 +99,9 @@ public:
     Result<void> unlisten(ListenerId listener, Instant now);
     Result<Flow> accept(ListenerId listener, Instant now);                          // would_block: none waits
     Result<std::size_t> write(Flow flow, std::span<const std::byte> bytes, WriteOptions options, Instant now);
-    Result<void> write(Flow flow, Slice slice, WriteOptions options, Instant now);  // shares the buffer: no copy
+    Result<void> write(Flow flow, Slice slice, WriteOptions options, Instant now);  // shares the buffer: all of it or none
     Result<std::size_t> read(Flow flow, std::span<std::byte> into, Instant now);
-    Result<std::size_t> take(Flow flow, std::span<Slice> into, Instant now);        // lends the frames: no copy
+    Result<std::size_t> take(Flow flow, std::span<Slice> into, Instant now);        // lends the frames, no copy: how many slices
     enum class Direction : std::uint8_t { read, write, both };
     Result<void> shutdown(Flow flow, Direction direction, Instant now);
     Result<void> abort(Flow flow, Instant now);

@@ -2,11 +2,13 @@
 // six lines of 64 bytes, and the record of what is seldom looked at.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
 
+#include "stack/core/index_list.h"
 #include "stack/core/result.h"
 #include "stack/core/seq.h"
 #include "stack/core/slab.h"
@@ -18,34 +20,22 @@ namespace weft::tcp {
 
 struct Listener;
 
-// LISTEN is a type of its own, passive SYN-RECEIVED and TIME-WAIT are small records, CLOSED is no record. A connection that
-// is through with the network stays `ended` until the application has read what is left and heard how it ended.
+// The states of RFC 9293, section 3.3.2. LISTEN is a type of its own; a passive SYN-RECEIVED and TIME-WAIT are small records;
+// a connection whose TIME-WAIT record was made, or that is CLOSED, stays until the application has read what is left
+// and heard how it ended.
 enum class State : std::uint8_t {
-    syn_sent, syn_received, established, close_wait, fin_wait_1, fin_wait_2, closing, last_ack, ended
+    closed, listen, syn_sent, syn_received, established, fin_wait_1, fin_wait_2, close_wait, closing, last_ack, time_wait
 };
 
 constexpr std::string_view to_string(State state) {
-    switch (state) {
-    case State::syn_sent: return "SYN-SENT";
-    case State::syn_received: return "SYN-RECEIVED";
-    case State::established: return "ESTABLISHED";
-    case State::close_wait: return "CLOSE-WAIT";
-    case State::fin_wait_1: return "FIN-WAIT-1";
-    case State::fin_wait_2: return "FIN-WAIT-2";
-    case State::closing: return "CLOSING";
-    case State::last_ack: return "LAST-ACK";
-    case State::ended: return "CLOSED";
-    }
-    return "?";
+    constexpr std::array<std::string_view, 11> names{"CLOSED",     "LISTEN",     "SYN-SENT",   "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1",
+                                                     "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",    "LAST-ACK",     "TIME-WAIT"};
+    return names[std::size_t(state)];
 }
-
-// A place in a doubly linked list of connections, by index: joining and leaving are O(1) and allocate nothing.
-struct Place {
-    std::uint32_t next{none}, previous{none};
-};
 
 struct Flags {
     bool timestamps : 1 {false};      // negotiated (RFC 7323)
+    bool scaling : 1 {true};          // the same of the window: offered until the peer's SYN lacks it
     bool nodelay : 1 {false};         // Nagle is off for the flow (MUST-17)
     bool push_all : 1 {false};        // the last write asked for nodelay: its short segment goes at once
     bool more : 1 {false};            // the last write said that more follows: a short segment waits
@@ -62,11 +52,12 @@ struct Flags {
     bool timing : 1 {false};          // timing.timed is being timed
     bool resend : 1 {false};          // the segment at SND.UNA is to be sent again
     bool partial : 1 {false};         // a partial acknowledgement was seen in this recovery
-    bool probing : 1 {false};         // loss_at is the persist timer (RFC 9293, section 3.8.6.1)
+    bool short_out : 1 {false};       // sending.snd_small is not acknowledged yet
+    bool probing : 1 {false};         // deadlines.loss is the persist timer (RFC 9293, section 3.8.6.1)
     bool probe_now : 1 {false};       // it went off: send beyond the window
-    bool reset_wanted : 1 {false};    // an RST is to be sent, then the record goes
-    bool first_reported : 1 {false};  // R1 was reported in this run of timeouts (SHLD-9)
-    bool unreachable : 1 {false};     // timing.unreachable_at holds
+    bool unreachable : 1 {false};     // recovery.unreachable_at holds
+    bool orphan : 1 {false};          // shut down both ways: text that arrives now is lost (RFC 9293, section 3.6.1)
+    bool demuxed : 1 {false};         // the key leads here
     bool rcv_urgent : 1 {false};      // cold.rcv_up is ahead of what was read
     bool snd_urgent : 1 {false};      // cold.snd_up is ahead of SND.UNA
     bool in_output : 1 {false}, in_events : 1 {false};  // membership in the lists of `places`
@@ -87,9 +78,10 @@ struct Tcb {
         std::uint32_t limit{0};             // bytes: the receive buffer
         FlowKey key;
         Flags flags;
-        std::uint16_t mss{536};             // bytes of text a full segment carries, options taken off (Eff.snd.MSS)
+        std::uint16_t mss{536};             // bytes of text of a full segment, options taken off (Eff.snd.MSS)
+        std::uint16_t their_mss{536};       // bytes of text of the largest segment that came: what a delayed ack counts in
         std::uint16_t events{0};            // bits of Event::Kind, raised and not yet drained
-        State state{State::syn_sent};
+        State state{State::closed};
         std::uint8_t rcv_shift{0}, snd_shift{0};  // RFC 7323, section 2
         std::uint8_t duplicates_owed{0};    // acknowledgements of single out-of-order segments (RFC 5681, 4.2)
     } receiving;
@@ -102,6 +94,7 @@ struct Tcb {
         SeqNum snd_wl1, snd_wl2;            // SND.WL1, SND.WL2
         std::uint32_t queue{none};          // text from SND.UNA on, lent; none while there is none
         std::uint32_t limit{0};             // bytes: the send buffer
+        SeqNum snd_small;                   // end of the last short segment sent (Minshall's form of Nagle)
         Steering steering;                  // what congestion control wants
         std::uint32_t congestion{none};     // its state, lent
         std::uint16_t peer_mss{536};        // bytes; theirs (RFC 9293, section 3.7.1: MUST-15)
@@ -159,7 +152,10 @@ struct Cold {
     Instant established_at;
     std::uint8_t dscp{0}, hop_limit{64};     // MUST-48, MUST-49
     Error soft_error{}, failure{};           // of the events
-    std::uint8_t backoffs{0};                // timeouts in a row (R1, R2)
+    bool failed{false};                      // `failure` holds
+    std::uint8_t expiries{0};                // timeouts in a row (R1)
+    std::uint8_t challenges{0};              // challenge acks in this second (RFC 5961, section 7)
+    std::uint32_t challenged_at{0};          // that second on the engine's clock
 };
 static_assert(std::is_trivially_copyable_v<Cold> && sizeof(Cold) <= 112);
 

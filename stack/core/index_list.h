@@ -1,0 +1,36 @@
+// Doubly linked lists of things that are named by an index: joining and leaving are O(1) and allocate nothing, and a list is a
+// plain value. `place(index)` says where a thing keeps its links.
+#pragma once
+
+#include <cstdint>
+
+namespace weft {
+
+inline constexpr std::uint32_t none = 0xffff'ffff;  // an index that names nothing
+
+struct Place {
+    std::uint32_t next{none}, previous{none};
+};
+
+struct IndexList {
+    std::uint32_t first{none}, last{none};
+
+    bool empty() const { return first == none; }
+
+    template <class PlaceOf>
+    void append(std::uint32_t index, PlaceOf&& place) {
+        place(index) = {none, last};
+        (last == none ? first : place(last).next) = index;
+        last = index;
+    }
+
+    template <class PlaceOf>
+    void remove(std::uint32_t index, PlaceOf&& place) {
+        const Place was = place(index);
+        (was.previous == none ? first : place(was.previous).next) = was.next;
+        (was.next == none ? last : place(was.next).previous) = was.previous;
+        place(index) = {};
+    }
+};
+
+}  // namespace weft

@@ -1,0 +1,129 @@
+// From frames to connections: read, join, look up, hand over. What nobody claims meets a listener or a reset.
+#include "stack/engine/state.h"
+#include "stack/tcp/connection.h"
+#include "stack/tcp/handshake.h"
+#include "stack/tcp/time_wait.h"
+
+namespace weft {
+
+void Engine::State::receive(std::span<Receive> batch, Instant now) {
+    engine::PacketReader reader{paths, addresses};
+    engine::Packet packet;
+    for (const Receive& frame : batch) {
+        ++host.statistics.segments_in;
+        if (const auto read = reader.read(frame, packet); !read) {
+            reject(read.error(), now);
+            continue;
+        }
+        host.statistics.segments_in += packet.segment.count - 1u;
+        if (coalescer.join(packet)) continue;
+        if (!coalescer.empty()) dispatch(coalescer.take(), now);
+        coalescer.begin(packet);
+    }
+    if (!coalescer.empty()) dispatch(coalescer.take(), now);
+    coalescer.clear();
+    free_idle_paths();
+}
+
+void Engine::State::reject(engine::Reject why, Instant now) {
+    if (why == engine::Reject::checksum) ++host.statistics.checksum_errors;
+    if (why == engine::Reject::malformed) ++host.statistics.malformed;
+    if (host.sink.wants(trace::Type::drop))
+        host.sink.add(now, trace::no_flow, trace::Type::drop, trace::Drop{1, std::uint32_t(why) + 1, 1, 0});
+}
+
+void Engine::State::dispatch(const engine::Packet& packet, Instant now) {
+    const tcp::Segment& segment = packet.segment;
+    const tcp::FlowKey key{packet.path, packet.local_port, packet.remote_port};
+    const tcp::Found found = packet.path == 0 ? tcp::Found{} : host.find(key);
+    if (host.sink.wants(trace::Type::segment_received)) {
+        const bool known = found.kind == tcp::Found::Kind::connection;
+        const auto handle = known ? host.connections.handle(found.index) : Flow{trace::no_flow, 0};
+        const unsigned shift = known && !segment.syn() ? host.connections[found.index].receiving.snd_shift : 0;
+        host.sink.add(now, handle.place, trace::Type::segment_received,
+                      trace::Segment{segment.seq.raw(), segment.ack.raw(), segment.length, std::uint32_t{segment.window} << shift, 0,
+                                     segment.flags, std::uint16_t(segment.count > 1 ? segment.length / segment.count : 0), 0,
+                                     handle.generation});
+    }
+    switch (found.kind) {
+    case tcp::Found::Kind::connection: return tcp::Connection{host, found.index}.arrive(segment, now);
+    case tcp::Found::Kind::half_open: return tcp::arrive_half(host, found.index, segment, now);
+    case tcp::Found::Kind::time_wait: {
+        const tcp::TimeWait& record = host.time_wait[found.index];
+        if (!tcp::reusable(record, segment)) return tcp::arrive_time_wait(host, found.index, segment, now);
+        if (listener_for(paths[packet.path].local, paths[packet.path].scope, packet.local_port) == ListenerId{})
+            return tcp::arrive_time_wait(host, found.index, segment, now);
+        const SeqNum floor = record.snd_nxt;
+        tcp::drop_time_wait(host, found.index);
+        return arrive_unclaimed(packet, &floor, now);
+    }
+    case tcp::Found::Kind::nothing: return arrive_unclaimed(packet, nullptr, now);
+    }
+}
+
+// RFC 9293, sections 3.10.7.1 (CLOSED) and 3.10.7.2 (LISTEN).
+void Engine::State::arrive_unclaimed(const engine::Packet& packet, const SeqNum* floor, Instant now) {
+    const tcp::Segment& segment = packet.segment;
+    const net::Path* path = packet.path == 0 ? nullptr : &paths[packet.path];
+    const Address& local = path ? path->local : packet.local;
+    const ListenerId listener = listener_for(local, path ? path->scope : 0, packet.local_port);
+    if (segment.rst()) return;                                                        // first: RST is ignored
+    if (listener == ListenerId{}) {
+        ++host.statistics.no_listener;
+        return reset_unclaimed(packet);
+    }
+    if (segment.ack_set()) return reset_unclaimed(packet);                            // second: ACK
+    if (!segment.syn()) return;                                                       // third: SYN; else it should not be here
+    std::uint32_t index = packet.path;
+    if (index == 0) {
+        const net::Assigned* assigned = addresses.find(packet.local);
+        index = intern(packet.local, packet.remote, 0, {assigned->link, assigned->mtu, assigned->sums_elided}, now);
+        if (index == 0) {
+            ++host.statistics.no_memory;
+            return;
+        }
+        paths[index].link = packet.link;  // it answers by the link that it came from
+    }
+    host.hold_path(index);
+    tcp::open_half(host, listener, {index, packet.local_port, packet.remote_port}, segment, floor, now);
+    host.release_path(index);
+}
+
+// RFC 9293, section 3.10.7.1. Built from the packet: a forged one must not cost a path.
+void Engine::State::reset_unclaimed(const engine::Packet& packet) {
+    const tcp::Segment& segment = packet.segment;
+    const bool answers = segment.ack_set();
+    const SeqNum seq = answers ? segment.ack : SeqNum{};
+    const SeqNum ack = answers ? SeqNum{} : segment.end();
+    const auto flags = answers ? std::uint16_t{wire::rst} : std::uint16_t(wire::rst | wire::ack);
+    if (packet.path != 0) return host.reply({{packet.path, packet.local_port, packet.remote_port}, seq, ack, flags, 0, {}});
+    if (host.replies.size() >= tcp::Host::max_replies) return;
+    tcp::Reply& reply = host.replies.emplace_back();
+    const std::size_t network = net::write_header(packet.local, packet.remote, reply.frame.header);
+    const wire::TcpHeader header{packet.local_port, packet.remote_port, seq, ack, flags, 0, 0, 0, {}};
+    net::finish_header(packet.local.family(), reply.frame.header, 0, Ecn::not_capable, 64, 0);
+    reply.frame.link = packet.link;
+    reply.frame.transport = std::uint16_t(network);
+    reply.frame.header_length = std::uint16_t(network + header.write(std::span{reply.frame.header}.subspan(network)));
+    reply.complete = true;
+    ++host.statistics.resets_sent;
+}
+
+std::uint64_t Engine::State::listener_word(const Address& local, std::uint32_t scope, std::uint16_t port) const {
+    return local.family() == Family::none ? port
+                                          : (siphash(listener_key, local.bytes()) ^ siphash(listener_key, scope)) << 16 | port;
+}
+
+// The listener of exactly this address, else of any.
+ListenerId Engine::State::listener_for(const Address& local, std::uint32_t scope, std::uint16_t port) const {
+    if (host.listeners.size() == 0) return {};
+    for (const Address& address : {local, Address{}}) {
+        const auto index = listener_table.find(listener_word(address, address.family() == Family::none ? 0 : scope, port));
+        if (!index) continue;
+        const Endpoint& bound = listener_local[*index];
+        if (bound.port == port && bound.address == address) return host.listeners.handle(*index);
+    }
+    return {};
+}
+
+}  // namespace weft

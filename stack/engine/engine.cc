@@ -1,0 +1,245 @@
+// The engine's calls: each finds its record and hands over to TCP.
+#include "stack/engine/engine.h"
+
+#include <utility>
+
+#include "stack/engine/state.h"
+#include "stack/tcp/connection.h"
+#include "stack/tcp/handshake.h"
+
+namespace weft {
+namespace {
+
+constexpr std::uint32_t most_buffer = 1 << 30;  // bytes: a window has no more (RFC 7323, section 2.3)
+
+tcp::Settings settings_of(const Config& config) {
+    const auto bounded = [](std::size_t bytes) { return std::uint32_t(std::clamp<std::size_t>(bytes, 2'048, most_buffer)); };
+    return {bounded(config.send_buffer), bounded(config.receive_buffer), config.minimum_rto, config.time_wait, config.time_wait_limit};
+}
+
+HashKey seed_of(const Config& config) { return {config.seed[0], config.seed[1]}; }
+
+tcp::FlowOptions flow_options(const ConnectOptions& options) {
+    return {options.user_timeout, std::uint8_t(options.dscp & 0x3f), options.hop_limit, options.nodelay};
+}
+
+constexpr auto stale = std::unexpected(Error::no_such_flow);
+
+}  // namespace
+
+Engine::State::State(const Config& with, BufferPool& pool)
+    : config{with}, host{settings_of(with), seed_of(with), pool, with.shard}, paths{host.defence.key(tcp::Defence::Use::paths)},
+      listener_key{host.defence.key(tcp::Defence::Use::listeners)}, listener_table{listener_key} {}
+
+Engine::State::State(const State& other) = default;
+
+Engine::Engine(const Config& config, BufferPool& pool) : state_{std::make_unique<State>(config, pool)} {}
+Engine::Engine(const Engine& other) : state_{std::make_unique<State>(*other.state_)} {
+    state_->host.sink = {};
+    state_->begin();
+}
+Engine& Engine::operator=(const Engine& other) {
+    Engine copy{other};
+    state_.swap(copy.state_);
+    return *this;
+}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+void Engine::receive(std::span<Receive> batch, Instant now) {
+    state_->begin();
+    state_->receive(batch, now);
+}
+
+void Engine::advance(Instant now) {
+    state_->begin();
+    state_->advance(now);
+}
+
+std::size_t Engine::transmit(std::span<Transmit> out, Instant now) {
+    state_->begin();
+    return state_->transmit(out, now);
+}
+
+std::size_t Engine::events(std::span<Event> out, Instant) {
+    state_->begin();
+    return state_->events(out);
+}
+
+Instant Engine::deadline() const { return state_->deadline(); }
+
+// RFC 9293, section 3.10.1, active. The local address stays what it was chosen to be (MUST-43 to 46).
+Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& options, Instant now) {
+    state_->begin();
+    State& state = *state_;
+    if (!net::is_unicast(remote.address) || remote.port == 0) return std::unexpected(Error::invalid);
+    const bool any = options.local.address.family() == Family::none;
+    const net::Assigned* assigned =
+        any ? state.addresses.first(remote.address.family()) : state.addresses.find(options.local.address);
+    if (!assigned) return std::unexpected(any ? Error::network_unreachable : Error::address_not_available);
+    if (assigned->address.family() != remote.address.family()) return std::unexpected(Error::invalid);
+    const std::uint32_t path = state.intern(assigned->address, remote.address, remote.scope,
+                                            {assigned->link, assigned->mtu, assigned->sums_elided}, now);
+    if (path == 0) return std::unexpected(Error::no_memory);
+    state.host.hold_path(path);
+    const auto opened = [&]() -> Result<Flow> {
+        tcp::FlowKey key{path, options.local.port, remote.port};
+        const auto free = [&](std::uint16_t port) { return state.host.find({path, port, remote.port}).kind == tcp::Found::Kind::nothing; };
+        if (key.local_port == 0) key.local_port = state.host.defence.port(state.host.paths[path].hash, remote.port, free);
+        if (key.local_port == 0 || !free(key.local_port)) return std::unexpected(Error::address_in_use);
+        const SeqNum iss = state.host.defence.initial_sequence(state.host.paths[path].hash, key, now);
+        const auto index = tcp::Connection::open(state.host, key, flow_options(options), iss, now);
+        if (!index) return std::unexpected(Error::no_memory);
+        tcp::Connection{state.host, *index}.start(now);
+        return state.host.connections.handle(*index);
+    }();
+    state.host.release_path(path);
+    state.free_idle_paths();
+    return opened;
+}
+
+// RFC 9293, section 3.10.1, passive. It disturbs no record of a connection (MUST-41, MUST-42).
+Result<ListenerId> Engine::listen(const ListenOptions& options, Instant) {
+    state_->begin();
+    State& state = *state_;
+    Endpoint local = options.local;
+    const bool any = local.address.family() == Family::none;
+    if (!any && !state.addresses.find(local.address)) return std::unexpected(Error::address_not_available);
+    const auto free = [&](std::uint16_t port) { return !state.listener_table.find(state.listener_word(local.address, any ? 0 : local.scope, port)); };
+    if (local.port == 0) local.port = state.host.defence.port(state.listener_word(local.address, local.scope, 0), 0, free);
+    if (local.port == 0 || !free(local.port)) return std::unexpected(Error::address_in_use);
+    tcp::Listener listener;
+    listener.options = flow_options(options);
+    listener.backlog = std::max(options.backlog, 1u);
+    const ListenerId id = state.host.listeners.insert(listener);
+    if (id == ListenerId{}) return std::unexpected(Error::no_memory);
+    state.listener_local.reach(id.index());
+    state.listener_local[id.index()] = local;
+    state.listener_table.insert(state.listener_word(local.address, any ? 0 : local.scope, local.port), id.index());
+    return id;
+}
+
+Result<void> Engine::unlisten(ListenerId listener, Instant now) {
+    state_->begin();
+    State& state = *state_;
+    if (!state.host.listeners.find(listener)) return stale;
+    const Endpoint& local = state.listener_local[listener.index()];
+    state.listener_table.erase(state.listener_word(local.address, local.address.family() == Family::none ? 0 : local.scope, local.port));
+    tcp::close_listener(state.host, listener, now);
+    state.free_idle_paths();
+    return {};
+}
+
+Result<Flow> Engine::accept(ListenerId id, Instant) {
+    state_->begin();
+    tcp::Host& host = state_->host;
+    tcp::Listener* listener = host.listeners.find(id);
+    if (!listener) return stale;
+    if (listener->waiting.empty()) return std::unexpected(Error::would_block);
+    const std::uint32_t index = listener->waiting.first;
+    listener->waiting.remove(index, host.event_place());
+    --listener->waiting_count;
+    tcp::Connection{host, index}.accepted_by_user();
+    return host.connections.handle(index);
+}
+
+Result<std::size_t> Engine::write(Flow flow, std::span<const std::byte> bytes, WriteOptions options, Instant) {
+    state_->begin();
+    const auto index = state_->find(flow);
+    if (!index) return stale;
+    return tcp::Connection{state_->host, *index}.write(bytes, {options.nodelay, options.urgent, options.more, options.overflow});
+}
+
+Result<void> Engine::write(Flow flow, Slice slice, WriteOptions options, Instant) {
+    state_->begin();
+    const auto index = state_->find(flow);
+    if (!index) return stale;
+    return tcp::Connection{state_->host, *index}.write(slice, {options.nodelay, options.urgent, options.more, options.overflow});
+}
+
+Result<std::size_t> Engine::read(Flow flow, std::span<std::byte> into, Instant) {
+    state_->begin();
+    const auto index = state_->find(flow);
+    if (!index) return stale;
+    return tcp::Connection{state_->host, *index}.read(into);
+}
+
+Result<std::size_t> Engine::take(Flow flow, std::span<Slice> into, Instant) {
+    state_->begin();
+    const auto index = state_->find(flow);
+    if (!index) return stale;
+    return tcp::Connection{state_->host, *index}.take(into);
+}
+
+Result<void> Engine::shutdown(Flow flow, Direction direction, Instant now) {
+    state_->begin();
+    const auto index = state_->find(flow);
+    if (!index) return stale;
+    tcp::Connection connection{state_->host, *index};
+    switch (direction) {
+    case Direction::read: connection.shutdown_read(); break;
+    case Direction::write: connection.shutdown_write(); break;
+    case Direction::both: connection.close(now); break;
+    }
+    return {};
+}
+
+Result<void> Engine::abort(Flow flow, Instant now) {
+    state_->begin();
+    const auto index = state_->find(flow);
+    if (!index) return stale;
+    tcp::Connection{state_->host, *index}.abort(now);
+    state_->free_idle_paths();
+    return {};
+}
+
+Result<void> Engine::set(Flow flow, const ConnectOptions& options, Instant now) {
+    state_->begin();
+    const auto index = state_->find(flow);
+    if (!index) return stale;
+    tcp::Connection{state_->host, *index}.set(flow_options(options), now);
+    return {};
+}
+
+Result<Peers> Engine::peers(Flow flow) const {
+    const tcp::Tcb* tcb = inspect(flow);
+    if (!tcb) return stale;
+    const tcp::FlowKey key = tcb->receiving.key;
+    const net::Path& path = state_->paths[key.path];
+    return Peers{{path.local, path.scope, key.local_port}, {path.remote, path.scope, key.remote_port}};
+}
+
+Result<Peers> Engine::peers(ListenerId listener) const {
+    if (!state_->host.listeners.find(listener)) return stale;
+    return Peers{state_->listener_local[listener.index()], {}};
+}
+
+Result<std::uint32_t> Engine::urgent(Flow flow) const {
+    if (!inspect(flow)) return stale;
+    return tcp::Connection{state_->host, flow.index()}.urgent_left();
+}
+
+const tcp::Tcb* Engine::inspect(Flow flow) const { return std::as_const(state_->host.connections).find(flow); }
+const tcp::Cold* Engine::inspect_cold(Flow flow) const { return inspect(flow) ? &state_->host.cold[flow.index()] : nullptr; }
+
+std::vector<Flow> Engine::flows() const {
+    std::vector<Flow> all;
+    all.reserve(state_->host.connections.size());
+    state_->host.connections.each([&](Flow flow) { all.push_back(flow); });
+    return all;
+}
+
+Statistics Engine::statistics() const {
+    Statistics now = state_->host.statistics;
+    now.connections = std::uint32_t(state_->host.connections.size());
+    now.half_open = std::uint32_t(state_->host.half_open.size());
+    now.time_wait = std::uint32_t(state_->host.time_wait.size());
+    now.listeners = std::uint32_t(state_->host.listeners.size());
+    now.paths = state_->paths.size();
+    return now;
+}
+
+void Engine::trace(const trace::Sink& sink) { state_->host.sink = sink; }
+
+}  // namespace weft

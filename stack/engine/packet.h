@@ -1,0 +1,46 @@
+// A received frame, read down to TCP: whose path, which ports, which text. Nothing in it was looked up but the path.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+
+#include "stack/core/address.h"
+#include "stack/core/batch.h"
+#include "stack/net/addresses.h"
+#include "stack/net/path.h"
+#include "stack/tcp/segment.h"
+#include "stack/wire/tcp.h"
+
+namespace weft::engine {
+
+struct Packet {
+    std::uint32_t path{0};         // 0: of a pair that is not interned; then the addresses are below
+    std::uint32_t link{0};
+    Address local, remote;
+    std::uint16_t local_port{0}, remote_port{0};
+    Ecn ecn{Ecn::not_capable};
+    tcp::Segment segment;          // without text: that is below
+    wire::TcpOptions options;
+    Slice text;
+};
+
+enum class Reject : std::uint8_t { malformed, checksum, not_ours };
+
+// Reads frames of one batch; the last pair of addresses is remembered.
+class PacketReader {
+public:
+    PacketReader(const net::PathTable& paths, const net::Addresses& addresses) : paths_{paths}, addresses_{addresses} {}
+
+    std::expected<void, Reject> read(const Receive& frame, Packet& out);
+
+private:
+    std::expected<void, Reject> read_network(const Receive& frame, Packet& out, std::uint32_t& transport_at, std::uint32_t& end,
+                                             std::uint16_t& addresses_sum);
+    void look_up(Packet& out);
+
+    const net::PathTable& paths_;
+    const net::Addresses& addresses_;
+    std::uint32_t last_{0};        // path
+};
+
+}  // namespace weft::engine

@@ -1,0 +1,121 @@
+// From addresses to paths, and what becomes of them.
+#include "stack/engine/state.h"
+#include "stack/tcp/connection.h"
+#include "stack/wire/pseudo.h"
+
+namespace weft {
+namespace {
+
+constexpr std::uint32_t least_mtu = 256, most_mtu = 65'535;  // bytes
+
+}  // namespace
+
+template <class Visit>
+void Engine::State::each_flow(std::uint32_t path, Visit&& visit) {
+    for (std::uint32_t index = host.paths[path].flows.first; index != none;) {
+        const std::uint32_t next = host.connections[index].places.path.next;
+        visit(tcp::Connection{host, index});
+        index = next;
+    }
+}
+
+std::uint32_t Engine::State::intern(const Address& local, const Address& remote, std::uint32_t scope, const PathOptions& options, Instant now) {
+    if (const std::uint32_t known = paths.find(local, remote, scope)) return known;
+    const std::uint32_t index = paths.intern(local, remote, scope);
+    if (index == 0) return 0;
+    host.paths.reach(index);
+    tcp::Path& path = host.paths[index] = {};
+    path.hash = paths[index].hash;
+    path.pseudo_sum = wire::pseudo_sum(local, remote);
+    path.header_size = std::uint16_t(net::header_size(local.family()));
+    path.default_mss = local.family() == Family::ipv4 ? 536 : 1'220;
+    set_path(index, options);
+    trace_address(index * 2, local, now);
+    trace_address(index * 2 + 1, remote, now);
+    return index;
+}
+
+void Engine::State::set_path(std::uint32_t path, const PathOptions& options) {
+    host.paths[path].mtu = std::clamp(options.mtu, least_mtu, most_mtu);
+    host.paths[path].sums_elided = options.sums_elided;
+    paths[path].link = options.link;
+}
+
+void Engine::State::free_idle_paths() {
+    if (host.idle_paths.empty()) return;
+    for (const std::uint32_t path : host.idle_paths)
+        if (paths.alive(path) && host.paths[path].references == 0) paths.erase(path);
+    host.idle_paths.clear();
+}
+
+// An address, once: ids 2n and 2n + 1 are the local and the remote one of path n. Two records of up to 40 bytes.
+void Engine::State::trace_address(std::uint32_t id, const Address& address, Instant now) const {
+    if (!host.sink.wants(trace::Type::define)) return;
+    for (std::uint32_t part = 0; part < 2; ++part) {
+        trace::Define body{id, part, {}};
+        const auto bytes = address.bytes();
+        for (std::size_t i = 0; i < 40 && part * 40 + i < bytes.size(); ++i) body.bytes[i] = bytes[part * 40 + i];
+        host.sink.add(now, trace::no_flow, trace::Type::define, body, std::uint16_t(address.family()));
+    }
+}
+
+Result<void> Engine::assign(const Address& local, const PathOptions& options, Instant) {
+    state_->begin();
+    if (!net::is_unicast(local) || net::header_size(local.family()) == 0) return std::unexpected(Error::invalid);
+    state_->addresses.assign({local, options.link, options.mtu, options.sums_elided});
+    return {};
+}
+
+Result<void> Engine::unassign(const Address& local, Instant) {
+    state_->begin();
+    if (!state_->addresses.unassign(local)) return std::unexpected(Error::address_not_available);
+    return {};
+}
+
+Result<PathId> Engine::open_path(const Endpoint& local, const Endpoint& remote, const PathOptions& options, Instant now) {
+    state_->begin();
+    if (!net::is_unicast(local.address) || !net::is_unicast(remote.address)) return std::unexpected(Error::invalid);
+    const std::uint32_t index = state_->intern(local.address, remote.address, remote.scope, options, now);
+    if (index == 0) return std::unexpected(local.address.family() == remote.address.family() ? Error::no_memory : Error::invalid);
+    state_->host.hold_path(index);
+    state_->host.paths[index].sessions += 1;
+    change_path(index, options, now);
+    return index;
+}
+
+void Engine::close_path(PathId path, Instant) {
+    state_->begin();
+    if (!state_->paths.alive(path) || state_->host.paths[path].sessions == 0) return;
+    state_->host.paths[path].sessions -= 1;
+    state_->host.release_path(path);
+    state_->free_idle_paths();
+}
+
+void Engine::change_path(PathId path, const PathOptions& options, Instant now) {
+    state_->begin();
+    if (!state_->paths.alive(path)) return;
+    state_->set_path(path, options);
+    state_->each_flow(path, [&](tcp::Connection flow) { flow.path_changed(state_->host.paths[path].mtu, now); });
+}
+
+void Engine::path_down(PathId path, Instant now) {
+    state_->begin();
+    if (!state_->paths.alive(path)) return;
+    state_->host.paths[path].down = true;
+    state_->each_flow(path, [&](tcp::Connection flow) { flow.path_down(now); });
+}
+
+void Engine::path_up(PathId path, Instant now) {
+    state_->begin();
+    if (!state_->paths.alive(path)) return;
+    state_->host.paths[path].down = false;
+    state_->each_flow(path, [&](tcp::Connection flow) { flow.path_up(now); });
+}
+
+Result<Peers> Engine::path_peers(PathId path) const {
+    if (!state_->paths.alive(path)) return std::unexpected(Error::invalid);
+    const net::Path& way = state_->paths[path];
+    return Peers{{way.local, way.scope, 0}, {way.remote, way.scope, 0}};
+}
+
+}  // namespace weft

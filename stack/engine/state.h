@@ -1,0 +1,69 @@
+// What an engine is made of: TCP's part, the network's part, and what leads from one to the other.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "stack/core/flat_table.h"
+#include "stack/engine/coalesce.h"
+#include "stack/engine/engine.h"
+#include "stack/engine/packet.h"
+#include "stack/net/addresses.h"
+#include "stack/net/path.h"
+#include "stack/tcp/host.h"
+
+namespace weft {
+
+struct Engine::State {
+    State(const Config& config, BufferPool& pool);
+    State(const State& other);
+
+    // demux.cc: from packets to connections
+    void receive(std::span<Receive> batch, Instant now);
+    void reject(engine::Reject why, Instant now);
+    void dispatch(const engine::Packet& packet, Instant now);
+    void arrive_unclaimed(const engine::Packet& packet, const SeqNum* floor, Instant now);
+    void reset_unclaimed(const engine::Packet& packet);
+    ListenerId listener_for(const Address& local, std::uint32_t scope, std::uint16_t port) const;
+    std::uint64_t listener_word(const Address& local, std::uint32_t scope, std::uint16_t port) const;
+
+    // paths.cc: from addresses to paths
+    std::uint32_t intern(const Address& local, const Address& remote, std::uint32_t scope, const PathOptions& options, Instant now);
+    void set_path(std::uint32_t path, const PathOptions& options);
+    void free_idle_paths();
+    void trace_address(std::uint32_t id, const Address& address, Instant now) const;
+    template <class Visit>
+    void each_flow(std::uint32_t path, Visit&& visit);
+
+    // transmit.cc: from connections to packets
+    std::size_t transmit(std::span<Transmit> out, Instant now);
+    void finish(Transmit& frame, std::uint8_t dscp, std::uint8_t hop_limit);
+    std::size_t events(std::span<Event> out);
+    void advance(Instant now);
+    Instant deadline() const;
+
+    // What transmit() showed last is valid until the next call.
+    void begin() { host.lent.clear(); }
+
+    std::optional<std::uint32_t> find(Flow flow) {
+        return host.connections.find(flow) ? std::optional{flow.index()} : std::nullopt;
+    }
+
+    Config config;
+    tcp::Host host;
+    net::PathTable paths;
+    net::Addresses addresses;
+    HashKey listener_key;
+    FlatTable listener_table;           // of local address, scope and port, hashed, to the listener's index
+    Pages<Endpoint> listener_local;     // under the listener's index
+    engine::Coalescer coalescer;
+    std::size_t next_reply{0};          // of host.replies
+    struct Lent {
+        std::uint32_t first, count;
+    };
+    std::vector<Lent> lent;             // of each frame of a transmit(): its part of host.lent
+};
+
+}  // namespace weft

@@ -1,0 +1,109 @@
+// From connections to packets, events and the next deadline: what the engine gives out.
+#include "stack/engine/state.h"
+#include "stack/tcp/connection.h"
+#include "stack/tcp/handshake.h"
+#include "stack/tcp/time_wait.h"
+
+namespace weft {
+namespace {
+
+void blank(Transmit& frame) {
+    frame.link = frame.path = 0;
+    frame.to = {};
+    frame.segment_size = frame.payload_sum = 0;
+    frame.payload_summed = frame.sums_elided = false;
+    frame.ecn = Ecn::not_capable;
+    frame.depart = {};
+    frame.payload = {};
+}
+
+}  // namespace
+
+// Replies first, then each connection that has something to send, one super-segment in turn.
+std::size_t Engine::State::transmit(std::span<Transmit> out, Instant now) {
+    lent.clear();
+    std::size_t made = 0;
+    for (; made < out.size() && next_reply < host.replies.size(); ++made) {
+        const tcp::Reply& reply = host.replies[next_reply++];
+        out[made] = reply.frame;
+        ++host.statistics.segments_out;
+        lent.push_back({});
+        if (reply.complete) continue;
+        finish(out[made], reply.dscp, reply.hop_limit);
+        host.release_path(reply.frame.path);
+    }
+    if (next_reply == host.replies.size()) {
+        host.replies.clear();
+        next_reply = 0;
+    }
+    while (made < out.size() && !host.output.empty()) {
+        const std::uint32_t index = host.output.first;
+        Transmit& frame = out[made];
+        blank(frame);
+        const auto first = std::uint32_t(host.lent.size());
+        const bool sent = tcp::Connection{host, index}.emit(frame, now);
+        host.output.remove(index, host.output_place());
+        if (!sent) {
+            host.connections[index].receiving.flags.in_output = false;
+            continue;
+        }
+        host.output.append(index, host.output_place());
+        finish(frame, host.cold[index].dscp, host.cold[index].hop_limit);
+        lent.push_back({first, std::uint32_t(host.lent.size()) - first});
+        ++made;
+    }
+    for (std::size_t i = 0; i < made; ++i) out[i].payload = std::span{host.lent}.subspan(lent[i].first, lent[i].count);
+    free_idle_paths();
+    return made;
+}
+
+// The network header, from the path's own.
+void Engine::State::finish(Transmit& frame, std::uint8_t dscp, std::uint8_t hop_limit) {
+    net::Path& path = paths[frame.path];
+    std::copy_n(path.header.begin(), frame.transport, frame.header.begin());
+    net::finish_header(path.local.family(), frame.header, dscp, frame.ecn, hop_limit, path.next_id);
+    path.next_id = std::uint16_t(path.next_id + (frame.segment_size == 0 ? 1 : 64));
+    frame.link = path.link;
+}
+
+std::size_t Engine::State::events(std::span<Event> out) {
+    std::size_t made = 0;
+    while (made < out.size() && !host.listener_events.empty()) {
+        const std::uint32_t index = host.listener_events.first;
+        host.listener_events.remove(index, host.listener_place());
+        host.listeners[index].in_events = false;
+        out[made++] = {Event::Kind::accepted, {}, {}, host.listeners.handle(index)};
+    }
+    while (made < out.size() && !host.events.empty()) {
+        const std::uint32_t index = host.events.first;
+        tcp::Tcb::Receiving& flow = host.connections[index].receiving;
+        const auto kind = Event::Kind(std::countr_zero(flow.events));
+        flow.events = std::uint16_t(flow.events & (flow.events - 1));
+        const tcp::Cold& cold = host.cold[index];
+        const Error error = kind == Event::Kind::failed ? cold.failure : kind == Event::Kind::soft_error ? cold.soft_error : Error{};
+        out[made++] = {kind, error, host.connections.handle(index), {}};
+        if (kind == Event::Kind::closed || kind == Event::Kind::failed) {
+            tcp::Connection{host, index}.remove();
+        } else if (flow.events == 0) {
+            host.events.remove(index, host.event_place());
+            flow.flags.in_events = false;
+        }
+    }
+    free_idle_paths();
+    return made;
+}
+
+void Engine::State::advance(Instant now) {
+    host.wheel.advance(now, [&](std::uint32_t index) { tcp::Connection{host, index}.expire(now); });
+    host.half_open_wheel.advance(now, [&](std::uint32_t index) { tcp::expire_half(host, index, now); });
+    tcp::expire_time_waits(host, now);
+    free_idle_paths();
+}
+
+Instant Engine::State::deadline() const {
+    Instant earliest = std::min(host.wheel.next(), host.half_open_wheel.next());
+    if (!host.time_waits.empty()) earliest = std::min(earliest, host.time_wait[host.time_waits.first].expires);
+    return earliest;
+}
+
+}  // namespace weft

@@ -1,0 +1,65 @@
+// Paths: (family, scope, local, remote) interned once under a small index. Here are the addresses and the network header that
+// belongs to them; what TCP knows of the same path is tcp::Path under the same index.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "stack/core/address.h"
+#include "stack/core/batch.h"
+#include "stack/core/flat_table.h"
+#include "stack/core/random.h"
+#include "stack/core/slab.h"
+
+namespace weft::net {
+
+// Bytes of the network header that this stack writes for a family; 0: none is known.
+std::size_t header_size(Family family);
+
+// Writes it, lengths left to whoever cuts; 0 for a family without a header.
+std::size_t write_header(const Address& source, const Address& destination, std::span<std::byte> out);
+
+// Fills in what differs from packet to packet. `id`: IPv4's identification of the first segment.
+void finish_header(Family family, std::span<std::byte> header, std::uint8_t dscp, Ecn ecn, std::uint8_t hop_limit, std::uint16_t id);
+
+struct Path {
+    Address local, remote;
+    std::uint32_t scope{0};
+    std::uint32_t link{0};
+    std::uint64_t hash{0};        // of the four that name it
+    std::uint16_t next_id{0};     // IPv4's identification
+    bool alive{false};
+    std::array<std::byte, 136> header{};  // the network header, but for lengths and what finish_header() fills in
+};
+
+class PathTable {
+public:
+    explicit PathTable(const HashKey& key) : key_{key}, table_{{key.high, key.low}} {}
+
+    // 0: no such path is interned.
+    std::uint32_t find(const Address& local, const Address& remote, std::uint32_t scope) const;
+
+    // The index of a path, new or old; 0 when the family has no header or all indices are taken.
+    std::uint32_t intern(const Address& local, const Address& remote, std::uint32_t scope);
+
+    void erase(std::uint32_t path);
+    bool alive(std::uint32_t path) const { return path > 0 && path < count_ && paths_[path].alive; }
+    Path& operator[](std::uint32_t path) { return paths_[path]; }
+    const Path& operator[](std::uint32_t path) const { return paths_[path]; }
+    std::uint32_t size() const { return std::uint32_t(table_.size()); }
+
+private:
+    static constexpr std::uint32_t most = 1 << 24;
+
+    std::uint64_t hash(const Address& local, const Address& remote, std::uint32_t scope) const;
+
+    HashKey key_;
+    FlatTable table_;                 // hash to index: two pairs with one hash of 64 keyed bits are taken for impossible, but checked
+    Pages<Path, 6> paths_;
+    std::vector<std::uint32_t> free_;
+    std::uint32_t count_{1};          // indices used so far; 0 names none
+};
+
+}  // namespace weft::net

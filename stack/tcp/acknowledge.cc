@@ -1,0 +1,126 @@
+// The ACK field (RFC 9293, section 3.10.7.4, fifth; RFC 5961, section 5) and the send window.
+#include <algorithm>
+
+#include "stack/tcp/connection.h"
+#include "stack/tcp/rtt.h"
+
+namespace weft::tcp {
+
+// False: the segment is done with.
+bool Connection::arrive_ack(const Segment& segment, Instant now) {
+    if (in_.state == State::syn_received) {
+        if (!before(out_.snd_una, segment.ack) || before(out_.snd_max, segment.ack)) {
+            host_.reply({in_.key, segment.ack, SeqNum{}, wire::rst, 0, {}, cold_.dscp, cold_.hop_limit});
+            return false;
+        }
+        out_.snd_wnd = out_.max_snd_wnd = std::uint32_t{segment.window} << in_.snd_shift;
+        out_.snd_wl1 = segment.seq;
+        out_.snd_wl2 = segment.ack;
+        out_.snd_una += 1;
+        out_.snd_nxt = later(out_.snd_nxt, out_.snd_una);
+        in_.flags.timing = false;
+        established(now);
+    }
+    tcb_.timing.heard_at = now;
+    const bool sane = at_or_before(out_.snd_una - out_.max_snd_wnd, segment.ack) && at_or_before(segment.ack, out_.snd_max);
+    if (!sane) {
+        challenge(now);
+        return false;
+    }
+    if (in_.flags.probing) tcb_.deadlines.progress_at = now;  // answered probes keep the connection (MUST-37)
+    if (before(out_.snd_una, segment.ack)) advance(segment, now);
+    else if (duplicate(segment)) count_duplicate(now);
+    if (ended()) return false;
+    update_window(segment);
+    return true;
+}
+
+// SND.WL1 and SND.WL2 keep old segments from using old windows.
+void Connection::update_window(const Segment& segment) {
+    if (before(segment.ack, out_.snd_una)) return;
+    if (!before(out_.snd_wl1, segment.seq) && !(out_.snd_wl1 == segment.seq && at_or_before(out_.snd_wl2, segment.ack))) return;
+    const std::uint32_t window = std::uint32_t{segment.window} << in_.snd_shift;
+    if (window != out_.snd_wnd) want_output();
+    out_.snd_wnd = window;
+    out_.max_snd_wnd = std::max(out_.max_snd_wnd, window);
+    out_.snd_wl1 = segment.seq;
+    out_.snd_wl2 = segment.ack;
+    if (in_.flags.probing && window > 0 && out_.snd_nxt == out_.snd_una) {  // output probes again if it is still too small
+        in_.flags.probing = in_.flags.probe_now = false;
+        out_.backoff = 0;
+        tcb_.deadlines.loss = Instant::never();
+    }
+}
+
+// RFC 5681, section 2: nothing new in it, while something is in flight.
+bool Connection::duplicate(const Segment& segment) const {
+    return segment.ack == out_.snd_una && out_.snd_max != out_.snd_una && segment.sequence_length() == 0 && !in_.flags.probing &&
+           out_.snd_wnd != 0 && std::uint32_t{segment.window} << in_.snd_shift == out_.snd_wnd;
+}
+
+// SEG.ACK acknowledges something new.
+void Connection::advance(const Segment& segment, Instant now) {
+    const std::uint32_t acked = segment.ack - out_.snd_una, prior_flight = flight(), text = queued();
+    const bool fin_acked = fin_sent() && acked == text + 1;
+    sample(segment, now);
+    if (text > 0) {
+        ByteQueue& queue = host_.queues[out_.queue];
+        queue.drop(std::min(acked, text));
+        if (queue.empty()) {
+            queue.clear();
+            host_.queues.give_back(std::exchange(out_.queue, none));
+        }
+    }
+    out_.snd_una = segment.ack;
+    out_.snd_nxt = later(out_.snd_nxt, out_.snd_una);
+    if (in_.flags.short_out && at_or_before(out_.snd_small, out_.snd_una)) in_.flags.short_out = false;
+    if (in_.flags.snd_urgent && at_or_before(cold_.snd_up, out_.snd_una)) in_.flags.snd_urgent = false;
+    tcb_.deadlines.progress_at = now;
+    cold_.expiries = 0;
+    if (in_.flags.probing) {
+        in_.flags.probing = in_.flags.probe_now = false;
+        out_.backoff = 0;
+    }
+    const bool first_partial = in_.flags.recovering && !in_.flags.partial;
+    hear_ack(acked, prior_flight, now);
+    recover_on_ack(acked, now);
+    if (out_.snd_una == out_.snd_max) tcb_.deadlines.loss = Instant::never();                             // RFC 6298, 5.2
+    else if (!in_.flags.recovering || first_partial) arm_loss(now);                                       // 5.3; RFC 6582, 3.2
+    if (in_.flags.wants_room && send_room() >= out_.limit / 4) {
+        in_.flags.wants_room = false;
+        raise(Event::Kind::writable);
+    }
+    if (queued() > 0 || in_.flags.fin_wanted) want_output();
+    if (fin_acked) fin_acknowledged(now);
+}
+
+void Connection::fin_acknowledged(Instant now) {
+    switch (in_.state) {
+    case State::fin_wait_1:
+        enter(State::fin_wait_2, Cause::segment, now);
+        if (in_.flags.orphan) schedule(tcb_.deadlines.user, now + host_.settings.time_wait);
+        return;
+    case State::closing: return enter_time_wait(now);
+    case State::last_ack:
+        leave_network(State::closed, Cause::segment, now);
+        return settle_end();
+    default: return;
+    }
+}
+
+// One segment at a time is timed, by the engine's own clock; after a timeout the timestamps tell which transmission was
+// acknowledged (RFC 7323, section 4.1), which ends the back-off.
+void Connection::sample(const Segment& segment, Instant now) {
+    if (in_.flags.timing && at_or_before(tcb_.timing.timed, segment.ack)) {
+        in_.flags.timing = false;
+        sample_round_trip(tcb_.timing, now - tcb_.timing.timed_at, host_.settings.minimum_rto);
+        out_.backoff = 0;
+    } else if (out_.backoff > 0 && segment.timestamps && in_.flags.timestamps && segment.ts_echo != 0) {
+        const std::uint32_t ms = host_.defence.timestamp(path().hash, now) - segment.ts_echo;
+        if (ms > 3'600'000) return;  // not an echo of ours
+        sample_round_trip(tcb_.timing, Duration::milliseconds(std::max(ms, 1u)), host_.settings.minimum_rto);
+        out_.backoff = 0;
+    }
+}
+
+}  // namespace weft::tcp

@@ -1,0 +1,172 @@
+// One connection for the length of a call: its TCB, its cold record, and what it shares with the others. Each concept of TCP
+// has a file of its own: input.cc, output.cc, acknowledge.cc, recovery.cc, timeouts.cc, calls.cc, lifetime.cc.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "stack/tcp/host.h"
+
+namespace weft::tcp {
+
+// Of one SEND.
+struct SendOptions {
+    bool nodelay{false}, urgent{false}, more{false}, overflow{false};
+};
+
+class Connection {
+public:
+    Connection(Host& host, std::uint32_t index)
+        : host_{host}, index_{index}, tcb_{host.connections[index]}, cold_{host.cold[index]}, in_{tcb_.receiving}, out_{tcb_.sending} {}
+
+    // lifetime.cc
+    static std::optional<std::uint32_t> open(Host& host, FlowKey key, const FlowOptions& options, SeqNum iss, Instant now);
+    void start(Instant now);                                   // active OPEN: the SYN
+    void adopt(const HalfOpen& half, Instant now);             // passive OPEN: the handshake is through
+    void fail(Error error, Cause cause, Instant now);          // CLOSED, and the user hears why
+    void reset_and_fail(Error error, Cause cause, Instant now);
+    void remove();                                             // the record itself
+    void raise(Event::Kind kind);
+    void accepted_by_user();
+
+    // input.cc
+    void arrive(const Segment& arrived, Instant now);
+
+    // output.cc: the next thing to send; false when there is nothing.
+    bool emit(Transmit& frame, Instant now);
+    void want_output();
+
+    // timeouts.cc
+    void expire(Instant now);
+    void path_changed(std::uint32_t mtu, Instant now);
+    void path_down(Instant now);
+    void path_up(Instant now);
+
+    // calls.cc
+    std::uint32_t send_room() const;
+    Result<std::size_t> write(Bytes bytes, const SendOptions& options);
+    Result<void> write(const Slice& slice, const SendOptions& options);
+    Result<std::size_t> read(MutableBytes into);
+    Result<std::size_t> take(std::span<Slice> into);
+    void shutdown_read();
+    void shutdown_write();
+    void close(Instant now);
+    void abort(Instant now);
+    std::uint32_t urgent_left() const;
+    void set(const FlowOptions& options, Instant now);
+
+private:
+    // calls.cc
+    Result<void> may_send() const;
+    void written(const SendOptions& options);
+    Error nothing_to_read();
+    void consumed();
+    void discard_unread();
+
+    // lifetime.cc
+    void enter(State state, Cause cause, Instant now, std::uint16_t segment_flags = 0);
+    void leave_network(State state, Cause cause, Instant now);
+    void enter_time_wait(Instant now);
+    void settle_end();
+    void negotiate(const wire::TcpOptions& options);
+    void established(Instant now);
+    void derive_mss();
+    void give_back_queues();
+    ByteQueue& receive_queue();
+    ByteQueue& send_queue();
+
+    // input.cc
+    void arrive_syn_sent(const Segment& segment, Instant now);
+    bool predicted(const Segment& segment) const;
+    void take_predicted(const Segment& segment, Instant now);
+    bool outdated(const Segment& segment, Instant now) const;
+    bool acceptable(const Segment& segment) const;
+    void answer_unacceptable(const Segment& segment, Instant now);
+    Segment trimmed(const Segment& segment);
+    void arrive_reset(const Segment& segment, Instant now);
+    void challenge(Instant now);
+    void arrive_urgent(const Segment& segment);
+    void arrive_text(const Segment& segment, Instant now);
+    void arrive_fin(Instant now);
+    bool fin_is_next(const Segment& segment) const;
+    void accept_text(const Segment& segment, Instant now);
+    void keep_for_later(const Segment& segment);
+    void drain_reassembly();
+    void make_room(std::size_t charge);
+    void remember_timestamp(const Segment& segment, Instant now);
+
+    // acknowledge.cc
+    bool arrive_ack(const Segment& segment, Instant now);
+    void update_window(const Segment& segment);
+    void advance(const Segment& segment, Instant now);
+    bool duplicate(const Segment& segment) const;
+    void sample(const Segment& segment, Instant now);
+    void fin_acknowledged(Instant now);
+
+    // recovery.cc
+    void count_duplicate(Instant now);
+    void recover_on_ack(std::uint32_t acked, Instant now);
+    void hear_ack(std::uint32_t acked, std::uint32_t prior_flight, Instant now);
+    void hear_idle(Instant now);
+    void hear_path(std::uint32_t mtu, Instant now);
+    void hear_congestion(std::uint32_t cause, std::uint32_t prior_flight, Instant now);
+    template <class Call>
+    void steer(Instant now, Call&& call);
+    void trace_congestion(Instant now) const;
+
+    // timeouts.cc
+    void retransmission_timeout(Instant now);
+    void persist_timeout();
+    void go_back();
+    void arm_loss(Instant now);
+    void start_probing(Instant now);
+    void schedule(Instant& deadline, Instant when);
+    void watch_user_timeout(Instant now);
+    void check_user_timeout(Instant now);
+    void trace_timer(std::uint32_t timer, std::uint32_t fired, Instant deadline, Instant now) const;
+
+    // output.cc
+    struct Span {
+        SeqNum seq;
+        std::uint32_t length{0};
+        bool fin{false};
+    };
+    bool emit_syn(Transmit& frame, Instant now);
+    bool emit_resent(Transmit& frame, Instant now);
+    bool emit_probe(Transmit& frame, Instant now);
+    bool emit_text(Transmit& frame, Instant now);
+    bool emit_ack(Transmit& frame, Instant now);
+    std::uint32_t sendable(std::uint32_t unsent);
+    bool short_may_go() const;
+    void send(Transmit& frame, const Span& span, Instant now);
+    void send_ack(Transmit& frame, SeqNum seq, Instant now);
+    void head(Transmit& frame, SeqNum seq, std::uint16_t flags, std::uint16_t window, const wire::TcpOptions& options);
+    std::uint16_t window_field();
+    wire::TcpOptions options(Instant now) const;
+    void acknowledged();
+    void sent(const Span& span, std::uint32_t segments, bool again, Instant now);
+    void trace_sent(SeqNum seq, std::uint32_t length, std::uint16_t flags, std::uint16_t window, Instant now) const;
+
+    // Where the stream begins and ends in sequence space.
+    bool syn_unacknowledged() const { return in_.state == State::syn_sent || in_.state == State::syn_received; }
+    bool fin_sent() const { return in_.state == State::fin_wait_1 || in_.state == State::closing || in_.state == State::last_ack; }
+    bool ended() const { return in_.state == State::closed || in_.state == State::time_wait; }
+    std::uint32_t queued() const { return out_.queue == none ? 0 : host_.queues[out_.queue].size(); }
+    std::uint32_t unread() const { return in_.queue == none ? 0 : host_.queues[in_.queue].size(); }
+    SeqNum first_text() const { return out_.snd_una + (syn_unacknowledged() ? 1u : 0u); }
+    SeqNum end_of_text() const { return first_text() + queued(); }
+    std::uint32_t flight() const { return out_.snd_nxt - out_.snd_una; }
+    std::uint32_t receive_window() const { return in_.rcv_adv - in_.rcv_nxt; }
+    const Path& path() const { return host_.paths[in_.key.path]; }
+    std::uint32_t place() const { return host_.connections.handle(index_).place; }
+
+    Host& host_;
+    std::uint32_t index_;
+    Tcb& tcb_;
+    Cold& cold_;
+    Tcb::Receiving& in_;
+    Tcb::Sending& out_;
+};
+
+}  // namespace weft::tcp

@@ -1,0 +1,153 @@
+// Half-open records: bounded by the listener's backlog, the oldest goes first; SYN,ACK is sent again until the user timeout.
+#include "stack/tcp/handshake.h"
+
+#include <algorithm>
+
+#include "stack/tcp/connection.h"
+#include "stack/tcp/rtt.h"
+#include "stack/tcp/window.h"
+
+namespace weft::tcp {
+namespace {
+
+constexpr Duration least_syn_timeout = Duration::seconds(180);  // R2 of a SYN where none was set (MUST-23)
+
+void send_syn_ack(Host& host, HalfOpen& half, Instant now) {
+    const Path& path = host.paths[half.key.path];
+    const Listener* listener = host.listeners.find(half.listener);
+    Host::Answer answer{half.key, half.iss, half.irs + 1, wire::syn | wire::ack, std::uint16_t(std::min(host.settings.receive_buffer, 65'535u)), {}};
+    answer.options.mss = std::uint16_t(std::min(path.mtu - path.header_size - 20u, 65'535u));
+    if (half.scales) answer.options.window_scale = shift_for(host.settings.receive_buffer);
+    if (half.timestamps) answer.options.timestamps = wire::TcpTimestamps{host.defence.timestamp(path.hash, now), half.ts_recent};
+    if (listener) {
+        answer.dscp = listener->options.dscp;
+        answer.hop_limit = listener->options.hop_limit;
+    }
+    half.sent_at = now;
+    host.reply(answer);
+}
+
+void acknowledge(Host& host, const HalfOpen& half, Instant now) {
+    Host::Answer answer{half.key, half.iss + 1, half.irs + 1, wire::ack, std::uint16_t(std::min(host.settings.receive_buffer, 65'535u)), {}};
+    if (half.scales) answer.window = std::uint16_t(answer.window >> shift_for(host.settings.receive_buffer));
+    if (half.timestamps)
+        answer.options.timestamps = wire::TcpTimestamps{host.defence.timestamp(host.paths[half.key.path].hash, now), half.ts_recent};
+    host.reply(answer);
+}
+
+// The record becomes a connection that waits for accept(). False: no room for it now, the peer will try again.
+bool promote(Host& host, std::uint32_t index, Instant now) {
+    const HalfOpen half = host.half_open[index];
+    Listener* listener = host.listeners.find(half.listener);
+    if (!listener || listener->waiting_count >= listener->backlog) {
+        ++host.statistics.backlog_overflows;
+        return false;
+    }
+    const auto opened = Connection::open(host, half.key, listener->options, half.iss, now);
+    if (!opened) return false;
+    drop_half(host, index);
+    Connection{host, *opened}.adopt(half, now);
+    listener->waiting.append(*opened, host.event_place());
+    ++listener->waiting_count;
+    ++host.statistics.connections_accepted;
+    if (!listener->in_events) {
+        listener->in_events = true;
+        host.listener_events.append(half.listener.index(), host.listener_place());
+    }
+    return true;
+}
+
+}  // namespace
+
+void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn, const SeqNum* floor, Instant now) {
+    Listener* listener = host.listeners.find(id);
+    if (!listener || !syn.options) return;
+    if (listener->waiting_count >= listener->backlog) {
+        ++host.statistics.backlog_overflows;
+        return;
+    }
+    if (listener->half_open_count >= listener->backlog && !listener->half_open.empty()) {
+        ++host.statistics.backlog_overflows;
+        drop_half(host, listener->half_open.first);
+    }
+    HalfOpen half{.key = key, .listener = id, .iss = host.defence.initial_sequence(host.paths[key.path].hash, key, now), .irs = syn.seq};
+    if (floor && !before(*floor, half.iss)) half.iss = *floor + 1;
+    const wire::TcpOptions& options = *syn.options;
+    half.window = syn.window;
+    half.peer_mss = std::max<std::uint16_t>(options.mss.value_or(host.paths[key.path].default_mss), 48);
+    half.scales = options.window_scale.has_value();
+    half.snd_shift = std::min(options.window_scale.value_or(0), maximum_shift);
+    half.timestamps = options.timestamps.has_value();
+    half.ts_recent = half.timestamps ? options.timestamps->value : 0;
+    half.born_at = now;
+    const Handle<HalfOpen> handle = host.half_open.insert(half);
+    if (handle == Handle<HalfOpen>{}) {
+        ++host.statistics.no_memory;
+        return;
+    }
+    host.hold_path(key.path);
+    host.lead(key, {Found::Kind::half_open, handle.index()});
+    listener->half_open.append(handle.index(), host.half_open_place());
+    ++listener->half_open_count;
+    host.half_open_wheel.arm(handle.index(), now + initial_rto);
+    send_syn_ack(host, host.half_open[handle.index()], now);
+}
+
+// RFC 9293, section 3.10.7.4, as it reads for SYN-RECEIVED that came of a passive OPEN.
+void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instant now) {
+    HalfOpen& half = host.half_open[index];
+    const SeqNum rcv_nxt = half.irs + 1;
+    const std::uint32_t window = std::min(host.settings.receive_buffer, 65'535u);
+    if (segment.syn() && !segment.ack_set() && !segment.rst() && segment.seq == half.irs) return send_syn_ack(host, half, now);  // again
+    const bool outdated = half.timestamps && segment.timestamps && std::int32_t(segment.ts_value - half.ts_recent) < 0 && !segment.rst();
+    if (outdated || !acceptable(segment.seq, segment.sequence_length(), rcv_nxt, window)) {
+        if (!segment.rst()) acknowledge(host, half, now);
+        return;
+    }
+    if (segment.rst()) {
+        if (segment.seq != rcv_nxt) return acknowledge(host, half, now);  // RFC 5961, section 3.2
+        ++host.statistics.resets_received;
+        return drop_half(host, index);
+    }
+    if (segment.syn()) return drop_half(host, index);  // back to LISTEN
+    if (!segment.ack_set()) return;
+    if (segment.ack != half.iss + 1) return host.reply({half.key, segment.ack, SeqNum{}, wire::rst, 0, {}});
+    const FlowKey key = half.key;
+    if (!promote(host, index, now)) return;
+    Connection{host, host.find(key).index}.arrive(segment, now);
+}
+
+void expire_half(Host& host, std::uint32_t index, Instant now) {
+    HalfOpen& half = host.half_open[index];
+    const Listener* listener = host.listeners.find(half.listener);
+    const Duration wanted = listener ? listener->options.user_timeout : Duration{};
+    const Instant end = half.born_at + (wanted == Duration{} ? least_syn_timeout : wanted);
+    if (end <= now) return drop_half(host, index);
+    ++half.retransmissions;
+    send_syn_ack(host, half, now);
+    ++host.statistics.retransmitted_segments;
+    host.half_open_wheel.arm(index, std::min(now + backed_off(initial_rto, half.retransmissions), end));
+}
+
+void drop_half(Host& host, std::uint32_t index) {
+    const HalfOpen half = host.half_open[index];
+    if (Listener* listener = host.listeners.find(half.listener)) {
+        listener->half_open.remove(index, host.half_open_place());
+        --listener->half_open_count;
+    }
+    host.half_open_wheel.disarm(index);
+    if (host.find(half.key).kind == Found::Kind::half_open) host.demux.erase(half.key.word());
+    host.release_path(half.key.path);
+    host.half_open.erase(host.half_open.handle(index));
+}
+
+void close_listener(Host& host, Handle<Listener> id, Instant now) {
+    Listener* listener = host.listeners.find(id);
+    if (!listener) return;
+    while (!listener->half_open.empty()) drop_half(host, listener->half_open.first);
+    while (!listener->waiting.empty()) Connection{host, listener->waiting.first}.abort(now);
+    if (listener->in_events) host.listener_events.remove(id.index(), host.listener_place());
+    host.listeners.erase(id);
+}
+
+}  // namespace weft::tcp

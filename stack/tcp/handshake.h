@@ -1,0 +1,21 @@
+// The passive side of the handshake (RFC 9293, sections 3.5 and 3.10.7.2): a SYN makes a half-open record, its last
+// acknowledgement a connection.
+#pragma once
+
+#include "stack/tcp/host.h"
+
+namespace weft::tcp {
+
+// A SYN for a listener. `floor`: the ISN is to lie beyond it (a TIME-WAIT record of the same name ended there).
+void open_half(Host& host, Handle<Listener> listener, FlowKey key, const Segment& syn, const SeqNum* floor, Instant now);
+
+// A segment for a half-open record.
+void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instant now);
+
+void expire_half(Host& host, std::uint32_t index, Instant now);
+void drop_half(Host& host, std::uint32_t index);
+
+// Ends what a listener has begun: half-open records go, connections that were not accepted are reset.
+void close_listener(Host& host, Handle<Listener> listener, Instant now);
+
+}  // namespace weft::tcp

@@ -1,0 +1,23 @@
+// Segments that belong to no connection.
+#include "stack/tcp/host.h"
+
+namespace weft::tcp {
+
+void Host::reply(const Answer& answer) {
+    if (replies.size() >= max_replies) return;
+    const Path& path = paths[answer.key.path];
+    Reply& out = replies.emplace_back();
+    out.dscp = answer.dscp;
+    out.hop_limit = answer.hop_limit;
+    out.frame.path = answer.key.path;
+    out.frame.transport = path.header_size;
+    out.frame.sums_elided = path.sums_elided;
+    const wire::TcpHeader header{answer.key.local_port, answer.key.remote_port, answer.seq, answer.ack, answer.flags,
+                                 answer.window, 0, 0, answer.options};
+    const std::size_t written = header.write(std::span{out.frame.header}.subspan(path.header_size));
+    out.frame.header_length = std::uint16_t(path.header_size + written);
+    hold_path(answer.key.path);  // until transmit() has written the network header
+    if (answer.flags & wire::rst) ++statistics.resets_sent;
+}
+
+}  // namespace weft::tcp

@@ -1,0 +1,114 @@
+// What all connections of one engine share: their records, the memory that is lent to them, timers, lists and counters. A
+// value: who copies it has a second host that goes on alike, but for the trace.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "stack/core/batch.h"
+#include "stack/core/byte_queue.h"
+#include "stack/core/flat_table.h"
+#include "stack/core/index_list.h"
+#include "stack/core/slab.h"
+#include "stack/core/timer_wheel.h"
+#include "stack/core/trace.h"
+#include "stack/tcp/congestion/newreno.h"
+#include "stack/tcp/defence.h"
+#include "stack/tcp/event.h"
+#include "stack/tcp/listener.h"
+#include "stack/tcp/reassembly.h"
+#include "stack/tcp/segment.h"
+#include "stack/tcp/statistics.h"
+#include "stack/tcp/tcb.h"
+
+namespace weft::tcp {
+
+struct Settings {
+    std::uint32_t send_buffer{1 << 20}, receive_buffer{1 << 20};  // bytes a flow
+    Duration minimum_rto{Duration::milliseconds(200)};
+    Duration time_wait{Duration::seconds(60)};
+    std::uint32_t time_wait_limit{1 << 20};
+};
+
+// What the key of a flow leads to.
+struct Found {
+    enum class Kind : std::uint8_t { nothing, connection, half_open, time_wait };
+    Kind kind{};
+    std::uint32_t index{0};
+};
+
+// Why a state changed, for the trace.
+enum class Cause : std::uint8_t { segment, call, timer, path };
+
+// A segment that no connection sends: SYN,ACK of a half-open record, answers of TIME-WAIT, resets.
+struct Reply {
+    Transmit frame;
+    std::uint8_t dscp{0}, hop_limit{64};
+    bool complete{false};  // the network header is written, too: built from the packet in hand
+};
+
+struct Host {
+    static constexpr std::size_t max_replies = 1'024;  // waiting ones; more are dropped, as by a full queue
+
+    Host(const Settings& limits, const HashKey& seed, BufferPool& memory, std::uint32_t shard)
+        : settings{limits}, pool{&memory}, defence{seed}, connections{shard}, listeners{shard}, demux{Defence{seed}.key(Defence::Use::table)} {}
+
+    Settings settings;
+    BufferPool* pool;
+    Defence defence;
+
+    Slab<Tcb> connections;
+    Pages<Cold> cold;                       // under the connection's index
+    Lent<ByteQueue> queues;
+    Lent<Reassembly> reassemblies;
+    Lent<NewReno> congestion;
+    Slab<HalfOpen> half_open;
+    Slab<TimeWait> time_wait;
+    Slab<Listener> listeners;
+    Pages<Path> paths;                      // under net/path's index
+    std::vector<std::uint32_t> idle_paths;  // whose last reference went; the engine frees them after the call
+
+    FlatTable demux;                        // FlowKey to Found
+    TimerWheel wheel, half_open_wheel;
+    IndexList output, events, listener_events, time_waits;
+    std::vector<Reply> replies;
+    std::vector<Slice> lent;                // payload of what transmit() showed last
+    Statistics statistics;
+    trace::Sink sink;
+
+    Found find(FlowKey key) const {
+        const auto word = demux.find(key.word());
+        return word ? Found{Found::Kind(*word >> 30), *word & 0x3fff'ffff} : Found{};
+    }
+    void lead(FlowKey key, Found to) { demux.insert(key.word(), std::uint32_t(to.kind) << 30 | to.index); }
+
+    // References of a path. The record at zero is freed when the call into the engine ends.
+    void hold_path(std::uint32_t path) { ++paths[path].references; }
+    void release_path(std::uint32_t path) {
+        if (--paths[path].references == 0) idle_paths.push_back(path);
+    }
+
+    auto output_place() { return [this](std::uint32_t i) -> Place& { return connections[i].places.output; }; }
+    auto event_place() { return [this](std::uint32_t i) -> Place& { return connections[i].places.events; }; }
+    auto path_place() { return [this](std::uint32_t i) -> Place& { return connections[i].places.path; }; }
+    auto listener_place() { return [this](std::uint32_t i) -> Place& { return listeners[i].events; }; }
+    auto half_open_place() { return [this](std::uint32_t i) -> Place& { return half_open[i].place; }; }
+    auto time_wait_place() { return [this](std::uint32_t i) -> Place& { return time_wait[i].place; }; }
+
+    // A segment without text for the next transmit().
+    struct Answer {
+        FlowKey key;
+        SeqNum seq, ack;
+        std::uint16_t flags{0}, window{0};
+        wire::TcpOptions options;
+        std::uint8_t dscp{0}, hop_limit{64};
+    };
+    void reply(const Answer& answer);
+    void trace_segment(trace::Type type, Instant now, std::uint32_t flow, const trace::Segment& body) const {
+        if (sink.wants(type)) sink.add(now, flow, type, body);
+    }
+};
+
+}  // namespace weft::tcp

@@ -1,0 +1,234 @@
+// How a connection begins and ends (RFC 9293, sections 3.5 and 3.6), and what it tells the user on the way.
+#include <algorithm>
+
+#include "stack/tcp/connection.h"
+#include "stack/tcp/rtt.h"
+#include "stack/tcp/time_wait.h"
+#include "stack/tcp/window.h"
+
+namespace weft::tcp {
+namespace {
+
+// A peer that offers less would cost a header for every few bytes.
+constexpr std::uint16_t least_peer_mss = 48;
+constexpr std::uint32_t option_bytes_of_timestamps = 12;
+
+}  // namespace
+
+std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const FlowOptions& options, SeqNum iss, Instant now) {
+    const Handle<Tcb> handle = host.connections.insert({});
+    if (handle == Handle<Tcb>{}) return std::nullopt;
+    const std::uint32_t index = handle.index();
+    host.cold.reach(index);
+    Tcb& tcb = host.connections[index];
+    Cold& cold = host.cold[index] = {};
+    tcb.receiving.key = key;
+    tcb.receiving.flags.demuxed = true;
+    tcb.receiving.limit = host.settings.receive_buffer;
+    tcb.sending.limit = host.settings.send_buffer;
+    tcb.sending.snd_una = tcb.sending.snd_nxt = tcb.sending.snd_max = iss;
+    tcb.sending.congestion = host.congestion.lend();
+    host.congestion[tcb.sending.congestion] = {};
+    tcb.recovery.point = iss;
+    tcb.timing.rto = initial_rto;
+    tcb.timing.heard_at = tcb.timing.sent_at = now;
+    cold.iss = iss;
+    host.lead(key, {Found::Kind::connection, index});
+    host.hold_path(key.path);
+    host.paths[key.path].flows.append(index, host.path_place());
+    Connection connection{host, index};
+    connection.set(options, now);
+    if (host.paths[key.path].down) connection.path_down(now);
+    return index;
+}
+
+void Connection::start(Instant now) {
+    in_.flags.known = true;
+    in_.rcv_shift = shift_for(in_.limit);
+    out_.peer_mss = path().default_mss;
+    derive_mss();
+    enter(State::syn_sent, Cause::call, now);
+    watch_user_timeout(now);
+    want_output();
+}
+
+void Connection::adopt(const HalfOpen& half, Instant now) {
+    cold_.irs = half.irs;
+    cold_.listener = half.listener;
+    in_.rcv_nxt = in_.last_ack_sent = half.irs + 1;
+    in_.rcv_adv = in_.rcv_nxt + std::min(in_.limit, 65'535u);  // what the SYN,ACK could say
+    in_.rcv_shift = half.scales ? shift_for(in_.limit) : std::uint8_t{0};
+    in_.snd_shift = half.snd_shift;
+    in_.flags.timestamps = half.timestamps;
+    in_.ts_recent = half.ts_recent;
+    in_.ts_recent_at = std::uint32_t(now.nanoseconds() / 1'000'000'000);
+    out_.peer_mss = half.peer_mss;
+    out_.snd_nxt = out_.snd_max = half.iss + 1;
+    out_.snd_wnd = out_.max_snd_wnd = half.window;
+    out_.snd_wl1 = half.irs;
+    cold_.expiries = half.retransmissions;
+    derive_mss();
+    if (half.retransmissions == 0) sample_round_trip(tcb_.timing, now - half.sent_at, host_.settings.minimum_rto);
+    enter(State::syn_received, Cause::segment, now, wire::syn);
+}
+
+// What both ends said in their SYNs (RFC 9293, section 3.7.1; RFC 7323, sections 2.2 and 3.2).
+void Connection::negotiate(const wire::TcpOptions& options) {
+    out_.peer_mss = std::max(options.mss.value_or(path().default_mss), least_peer_mss);
+    if (options.window_scale) in_.snd_shift = std::min(*options.window_scale, maximum_shift);
+    else in_.rcv_shift = 0, in_.flags.scaling = false;
+    if (options.timestamps) {
+        in_.flags.timestamps = true;
+        in_.ts_recent = options.timestamps->value;
+    }
+    derive_mss();
+}
+
+// Eff.snd.MSS: the least of what the peer takes and what the path carries, options taken off (MUST-16).
+void Connection::derive_mss() {
+    const std::uint32_t room = path().mtu > path().header_size + 20u + least_peer_mss ? path().mtu - path().header_size - 20u : least_peer_mss;
+    const std::uint32_t mss = std::min<std::uint32_t>({room, out_.peer_mss, 65'000});
+    in_.mss = std::uint16_t(mss - (in_.flags.timestamps ? option_bytes_of_timestamps : 0));
+}
+
+void Connection::established(Instant now) {
+    cold_.established_at = now;
+    if (cold_.expiries > 0 && tcb_.timing.srtt == Duration{}) tcb_.timing.rto = rto_after_lost_syn;  // RFC 6298, 5.7
+    Control control = out_.steering.control(in_.mss);
+    host_.congestion[out_.congestion].begin(control);
+    if (cold_.expiries > 0) control.cwnd = in_.mss;  // RFC 6928, section 2: a SYN was lost
+    out_.steering.take(control, in_.mss);
+    cold_.expiries = 0;
+    out_.backoff = 0;
+    tcb_.deadlines.loss = Instant::never();
+    tcb_.recovery.point = cold_.iss;
+    enter(State::established, Cause::segment, now);
+    if (in_.flags.known) {
+        ++host_.statistics.connections_opened;
+        raise(Event::Kind::connected);
+    }
+    want_output();
+}
+
+void Connection::enter(State state, Cause cause, Instant now, std::uint16_t segment_flags) {
+    const State from = std::exchange(in_.state, state);
+    if (host_.sink.wants(trace::Type::state))
+        host_.sink.add(now, place(), trace::Type::state,
+                       trace::StateChange{std::uint8_t(from), std::uint8_t(state), std::uint8_t(cause), std::uint8_t(segment_flags),
+                                          host_.connections.handle(index_).generation});
+}
+
+// From here on nothing comes from, or goes to, the network.
+void Connection::leave_network(State state, Cause cause, Instant now) {
+    if (in_.flags.demuxed) {
+        host_.demux.erase(in_.key.word());
+        in_.flags.demuxed = false;
+    }
+    if (in_.flags.in_output) {
+        host_.output.remove(index_, host_.output_place());
+        in_.flags.in_output = false;
+    }
+    host_.wheel.disarm(index_);
+    tcb_.deadlines = {};
+    enter(state, cause, now);
+    if (out_.queue != none) {
+        host_.queues[out_.queue].clear();
+        host_.queues.give_back(std::exchange(out_.queue, none));
+    }
+    if (in_.reassembly != none) {
+        host_.reassemblies[in_.reassembly].clear();
+        host_.reassemblies.give_back(std::exchange(in_.reassembly, none));
+    }
+}
+
+void Connection::enter_time_wait(Instant now) {
+    if (host_.time_wait.size() >= host_.settings.time_wait_limit && !host_.time_waits.empty()) drop_time_wait(host_, host_.time_waits.first);
+    TimeWait record{in_.key, out_.snd_max, in_.rcv_nxt, receive_window(), in_.rcv_shift, in_.flags.timestamps, in_.ts_recent,
+                    now + host_.settings.time_wait, {}};
+    const Handle<TimeWait> handle = host_.time_wait.insert(record);
+    in_.flags.demuxed = false;  // the key leads to the record now
+    if (handle == Handle<TimeWait>{}) {
+        host_.demux.erase(in_.key.word());
+    } else {
+        host_.hold_path(in_.key.path);
+        host_.lead(in_.key, {Found::Kind::time_wait, handle.index()});
+        host_.time_waits.append(handle.index(), host_.time_wait_place());
+        if (in_.flags.ack_now) answer_time_wait(host_, handle.index(), now);
+    }
+    leave_network(State::time_wait, Cause::segment, now);
+    settle_end();
+}
+
+// An orderly end is told once the user has read it all: then nothing is left to ask of the handle.
+void Connection::settle_end() {
+    if (!ended() || unread() > 0 || !in_.flags.end_read || cold_.failed) return;
+    raise(Event::Kind::closed);
+}
+
+void Connection::fail(Error error, Cause cause, Instant now) {
+    ++host_.statistics.connections_failed;
+    leave_network(State::closed, cause, now);
+    give_back_queues();
+    if (!in_.flags.known && cold_.listener != Handle<Listener>{}) return remove();  // nobody knows of it yet
+    in_.events &= std::uint16_t(~(1u << unsigned(Event::Kind::readable) | 1u << unsigned(Event::Kind::writable)));
+    cold_.failed = true;
+    cold_.failure = error;
+    raise(Event::Kind::failed);
+}
+
+void Connection::reset_and_fail(Error error, Cause cause, Instant now) {
+    if (in_.state != State::syn_sent)
+        host_.reply({in_.key, out_.snd_max, in_.rcv_nxt, wire::rst | wire::ack, 0, {}, cold_.dscp, cold_.hop_limit});
+    fail(error, cause, now);
+}
+
+void Connection::give_back_queues() {
+    for (std::uint32_t* queue : {&in_.queue, &out_.queue})
+        if (*queue != none) {
+            host_.queues[*queue].clear();
+            host_.queues.give_back(std::exchange(*queue, none));
+        }
+}
+
+void Connection::remove() {
+    if (!ended()) leave_network(State::closed, Cause::call, tcb_.timing.heard_at);
+    give_back_queues();
+    if (in_.flags.in_events) host_.events.remove(index_, host_.event_place());
+    if (!in_.flags.known)
+        if (Listener* listener = host_.listeners.find(cold_.listener)) {
+            listener->waiting.remove(index_, host_.event_place());
+            --listener->waiting_count;
+        }
+    host_.congestion.give_back(out_.congestion);
+    host_.paths[in_.key.path].flows.remove(index_, host_.path_place());
+    host_.release_path(in_.key.path);
+    host_.connections.erase(host_.connections.handle(index_));
+}
+
+// One bit a kind, so that a user who never looks costs nothing. What happens before accept() waits for it.
+void Connection::raise(Event::Kind kind) {
+    in_.events = std::uint16_t(in_.events | 1u << unsigned(kind));
+    if (!in_.flags.known || in_.flags.in_events) return;
+    in_.flags.in_events = true;
+    host_.events.append(index_, host_.event_place());
+}
+
+void Connection::accepted_by_user() {
+    in_.flags.known = true;
+    if (in_.events != 0) {
+        in_.flags.in_events = true;
+        host_.events.append(index_, host_.event_place());
+    }
+}
+
+ByteQueue& Connection::receive_queue() {
+    if (in_.queue == none) in_.queue = host_.queues.lend();
+    return host_.queues[in_.queue];
+}
+
+ByteQueue& Connection::send_queue() {
+    if (out_.queue == none) out_.queue = host_.queues.lend();
+    return host_.queues[out_.queue];
+}
+
+}  // namespace weft::tcp

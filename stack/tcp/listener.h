@@ -1,0 +1,66 @@
+// LISTEN, and the records that are not worth a TCB: passive SYN-RECEIVED and TIME-WAIT. All are plain values of few bytes.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "stack/core/index_list.h"
+#include "stack/core/seq.h"
+#include "stack/core/slab.h"
+#include "stack/core/time.h"
+#include "stack/tcp/path.h"
+
+namespace weft::tcp {
+
+// What a flow begins with.
+struct FlowOptions {
+    Duration user_timeout;
+    std::uint8_t dscp{0}, hop_limit{64};
+    bool nodelay{false};
+};
+
+struct Listener {
+    FlowOptions options;
+    std::uint16_t port{0};
+    std::uint32_t backlog{0};
+    IndexList half_open;              // the oldest first
+    std::uint32_t half_open_count{0};
+    IndexList waiting;                // connections for accept(), the oldest first
+    std::uint32_t waiting_count{0};
+    Place events;
+    bool in_events{false};
+};
+
+// A handshake that waits for its last acknowledgement: no TCB and no buffer before that.
+struct HalfOpen {
+    FlowKey key;
+    Handle<Listener> listener;
+    SeqNum iss, irs;
+    std::uint32_t window{0};          // bytes, of the SYN: never scaled
+    std::uint32_t ts_recent{0};
+    std::uint16_t peer_mss{536};
+    std::uint8_t snd_shift{0};
+    bool scales{false}, timestamps{false};
+    std::uint8_t retransmissions{0};
+    Instant sent_at;                  // of the last SYN,ACK
+    Instant born_at;
+    Place place;                      // in Listener::half_open
+};
+
+// 2 MSL after the end (RFC 9293, section 3.6.1): acknowledges a FIN that comes again, and keeps old duplicates from a new
+// connection of the same name.
+struct TimeWait {
+    FlowKey key;
+    SeqNum snd_nxt, rcv_nxt;
+    std::uint32_t window{0};          // bytes that the last acknowledgement offered
+    std::uint8_t rcv_shift{0};
+    bool timestamps{false};
+    std::uint32_t ts_recent{0};
+    Instant expires;
+    Place place;                      // in Host::time_waits, the first to expire first
+};
+
+static_assert(std::is_trivially_copyable_v<Listener> && std::is_trivially_copyable_v<HalfOpen> && std::is_trivially_copyable_v<TimeWait>);
+static_assert(sizeof(HalfOpen) <= 80 && sizeof(TimeWait) <= 48);
+
+}  // namespace weft::tcp

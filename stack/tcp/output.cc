@@ -1,0 +1,241 @@
+// What a connection sends next (RFC 9293, sections 3.7 and 3.8): super-segments, cut by whoever carries them. One call makes
+// one Transmit; the text in it is lent from the send queue.
+#include <algorithm>
+
+#include "stack/tcp/connection.h"
+#include "stack/tcp/rtt.h"
+#include "stack/tcp/window.h"
+
+namespace weft::tcp {
+namespace {
+
+constexpr std::uint32_t most_text = 65'000;  // bytes a super-segment: with its headers it stays in 16 bits
+
+}  // namespace
+
+void Connection::want_output() {
+    if (in_.flags.in_output || ended()) return;
+    in_.flags.in_output = true;
+    host_.output.append(index_, host_.output_place());
+}
+
+bool Connection::emit(Transmit& frame, Instant now) {
+    if (ended()) return false;
+    if (syn_unacknowledged()) return emit_syn(frame, now) || emit_ack(frame, now);
+    if (in_.duplicates_owed > 0) return emit_ack(frame, now);
+    if (in_.flags.resend && emit_resent(frame, now)) return true;
+    if (in_.flags.probe_now && emit_probe(frame, now)) return true;
+    return emit_text(frame, now) || emit_ack(frame, now);
+}
+
+bool Connection::emit_syn(Transmit& frame, Instant now) {
+    if (out_.snd_nxt != out_.snd_una) return false;
+    const bool first = in_.state == State::syn_sent;
+    wire::TcpOptions options;
+    options.mss = std::uint16_t(std::min(path().mtu - path().header_size - 20u, 65'535u));  // MUST-67
+    if (in_.flags.scaling) options.window_scale = first ? shift_for(in_.limit) : in_.rcv_shift;
+    if (first || in_.flags.timestamps)
+        options.timestamps = wire::TcpTimestamps{host_.defence.timestamp(path().hash, now), first ? 0 : in_.ts_recent};
+    const std::uint16_t flags = first ? std::uint16_t{wire::syn} : std::uint16_t(wire::syn | wire::ack);
+    const auto window = std::uint16_t(std::min(in_.limit, 65'535u));  // never scaled in a SYN
+    head(frame, out_.snd_una, flags, window, options);
+    const bool again = out_.snd_max != out_.snd_una;
+    trace_sent(out_.snd_una, 0, flags, window, now);
+    acknowledged();
+    sent({out_.snd_una, 0, true}, 1, again, now);  // a SYN counts one, as a FIN does
+    return true;
+}
+
+// The segment at SND.UNA once more: fast retransmit and partial acknowledgements.
+bool Connection::emit_resent(Transmit& frame, Instant now) {
+    in_.flags.resend = false;
+    const std::uint32_t length = std::min<std::uint32_t>({in_.mss, queued(), out_.snd_wnd});  // SHLD-16
+    const bool fin = fin_sent() && length == queued();
+    if (length == 0 && !fin) return false;
+    send(frame, {out_.snd_una, length, fin}, now);
+    if (tcb_.deadlines.loss == Instant::never()) arm_loss(now);
+    return true;
+}
+
+// One octet beyond a window of nothing, or as much as a window too small to be worth it lets out (MUST-36).
+bool Connection::emit_probe(Transmit& frame, Instant now) {
+    in_.flags.probe_now = false;
+    if (queued() == 0) return false;
+    const std::uint32_t room = usable(out_.snd_una, out_.snd_nxt, out_.snd_wnd);
+    const std::uint32_t length = std::min({queued(), std::max(room, 1u), std::uint32_t{in_.mss}});
+    if (room > 0) in_.flags.probing = false;  // an ordinary segment from now on, with its retransmission timer
+    send(frame, {out_.snd_una, length, false}, now);
+    if (room == 0) out_.snd_nxt = out_.snd_una;  // the window did not let it out: it does not count as in flight
+    arm_loss(now);
+    return true;
+}
+
+bool Connection::emit_text(Transmit& frame, Instant now) {
+    if (in_.state != State::established && in_.state != State::close_wait && !fin_sent()) return false;
+    const SeqNum end = end_of_text();
+    if (before(end, out_.snd_nxt)) return false;  // the FIN is out, too
+    const std::uint32_t unsent = end - out_.snd_nxt;
+    if (unsent == 0 && !in_.flags.fin_wanted) return false;
+    if (out_.snd_una == out_.snd_max && now - tcb_.timing.sent_at > tcb_.timing.rto) hear_idle(now);  // RFC 5681, 4.1
+    const std::uint32_t length = sendable(unsent);
+    const bool fin = in_.flags.fin_wanted && length == unsent;
+    if (length == 0 && !fin) {
+        if (out_.snd_nxt == out_.snd_una && !in_.flags.probing && tcb_.deadlines.loss == Instant::never()) start_probing(now);
+        return false;
+    }
+    if (in_.flags.probing) {
+        in_.flags.probing = in_.flags.probe_now = false;
+        out_.backoff = 0;
+        tcb_.deadlines.loss = Instant::never();
+    }
+    if (fin && in_.state == State::established) enter(State::fin_wait_1, Cause::call, now);
+    if (fin && in_.state == State::close_wait) enter(State::last_ack, Cause::call, now);
+    if (length % in_.mss != 0 && length == unsent) {
+        in_.flags.short_out = true;
+        out_.snd_small = out_.snd_nxt + length;
+    }
+    send(frame, {out_.snd_nxt, length, fin}, now);
+    if (length == unsent) {
+        in_.flags.push_all = false;
+        if (in_.flags.wants_sent) {
+            in_.flags.wants_sent = false;
+            raise(Event::Kind::transmitted);
+        }
+    }
+    return true;
+}
+
+// How many of `unsent` bytes may go now: both windows, full segments, Nagle, and the sender's side of silly-window avoidance
+// (RFC 9293, section 3.8.6.2.1).
+std::uint32_t Connection::sendable(std::uint32_t unsent) {
+    if (unsent == 0) return 0;
+    const std::uint32_t mss = in_.mss;
+    const std::uint32_t congestion = usable(out_.snd_una, out_.snd_nxt, out_.steering.cwnd + tcb_.recovery.inflation);
+    const std::uint32_t window = usable(out_.snd_una, out_.snd_nxt, out_.snd_wnd);
+    const std::uint32_t most = in_.flags.snd_urgent ? mss : std::max(most_text / mss, 1u) * mss;  // one urgent pointer a segment
+    const std::uint32_t length = std::min({unsent, congestion, window, most});
+    in_.flags.cwnd_limited = congestion - length < mss;
+    const bool last = length == unsent;
+    if (length >= mss) return last && short_may_go() ? length : length - length % mss;
+    if (last) return short_may_go() ? length : 0;
+    if (congestion < window) return 0;                        // room for a segment comes with the next acknowledgement
+    if (before(out_.snd_nxt, out_.snd_max)) return length;    // sent before: what the window lets out goes again
+    return flight() == 0 && length >= out_.max_snd_wnd / 2 ? length : 0;
+}
+
+// Nagle in Minshall's form: a short segment waits while an earlier short one is not acknowledged (SHLD-7).
+bool Connection::short_may_go() const {
+    if (in_.flags.fin_wanted || in_.flags.nodelay || in_.flags.push_all || before(out_.snd_nxt, out_.snd_max)) return true;
+    return !in_.flags.short_out && !in_.flags.more;
+}
+
+bool Connection::emit_ack(Transmit& frame, Instant now) {
+    if (!in_.flags.ack_now && in_.duplicates_owed == 0) return false;
+    // Past a window that shrank, or for the octet of a probe, the peer would find SND.NXT unacceptable.
+    const SeqNum edge = out_.snd_una + out_.snd_wnd;
+    SeqNum seq = in_.flags.probing ? out_.snd_nxt : out_.snd_max;
+    if (before(edge, seq) && !syn_unacknowledged()) seq = edge;
+    send_ack(frame, seq, now);
+    return true;
+}
+
+void Connection::send_ack(Transmit& frame, SeqNum seq, Instant now) {
+    const std::uint16_t window = window_field();  // before the count falls: duplicates say the same window
+    std::uint16_t flags = wire::ack;
+    if (in_.flags.snd_urgent && before(seq, cold_.snd_up)) flags |= wire::urg;
+    head(frame, seq, flags, window, options(now));
+    trace_sent(seq, 0, flags, window, now);
+    if (in_.duplicates_owed > 0) --in_.duplicates_owed;
+    acknowledged();
+    ++cold_.segments_out;
+    ++host_.statistics.segments_out;
+}
+
+void Connection::acknowledged() {
+    in_.flags.ack_now = false;
+    in_.owed = 0;
+    in_.last_ack_sent = in_.rcv_nxt;
+    tcb_.deadlines.delayed_ack = Instant::never();
+}
+
+// Text and FIN, as one super-segment.
+void Connection::send(Transmit& frame, const Span& span, Instant now) {
+    std::uint16_t flags = wire::ack;
+    if (span.fin) flags |= wire::fin;
+    if (span.length > 0 && span.seq + span.length == end_of_text()) flags |= wire::psh;  // MUST-61
+    if (in_.flags.snd_urgent && before(span.seq, cold_.snd_up)) flags |= wire::urg;
+    const std::uint16_t window = window_field();
+    head(frame, span.seq, flags, window, options(now));
+    if (span.length > in_.mss) frame.segment_size = in_.mss;
+    if (span.length > 0)
+        host_.queues[out_.queue].each(span.seq - first_text(), span.length, [&](const Slice& part) { host_.lent.push_back(part); });
+    trace_sent(span.seq, span.length, flags, window, now);
+    acknowledged();
+    sent(span, span.length > in_.mss ? (span.length + in_.mss - 1u) / in_.mss : 1, before(span.seq, out_.snd_max), now);
+}
+
+void Connection::head(Transmit& frame, SeqNum seq, std::uint16_t flags, std::uint16_t window, const wire::TcpOptions& options) {
+    const Path& way = path();
+    std::uint16_t urgent = 0;
+    if (flags & wire::urg) urgent = std::uint16_t(std::min(cold_.snd_up - seq, 65'535u));  // MUST-62
+    const wire::TcpHeader header{in_.key.local_port, in_.key.remote_port, seq, flags & wire::ack ? in_.rcv_nxt : SeqNum{}, flags, window,
+                                 0, urgent, options};
+    frame.path = in_.key.path;
+    frame.transport = way.header_size;
+    frame.sums_elided = way.sums_elided;
+    const std::size_t written = header.write(std::span{frame.header}.subspan(way.header_size));
+    frame.header_length = std::uint16_t(way.header_size + written);
+}
+
+// What to advertise, in units of the scale. The edge stays where it is while duplicates are owed: they must look alike.
+std::uint16_t Connection::window_field() {
+    if (in_.duplicates_owed == 0) in_.rcv_adv = right_edge(in_.rcv_nxt, in_.rcv_adv, in_.limit, unread(), in_.their_mss);
+    return std::uint16_t(std::min(receive_window() >> in_.rcv_shift, 65'535u));
+}
+
+wire::TcpOptions Connection::options(Instant now) const {
+    wire::TcpOptions options;
+    if (in_.flags.timestamps) options.timestamps = wire::TcpTimestamps{host_.defence.timestamp(path().hash, now), in_.ts_recent};
+    return options;
+}
+
+// Accounts for what left: sequence numbers, the timed segment, the retransmission timer, counters.
+void Connection::sent(const Span& span, std::uint32_t segments, bool again, Instant now) {
+    const bool nothing_out = out_.snd_una == out_.snd_max;
+    const SeqNum end = span.seq + span.length + (span.fin ? 1u : 0u);
+    if (nothing_out) tcb_.deadlines.progress_at = now;
+    if (again) {
+        const std::uint32_t repeated = std::min(span.length, out_.snd_max - span.seq);
+        if (in_.flags.timing && before(span.seq, tcb_.timing.timed)) in_.flags.timing = false;  // Karn (MUST-18)
+        ++cold_.retransmissions;
+        host_.statistics.retransmitted_segments += std::max((repeated + in_.mss - 1) / in_.mss, 1u);
+        host_.statistics.retransmitted_bytes += repeated;
+    } else if (!in_.flags.timing) {
+        in_.flags.timing = true;
+        tcb_.timing.timed_at = now;
+        tcb_.timing.timed = end;
+    }
+    if (before(out_.snd_max, end)) {
+        const std::uint32_t fresh = end - later(out_.snd_max, span.seq) - (span.fin ? 1u : 0u);
+        cold_.bytes_out += fresh;
+        host_.statistics.bytes_out += fresh;
+        out_.snd_max = end;
+    }
+    out_.snd_nxt = later(out_.snd_nxt, end);
+    tcb_.timing.sent_at = now;
+    cold_.segments_out += segments;
+    host_.statistics.segments_out += segments;
+    ++tcb_.recovery.transmissions;
+    if (tcb_.deadlines.loss == Instant::never()) arm_loss(now);  // RFC 6298, 5.1
+    watch_user_timeout(now);
+}
+
+void Connection::trace_sent(SeqNum seq, std::uint32_t length, std::uint16_t flags, std::uint16_t window, Instant now) const {
+    if (!host_.sink.wants(trace::Type::segment_sent)) return;
+    host_.sink.add(now, place(), trace::Type::segment_sent,
+                   trace::Segment{seq.raw(), in_.rcv_nxt.raw(), length, std::uint32_t{window} << in_.rcv_shift,
+                                  before(seq, out_.snd_max) && length > 0 ? 1u : 0u, flags, length > in_.mss ? in_.mss : std::uint16_t{0},
+                                  0, host_.connections.handle(index_).generation});
+}
+
+}  // namespace weft::tcp

@@ -1,0 +1,53 @@
+// Text that came out of order, kept until the hole in front of it is filled (RFC 9293, section 3.10.7.4: SHLD-31).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "stack/core/buffer.h"
+#include "stack/core/seq.h"
+
+namespace weft::tcp {
+
+class Reassembly {
+public:
+    static constexpr std::size_t max_pieces = 4'096;
+
+    // Keeps what of [seq, seq + slice.size()) is not there yet. A short slice is copied, for it would keep a whole chunk alive.
+    void insert(SeqNum seq, const Slice& slice, BufferPool& pool);
+
+    // The FIN that came out of order.
+    void set_fin(SeqNum at) { fin_ = at; }
+    const std::optional<SeqNum>& fin() const { return fin_; }
+
+    // The text from `next` on, or an empty slice when a hole begins there; pieces before `next` are dropped.
+    Slice pop(SeqNum next);
+
+    // Lets the text that is furthest away go; false when there is none.
+    bool shed();
+
+    bool empty() const { return first_ == pieces_.size() && !fin_; }
+    bool has_text() const { return first_ < pieces_.size(); }
+    std::size_t charge() const { return charge_; }  // bytes that it keeps alive, as ByteQueue charges them
+    void clear();                                   // its memory stays
+
+private:
+    struct Piece {
+        SeqNum begin;
+        Slice slice;
+        std::uint32_t charge{0};
+        SeqNum end() const { return begin + slice.size(); }
+    };
+
+    void place(std::size_t at, SeqNum begin, Slice slice, BufferPool& pool);
+
+    std::vector<Piece> pieces_;  // from first_ on: ascending, without overlap
+    std::size_t first_{0};       // those before it were popped
+    std::size_t charge_{0};
+    std::optional<SeqNum> fin_;
+    WriteRight right_;
+};
+
+}  // namespace weft::tcp

@@ -1,0 +1,169 @@
+// Timers: retransmission (RFC 6298, section 5), zero-window probes (RFC 9293, section 3.8.6.1), delayed acknowledgements, the
+// user timeout (sections 3.8.3 and 3.10.8); and what a path that changes, goes or comes back does to a connection.
+#include <algorithm>
+
+#include "stack/tcp/connection.h"
+#include "stack/tcp/rtt.h"
+
+namespace weft::tcp {
+namespace {
+
+constexpr unsigned first_threshold = 3;  // R1: timeouts in a row (SHLD-10)
+constexpr std::uint8_t most_doublings = 10;
+
+enum TimerName : std::uint32_t { retransmission = 1, persist, delayed_ack_timer, user_timer };  // in the trace
+
+}  // namespace
+
+// The wheel's entry of this connection went off: early, when a deadline was put off since.
+void Connection::expire(Instant now) {
+    Tcb::Deadlines& at = tcb_.deadlines;
+    at.armed = Instant::never();
+    if (at.delayed_ack <= now) {
+        trace_timer(delayed_ack_timer, 1, at.delayed_ack, now);
+        at.delayed_ack = Instant::never();
+        in_.flags.ack_now = true;
+        want_output();
+    }
+    if (at.user <= now) check_user_timeout(now);
+    if (ended()) return;
+    if (at.loss <= now) {
+        trace_timer(in_.flags.probing ? persist : retransmission, 1, at.loss, now);
+        at.loss = Instant::never();
+        if (in_.flags.probing) persist_timeout();
+        else retransmission_timeout(now);
+    }
+    const Instant earliest = std::min({at.loss, at.delayed_ack, at.user});
+    if (earliest < at.armed) {
+        at.armed = earliest;
+        host_.wheel.arm(index_, earliest);
+    }
+}
+
+// Sets one of the deadlines. A later one is a store: the wheel fires early and arms again.
+void Connection::schedule(Instant& deadline, Instant when) {
+    deadline = when;
+    if (when >= tcb_.deadlines.armed) return;
+    tcb_.deadlines.armed = when;
+    host_.wheel.arm(index_, when);
+}
+
+void Connection::arm_loss(Instant now) {
+    schedule(tcb_.deadlines.loss, now + backed_off(tcb_.timing.rto, out_.backoff));
+}
+
+void Connection::retransmission_timeout(Instant now) {
+    if (out_.snd_una == out_.snd_max) return;
+    ++cold_.timeouts;
+    ++host_.statistics.timeouts;
+    in_.flags.timing = false;  // Karn
+    if (out_.backoff < most_doublings) ++out_.backoff;
+    if (out_.snd_wnd == 0 && !syn_unacknowledged()) {  // the window shrank to nothing: probe it instead (MUST-35, SHLD-17)
+        out_.snd_nxt = out_.snd_una;
+        in_.flags.probing = in_.flags.probe_now = true;
+        return want_output();
+    }
+    if (++cold_.expiries == first_threshold) {  // R1 (SHLD-9); the network layer hears of it from the event, too (MUST-20)
+        cold_.soft_error = Error::timed_out;
+        raise(Event::Kind::soft_error);
+    }
+    if (host_.sink.wants(trace::Type::loss))
+        host_.sink.add(now, place(), trace::Type::loss, trace::Loss{out_.snd_una.raw(), flight(), 2, 0});
+    // A segment that is lost again says nothing new of the path: ssthresh stays (RFC 5681, section 3.1).
+    if (!syn_unacknowledged() && cold_.expiries == 1) hear_congestion(WEFT_CONGESTION_TIMEOUT, flight(), now);
+    go_back();
+}
+
+// All that is in flight counts as lost and is sent again from SND.UNA on, as the window allows.
+void Connection::go_back() {
+    in_.flags.recovering = in_.flags.partial = in_.flags.resend = in_.flags.timing = false;
+    tcb_.recovery.point = out_.snd_max;  // RFC 6582, section 4: duplicates of what follows start no recovery
+    tcb_.recovery.inflation = 0;
+    out_.duplicate_acks = 0;
+    out_.snd_nxt = out_.snd_una;
+    want_output();
+}
+
+void Connection::persist_timeout() {
+    if (out_.backoff < most_doublings) ++out_.backoff;  // SHLD-30
+    in_.flags.probe_now = true;
+    want_output();
+}
+
+// Text waits, nothing is in flight, and the window (or the wish for a full segment) holds it back: the persist timer sees
+// to it that it goes. It is the sender's override timeout, too (RFC 9293, section 3.8.6.2.1, rule 4).
+void Connection::start_probing(Instant now) {
+    in_.flags.probing = true;
+    out_.backoff = 0;
+    tcb_.deadlines.progress_at = now;
+    watch_user_timeout(now);
+    schedule(tcb_.deadlines.loss, now + tcb_.timing.rto);  // SHLD-29: after one RTO
+}
+
+void Connection::watch_user_timeout(Instant now) {
+    if (cold_.user_timeout == Duration{} || tcb_.deadlines.user != Instant::never()) return;
+    if (out_.snd_una == out_.snd_max) tcb_.deadlines.progress_at = now;
+    schedule(tcb_.deadlines.user, now + cold_.user_timeout);
+}
+
+void Connection::check_user_timeout(Instant now) {
+    Tcb::Deadlines& at = tcb_.deadlines;
+    at.user = Instant::never();
+    if (in_.state == State::fin_wait_2 && in_.flags.orphan) {  // nobody waits for the peer's FIN any more
+        const Instant end = tcb_.timing.heard_at + host_.settings.time_wait;
+        if (end <= now) return reset_and_fail(Error::timed_out, Cause::timer, now);
+        return schedule(at.user, end);
+    }
+    if (cold_.user_timeout == Duration{}) return;
+    const bool waiting = out_.snd_una != out_.snd_max || in_.flags.probing || syn_unacknowledged();
+    const Instant silent = waiting ? at.progress_at + cold_.user_timeout : Instant::never();
+    const Instant cut_off = in_.flags.unreachable ? tcb_.recovery.unreachable_at + cold_.user_timeout : Instant::never();
+    const Instant end = std::min(silent, cut_off);
+    if (end > now) {
+        if (end != Instant::never()) schedule(at.user, end);
+        return;
+    }
+    trace_timer(user_timer, 1, end, now);
+    fail(cut_off < silent ? Error::unreachable : Error::timed_out, Cause::timer, now);
+}
+
+void Connection::path_changed(std::uint32_t mtu, Instant now) {
+    if (ended()) return;
+    derive_mss();
+    if (syn_unacknowledged()) return;
+    hear_path(mtu, now);
+    out_.backoff = 0;
+    if (out_.snd_una == out_.snd_max || in_.flags.probing) return;
+    go_back();
+}
+
+void Connection::path_down(Instant now) {
+    if (ended()) return;
+    if (in_.flags.unreachable) return;
+    in_.flags.unreachable = true;
+    tcb_.recovery.unreachable_at = now;
+    cold_.soft_error = Error::unreachable;
+    raise(Event::Kind::soft_error);
+    if (cold_.user_timeout != Duration{} && now + cold_.user_timeout < tcb_.deadlines.user)
+        schedule(tcb_.deadlines.user, now + cold_.user_timeout);
+}
+
+void Connection::path_up(Instant now) {
+    if (ended()) return;
+    in_.flags.unreachable = false;
+    out_.backoff = 0;
+    if (in_.flags.probing) {
+        in_.flags.probe_now = true;
+        want_output();
+    } else if (out_.snd_una != out_.snd_max) {
+        go_back();
+    }
+    tcb_.timing.heard_at = now;
+}
+
+void Connection::trace_timer(std::uint32_t timer, std::uint32_t fired, Instant deadline, Instant now) const {
+    if (host_.sink.wants(trace::Type::timer))
+        host_.sink.add(now, place(), trace::Type::timer, trace::TimerEvent{timer, fired, deadline.nanoseconds()});
+}
+
+}  // namespace weft::tcp

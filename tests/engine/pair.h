@@ -1,0 +1,113 @@
+// Two engines and nothing between them: what one transmits, cut into segments, is what the other receives.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "stack/engine/engine.h"
+#include "stack/tcp/tcb.h"
+#include "stack/wire/cut.h"
+
+namespace weft::test {
+
+inline Address ipv4(unsigned last) {
+    const std::array bytes{std::byte{10}, std::byte{0}, std::byte{0}, std::byte(last)};
+    return {Family::ipv4, bytes};
+}
+
+struct Pair {
+    explicit Pair(Config config = {}) : pool{std::size_t{256} << 20}, a{with_seed(config, 1), pool}, b{with_seed(config, 2), pool} {
+        (void)a.assign(ipv4(1), {}, now);
+        (void)b.assign(ipv4(2), {}, now);
+    }
+
+    static Config with_seed(Config config, std::uint64_t seed) {
+        config.seed[0] += seed;
+        return config;
+    }
+
+    // One engine's output becomes the other's input. False if there was none.
+    bool carry(Engine& from, Engine& to) {
+        std::array<Transmit, 16> out;
+        bool any = false;
+        while (const std::size_t made = from.transmit(out, now)) {
+            any = true;
+            std::vector<Receive> in;
+            for (std::size_t i = 0; i < made; ++i) {
+                auto cut = wire::Cut::make(out[i]);
+                if (!cut) throw std::runtime_error("a transmit that cannot be cut");
+                while (cut->left() > 0) {
+                    const std::size_t size = cut->next_size();
+                    Chunk* chunk = pool.allocate(size);
+                    cut->next({chunk->data(), size});
+                    ++segments;
+                    if (lose && lose(segments)) {
+                        Slice{chunk, 0, 0};
+                        continue;
+                    }
+                    in.push_back({.frame = Slice{chunk, 0, std::uint32_t(size)}});
+                }
+            }
+            to.receive(in, now);
+        }
+        return any;
+    }
+
+    // Until neither has anything to say now.
+    void settle() {
+        while (carry(a, b) | carry(b, a)) {}
+    }
+
+    // Time goes on to the next deadline, but not beyond `end`. False when there is nothing before it.
+    bool step(Instant end) {
+        settle();
+        const Instant next = std::min(a.deadline(), b.deadline());
+        if (next > end) return false;
+        now = std::max(now, next);
+        a.advance(now);
+        b.advance(now);
+        settle();
+        return true;
+    }
+    void run(Duration time) {
+        const Instant end = now + time;
+        while (step(end)) {}
+        now = end;
+        a.advance(now);
+        b.advance(now);
+        settle();
+    }
+
+    std::vector<Event> events(Engine& engine) {
+        std::vector<Event> all;
+        std::array<Event, 8> some;
+        while (const std::size_t count = engine.events(some, now)) all.insert(all.end(), some.begin(), some.begin() + std::ptrdiff_t(count));
+        return all;
+    }
+
+    // A connection from a to b's port 80: both ends.
+    std::pair<Flow, Flow> open() {
+        if (!listener) listener = b.listen({{.local = {{}, 0, 80}}}, now).value();
+        const Flow client = a.connect({ipv4(2), 0, 80}, {}, now).value();
+        settle();
+        const Flow server = b.accept(*listener, now).value();
+        return {client, server};
+    }
+
+    Instant now = Instant::from_nanoseconds(1'000'000'000);
+    BufferPool pool;
+    Engine a, b;
+    std::optional<ListenerId> listener;
+    std::function<bool(std::uint64_t)> lose;  // by the number of the segment
+    std::uint64_t segments{0};
+};
+
+inline bool has(const std::vector<Event>& events, Event::Kind kind) {
+    for (const Event& event : events)
+        if (event.kind == kind) return true;
+    return false;
+}
+
+}  // namespace weft::test

@@ -3,7 +3,6 @@
 
 #include "overlay/frames.h"
 #include "overlay/links_state.h"
-#include "stack/wire/pseudo.h"
 
 namespace weft::overlay {
 
@@ -18,6 +17,7 @@ Links::State::State(Identity who, const LinksConfig& settings, Entropy random, B
       half_open{keyed_hash},
       outbox{buffers, config.link} {
     config.suites &= suites_of_this_machine();
+    config.rekey_packets = std::clamp<std::uint64_t>(config.rekey_packets, 1, 1ull << 30);
     config.mtu = std::clamp<std::uint32_t>(config.mtu, 1'200, 65'000);
 }
 
@@ -34,15 +34,18 @@ Peer* Links::State::make_peer(const Address& address, Instant now) {
     peer->address = address;
     peer->number = std::uint32_t(place + 1);
     peer->since = now;
-    peer->address_sum = wire::pseudo_sum(identity.address(), address);
     ++strangers;
     by_number[place] = peer.get();
-    for (std::uint32_t part = 0; part < 2; ++part) {
-        trace::Define define{peer->number, part, {}};
-        std::copy_n(address.bytes().begin() + part * 40, part == 0 ? 40 : 24, define.bytes.begin());
-        sink.add(now, trace::no_flow, trace::Type::define, define);
-    }
+    define(*peer);
     return peers.emplace(address, std::move(peer)).first->second.get();
+}
+
+void Links::State::define(const Peer& peer) {
+    for (std::uint32_t part = 0; part < 2; ++part) {
+        trace::Define record{peer.number, part, {}};
+        std::copy_n(peer.address.bytes().begin() + part * 40, part == 0 ? 40 : 24, record.bytes.begin());
+        sink.add(peer.since, trace::no_flow, trace::Type::define, record);
+    }
 }
 
 // The stranger that was silent longest makes room, if it has no channel.
@@ -253,6 +256,9 @@ LinksStatistics Links::statistics() const {
     return out;
 }
 
-void Links::trace(const trace::Sink& sink) { state_->sink = sink; }
+void Links::trace(const trace::Sink& sink) {
+    state_->sink = sink;
+    for (const auto& [address, peer] : state_->peers) state_->define(*peer);
+}
 
 }  // namespace weft::overlay

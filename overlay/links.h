@@ -28,6 +28,7 @@ struct LinksConfig {
     Duration rekey_initiator{Duration::seconds(120)}; // after the first NET or LABEL under a key
     Duration rekey_responder{Duration::seconds(165)};
     Duration rekey_idle{Duration::seconds(3'600)};
+    std::uint64_t rekey_packets{1ull << 30};          // under one key; nothing is sealed from twice as many on
     bool accept_members{true};                        // link permission: every member; false: configured peers alone
     std::uint64_t unix_zero{0};                       // unix seconds at Instant{}: the clock that our ID tells
     std::vector<UdpEndpoint> own;                     // this host's addresses with our port: a peer that sees us at another

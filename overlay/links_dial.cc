@@ -118,7 +118,7 @@ void Links::State::make_fin(Peer& peer, Keying& keying, noise::State& state, con
     std::vector<std::byte> plain(Id::size);
     append(plain.data(), id.encode());
     const bool first = !peer.current;
-    const bool rides = first && !peer.waiting.empty() && append_single(peer, keying, peer.waiting.front(), plain);
+    const bool rides = first && !peer.waiting.empty() && append_single(keying, peer.waiting.front(), plain);
     if (rides) {
         peer.waiting_bytes -= peer.waiting.front().bytes;
         peer.waiting.pop_front();

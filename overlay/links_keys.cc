@@ -36,14 +36,14 @@ Instant Links::State::key_end(const Keying& keying) const {
 
 // Without traffic the responder, too, waits three quarters of the time that is left, as 165 s are of 120 and 180 s.
 Instant Links::State::rekey_due(const Keying& keying) const {
-    if (keying.sent >= Keying::rekey_at) return Instant{};
+    if (keying.sent >= config.rekey_packets) return Instant{};
     if (keying.first_data != never)
         return keying.first_data + (keying.initiator ? config.rekey_initiator : config.rekey_responder);
     return patient(keying.born + (keying.initiator ? config.rekey_idle : config.rekey_idle * 81 / 80));
 }
 
 bool Links::State::may_seal(const Keying& keying, Instant now) const {
-    return keying.sent < Keying::seal_below && now < key_end(keying);
+    return keying.sent < 2 * config.rekey_packets && now < key_end(keying);
 }
 
 void Links::State::drop_keying(Peer& peer, Keying& keying) {
@@ -97,7 +97,7 @@ void Links::State::seal(Peer& peer, Keying& keying, std::byte* datagram, std::si
     store_little(datagram + 4, keying.remote_index);
     store_little(datagram + 8, keying.sent);
     keying.keys->send.seal({datagram, data_header}, datagram + data_header, frames, keying.sent);
-    if (++keying.sent == Keying::rekey_at) wake(peer, Instant{});
+    if (++keying.sent == config.rekey_packets) wake(peer, Instant{});
     ++statistics.datagrams_out, ++peer.datagrams_out;
     statistics.bytes_out += data_overhead + frames, peer.bytes_out += data_overhead + frames;
 }

@@ -61,7 +61,7 @@ void Links::State::keep_endpoint(Peer& peer, Instant now) {
     peer.roaming.blocked_until = now + Duration::seconds(10);
 }
 
-void Links::State::move_to(Peer& peer, const UdpEndpoint& endpoint, Instant now) {
+void Links::State::move_to(Peer& peer, UdpEndpoint endpoint, Instant now) {
     const bool moved = peer.current && peer.endpoint != endpoint;
     peer.roaming = {};
     peer.endpoint = endpoint;

@@ -43,6 +43,7 @@ struct Links::State {
     Peer* make_peer(const Address& address, Instant now);
     Peer* make_room(const Address& address, Instant now);    // for a stranger; nullptr: there is none
     void forget(Peer& peer);
+    void define(const Peer& peer);                           // its number and address, for traces
     void raise(LinkEvent::Kind kind, Peer& peer, Instant now);
     void drop(LinkDrop why, std::uint64_t detail, Instant now);
     void note_state(Peer& peer, Instant now);
@@ -89,7 +90,7 @@ struct Links::State {
     void send(const Transmit& packet, Instant now);
     void hold(Peer& peer, const Transmit& packet);
     void flush(Peer& peer, Instant now);
-    bool append_single(Peer& peer, const Keying& keying, const Waiting& waiting, std::vector<std::byte>& plain);
+    bool append_single(const Keying& keying, const Waiting& waiting, std::vector<std::byte>& plain);
     void send_packet(Peer& peer, const Transmit& packet, Instant now);
     void sent_data(Peer& peer, Keying& keying, Instant now);
 
@@ -109,7 +110,7 @@ struct Links::State {
     void challenge_both(Peer& peer, Instant now);
     Instant decide_roaming(Peer& peer, Instant now);
     void keep_endpoint(Peer& peer, Instant now);
-    void move_to(Peer& peer, const UdpEndpoint& endpoint, Instant now);
+    void move_to(Peer& peer, UdpEndpoint endpoint, Instant now);
 
     // links_timers.cc: each answers when it wants to run again
     void advance(Instant now);

@@ -27,8 +27,6 @@ struct CipherPair {
 
 // The outcome of one handshake: two keys, a counter and a window. Never copied: a copied counter would reuse a nonce.
 struct Keying {
-    static constexpr std::uint64_t rekey_at = 1ull << 30, seal_below = 1ull << 31;   // packets under one key
-
     std::uint32_t local_index{0}, remote_index{0};
     Lent<CipherPair> keys;
     Suite suite{};
@@ -108,7 +106,6 @@ struct Peer {
     std::vector<UdpEndpoint> endpoints;            // configured
     UdpEndpoint endpoint;                          // in use, or the last one
     std::uint32_t path{0};                         // the engine's
-    std::uint16_t address_sum{0};                  // both addresses' share of the pseudo-header
     std::optional<Block<32>> noise_public;         // converted once: it costs more than a Diffie-Hellman
 
     std::unique_ptr<Attempt> attempt;

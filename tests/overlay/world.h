@@ -8,11 +8,13 @@
 #include <memory>
 #include <queue>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "overlay/links.h"
 #include "stack/core/bytes.h"
+#include "stack/wire/overlay.h"
 
 namespace weft::overlay {
 
@@ -183,6 +185,9 @@ public:
     std::mt19937_64 random;
     std::uint64_t carried{0}, trains{0};
 
+    // Endpoints that are no node: what is sent to them is kept here.
+    std::map<UdpEndpoint, std::vector<Datagram>> outsiders;
+
     Node* node_at(const UdpEndpoint& at) {
         for (const auto& node : nodes)
             if (node->at == at) return node.get();
@@ -209,16 +214,29 @@ private:
             const std::size_t end = std::min(bytes.size(), at + size);
             one.bytes.assign(bytes.begin() + std::ptrdiff_t(at), bytes.begin() + std::ptrdiff_t(end));
             ++carried;
+            check_counter(node, one);
             if (wiretap && !wiretap(one)) continue;
             if (loss_percent != 0 && random() % 100 < loss_percent) continue;
             wire.push({now + delay, ++sequence, std::move(one)});
         }
     }
 
+    // One counter a key and direction, from 0, without gaps: no nonce is ever used twice.
+    void check_counter(const Node& node, const Datagram& one) {
+        if (one.type() != 4) return;
+        const auto key = std::pair{&node, load_little<std::uint32_t>(&one.bytes[4])};
+        const std::uint64_t counter = load_little<std::uint64_t>(&one.bytes[8]);
+        if (counter != counters[key]++) throw std::runtime_error{"a nonce was reused or skipped"};
+    }
+
     void arrive() {
         while (!wire.empty() && wire.top().arrives <= now) {
             Datagram datagram = wire.top().datagram;
             wire.pop();
+            if (const auto outsider = outsiders.find(datagram.to); outsider != outsiders.end()) {
+                outsider->second.push_back(std::move(datagram));
+                continue;
+            }
             Node* node = node_at(datagram.to);
             if (!node || !node->alive) continue;
             Chunk* chunk = node->pool.allocate(datagram.bytes.size());
@@ -232,6 +250,7 @@ private:
         }
     }
 
+    std::map<std::pair<const Node*, std::uint32_t>, std::uint64_t> counters;
     std::priority_queue<Flying> wire;
     std::uint64_t sequence{0};
     unsigned idle{0};
@@ -244,12 +263,19 @@ public:
            std::uint8_t fill = 0) {
         transmit.path = path;
         transmit.segment_size = segment;
-        transmit.header_length = 20;
-        store_big(&transmit.header[0], std::uint16_t{4000});
-        store_big(&transmit.header[2], std::uint16_t{80});
-        store_big(&transmit.header[4], seq);
-        transmit.header[12] = std::byte{5 << 4};
-        transmit.header[13] = std::byte{0x98};   // CWR, ACK, PSH
+        transmit.transport = 136;
+        transmit.header_length = 156;
+        transmit.sums_elided = node.settings.checksum_elision;
+        Address peer;
+        for (const auto& [address, number] : node.paths)
+            if (number == path) peer = address;
+        wire::OverlayHeader{.protocol = 6, .source = node.address(), .destination = peer}.write(transmit.header);
+        std::byte* tcp = &transmit.header[136];
+        store_big(tcp, std::uint16_t{4000});
+        store_big(tcp + 2, std::uint16_t{80});
+        store_big(tcp + 4, seq);
+        tcp[12] = std::byte{5 << 4};
+        tcp[13] = std::byte{0x98};   // CWR, ACK, PSH
         std::uint8_t next = fill;
         for (std::size_t left = payload; left > 0;) {
             const std::size_t n = std::min<std::size_t>(left, 1'777);

@@ -14,7 +14,7 @@ namespace weft {
 
 class FlatTable {
 public:
-    explicit FlatTable(const HashKey& key = {}) : key_{key.low, key.high | 1} {}
+    explicit FlatTable(const HashKey& key = {}) : key_{key} {}
 
     std::optional<std::uint32_t> find(std::uint64_t word) const {
         if (entries_.empty()) return std::nullopt;
@@ -68,10 +68,13 @@ private:
     std::size_t mask() const { return entries_.size() - 1; }
     std::size_t after(std::size_t at) const { return (at + 1) & mask(); }
 
-    // Two rounds of multiply and fold under the key; the best bits are the high ones.
+    // Three rounds of fold and multiply, which spread dense words evenly under any key, a small one too; the best bits are
+    // the high ones.
     std::size_t home(std::uint64_t word) const {
-        std::uint64_t h = (word ^ key_.low) * key_.high;
-        h = (h ^ h >> 32 ^ std::rotl(key_.low, 23)) * (std::rotl(key_.high, 31) | 1);
+        std::uint64_t h = word ^ key_.low;
+        h = (h ^ h >> 32) * 0x9e37'79b9'7f4a'7c15;
+        h = (h ^ h >> 29 ^ key_.high) * 0xbf58'476d'1ce4'e5b9;
+        h = (h ^ h >> 32) * 0x94d0'49bb'1331'11eb;
         return std::size_t(h >> shift_);
     }
 

@@ -103,8 +103,14 @@ void Control::turn_away(int fd, RpcCode code, std::string_view message) const {
 }
 
 void Control::accept(int listener, bool read_only) {
-    UniqueFd fd{::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
-    if (!fd) return;
+    for (std::size_t i = 0; i < max_clients; ++i) {
+        UniqueFd fd{::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+        if (!fd) return;
+        welcome(std::move(fd), read_only);
+    }
+}
+
+void Control::welcome(UniqueFd fd, bool read_only) {
     ucred who{};
     socklen_t size = sizeof who;
     if (::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 || (who.uid != 0 && who.uid != ::geteuid()))
@@ -140,7 +146,8 @@ void Control::ready(ClientId id, std::uint32_t events) {
         if (find(id)) drop(id);
         return;
     }
-    if ((events & (EPOLLIN | EPOLLRDHUP)) != 0 && !client->input_ended) read(id, *client);
+    const bool line_waits = client->in.find('\n', client->searched) != std::string::npos;
+    if ((events & (EPOLLIN | EPOLLRDHUP)) != 0 && !client->input_ended && !line_waits) read(id, *client);
     if (find(id) && !write(*client)) return drop(id);
     if (find(id)) settle(id);
 }
@@ -157,18 +164,21 @@ void Control::read(ClientId id, Client& client) {
 
 // A request may end with its client gone: it is looked up anew after each line.
 void Control::take_lines(ClientId id) {
-    for (std::size_t lines = 0; lines < lines_a_turn; ++lines) {
+    for (std::size_t lines = 0;; ++lines) {
         Client* client = find(id);
-        if (!client || client->closing || client->unsent > max_unread) return;
+        if (!client) return;
         const std::size_t end = client->in.find('\n', client->searched);
-        if (end != std::string::npos && end <= rpc_max_line) {
-            const std::string line = client->in.substr(0, end);
-            client->in.erase(0, end + 1);
-            client->searched = 0;
+        const bool waits = client->closing || client->unsent > max_unread || lines == lines_a_turn;
+        if (!waits && end != std::string::npos && end - client->begin <= rpc_max_line) {
+            const std::string line = client->in.substr(client->begin, end - client->begin);
+            client->searched = client->begin = end + 1;
             take_line(id, *client, line);
             continue;
         }
-        client->searched = client->in.size();
+        client->in.erase(0, client->begin);
+        client->searched = end != std::string::npos ? end - client->begin : client->in.size();
+        client->begin = 0;
+        if (waits) return;
         if (client->in.size() > rpc_max_line) {
             client->closing = true;
             client->in.clear();
@@ -192,15 +202,15 @@ void Control::take_line(ClientId id, Client& client, std::string_view line) {
 
 void Control::send(ClientId id, std::string line, UniqueFd fd) {
     Client* client = find(id);
-    if (!client) return;
+    if (!client || client->cut_off) return;
     client->unsent += line.size();
     client->out.push_back({std::move(line), 0, std::move(fd)});
     if (client->unsent > max_forced) {
         log(LogLevel::warning, "control", fmt::format("a client has left {} bytes unread and is let go", client->unsent));
-        client->closing = true;
+        client->closing = client->cut_off = true;
         client->out.clear();
         client->unsent = 0;
-        loop_.modify(client->watch, client->watched = EPOLLOUT);  // it is dropped from the loop, not under its caller
+        ::shutdown(client->fd.get(), SHUT_RDWR);  // the loop sees a hang-up and drops it, not under its caller
         return;
     }
     if (client->out.size() == 1) write(*client);
@@ -244,7 +254,7 @@ void Control::settle(ClientId id) {
     if (!client) return;
     const bool more = !client->closing && (client->in.find('\n', client->searched) != std::string::npos || (client->input_ended && !is_blank(client->in)));
     if (client->out.empty() && (client->closing || (client->input_ended && client->holds == 0 && !more))) return drop(id);
-    const bool reads = !client->input_ended && !client->closing && client->unsent <= max_unread;
+    const bool reads = !client->input_ended && !client->closing && !more;
     std::uint32_t wanted = reads ? std::uint32_t(EPOLLIN | EPOLLRDHUP) : 0u;
     if (!client->out.empty() || more) wanted |= EPOLLOUT;  // more: lines beyond what a turn takes
     if (wanted != client->watched) loop_.modify(client->watch, client->watched = wanted);

@@ -66,9 +66,12 @@ private:
         std::uint32_t generation{0};     // odd while it lives
         std::uint32_t watched{0};        // epoll events
         std::uint32_t holds{0};
-        bool read_only{false}, input_ended{false}, closing{false};
+        bool read_only{false}, input_ended{false};
+        bool closing{false};             // goes when `out` is empty
+        bool cut_off{false};             // left too much unread: goes now
         std::string in;
-        std::size_t searched{0};         // `in` holds no line feed before it
+        std::size_t begin{0};            // of the next line in `in`
+        std::size_t searched{0};         // from `begin` to it there is no line feed
         std::deque<Out> out;
         std::size_t unsent{0};           // bytes in `out`
     };
@@ -78,6 +81,7 @@ private:
     std::expected<void, std::string> take_lock();
     std::expected<UniqueFd, std::string> listen_at(const std::string& path) const;
     void accept(int listener, bool read_only);
+    void welcome(UniqueFd fd, bool read_only);
     void turn_away(int fd, RpcCode code, std::string_view message) const;
     Client* find(ClientId client);
     void ready(ClientId id, std::uint32_t events);

@@ -12,7 +12,7 @@ namespace {
 
 class Builder final : public nlohmann::json_sax<Json> {
 public:
-    explicit Builder(std::size_t max_depth) : max_depth_{max_depth} {}
+    Builder(std::size_t size, std::size_t max_depth) : size_{size}, max_depth_{max_depth} {}
 
     Json root;
     JsonError failure;
@@ -35,9 +35,8 @@ public:
         return true;
     }
 
-    bool parse_error(std::size_t position, const std::string& token, const nlohmann::detail::exception&) override {
-        return fail(token.empty() || token == "<end of input>" ? fmt::format("it ends too early, at byte {}", position)
-                                                               : fmt::format("unexpected text at byte {}", position));
+    bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
+        return fail(fmt::format("{} at byte {}", position > size_ ? "it ends too early," : "unexpected text", position));
     }
 
 private:
@@ -70,7 +69,7 @@ private:
         return false;
     }
 
-    std::size_t max_depth_;
+    std::size_t size_, max_depth_;
     std::vector<Json*> stack_;
     std::string key_;
 };
@@ -78,7 +77,7 @@ private:
 }  // namespace
 
 std::expected<Json, JsonError> parse_json(std::string_view text, std::size_t max_depth) {
-    Builder builder{max_depth};
+    Builder builder{text.size(), max_depth};
     if (!Json::sax_parse(text.begin(), text.end(), &builder)) return std::unexpected(std::move(builder.failure));
     return std::move(builder.root);
 }

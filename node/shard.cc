@@ -1,11 +1,14 @@
 // The loop: what came in, what is due, what leaves; and the paths that tie the engine's numbers to neighbours.
 #include "node/shard.h"
 
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 
 #include <fmt/format.h>
 
@@ -21,6 +24,45 @@ constexpr std::uint32_t link_overhead = 35;              // DATA header, NET hea
 constexpr std::uint32_t network_header = 136;            // that a path's MTU counts and no link carries
 
 PathOptions path_options(std::uint32_t link, std::uint32_t mtu, bool sums_elided) { return {link, mtu, sums_elided}; }
+
+// Unix seconds when the monotonic clock was zero: what an ID tells of the time.
+std::uint64_t unix_zero() {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    return std::uint64_t(now.tv_sec - monotonic_now().nanoseconds() / 1'000'000'000);
+}
+
+// This host's addresses with the port of the socket of their family.
+std::vector<UdpEndpoint> own_endpoints(const link::Udp& udp) {
+    std::vector<UdpEndpoint> own;
+    ifaddrs* list = nullptr;
+    if (::getifaddrs(&list) != 0) return own;
+    for (const ifaddrs* entry = list; entry; entry = entry->ifa_next) {
+        if (!entry->ifa_addr) continue;
+        UdpEndpoint endpoint;
+        if (entry->ifa_addr->sa_family == AF_INET) {
+            sockaddr_in address{};
+            std::memcpy(&address, entry->ifa_addr, sizeof address);
+            endpoint.ip[10] = endpoint.ip[11] = std::byte{0xff};
+            std::memcpy(endpoint.ip.data() + 12, &address.sin_addr, 4);
+            endpoint.port = udp.local4().port;
+        } else if (entry->ifa_addr->sa_family == AF_INET6) {
+            sockaddr_in6 address{};
+            std::memcpy(&address, entry->ifa_addr, sizeof address);
+            std::memcpy(endpoint.ip.data(), &address.sin6_addr, 16);
+            endpoint.port = udp.local6().port;
+        }
+        if (endpoint.port != 0) own.push_back(endpoint);
+    }
+    ::freeifaddrs(list);
+    return own;
+}
+
+overlay::LinksConfig completed(overlay::LinksConfig config, const link::Udp& udp) {
+    config.unix_zero = unix_zero();
+    config.own = own_endpoints(udp);
+    return config;
+}
 
 Config seeded(Config config, overlay::Entropy entropy) {
     entropy(std::as_writable_bytes(std::span(config.seed)));
@@ -44,7 +86,7 @@ Shard::Shard(overlay::Identity identity, const ShardConfig& config, overlay::Ent
     : pool_{config.memory},
       loop_{std::move(loop)},
       device_{make_device(config, std::move(udp))},
-      links_{std::move(identity), config.links, entropy, pool_},
+      links_{std::move(identity), completed(config.links, this->udp()), entropy, pool_},
       engine_{seeded(config.engine, entropy), pool_},
       default_options_{path_options(config.links.link, config.links.mtu - link_overhead + network_header, false)} {
     (void)engine_.assign(links_.address(), default_options_, monotonic_now());

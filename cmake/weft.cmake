@@ -30,6 +30,9 @@ if(WEFT_FUZZ)
 endif()
 if(WEFT_LTO)
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(weft_flags INTERFACE -Wno-psabi)  # news of g++ 4.6 about 64-byte alignment
+  endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # Inlined across files, std::string's operator+ looks to g++ 12 like a copy of 2^63 bytes (GCC bug 105329).
     target_compile_options(weft_flags INTERFACE -Wno-stringop-overflow -Wno-restrict)

@@ -105,7 +105,7 @@ private:
     struct Entry {
         Slice slice;
         std::uint32_t begin{0};  // of its first byte in the stream, modulo 2^32
-        bool owned{false};       // copied: charged by its bytes, not by its chunk
+        bool owned{false};  // copied: charged by its bytes, not by its chunk
     };
 
     Entry& at(std::size_t i) { return ring_[(head_ + i) & (ring_.size() - 1)]; }

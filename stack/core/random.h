@@ -18,8 +18,8 @@ struct HashKey {
 class SipHash {
 public:
     explicit constexpr SipHash(const HashKey& key)
-        : v0_{key.low ^ 0x736f6d6570736575}, v1_{key.high ^ 0x646f72616e646f6d},
-          v2_{key.low ^ 0x6c7967656e657261}, v3_{key.high ^ 0x7465646279746573} {}
+        : v0_{key.low ^ 0x736f6d6570736575}, v1_{key.high ^ 0x646f72616e646f6d}, v2_{key.low ^ 0x6c7967656e657261},
+          v3_{key.high ^ 0x7465646279746573} {}
 
     // Eight bytes of the message, little-endian.
     constexpr void word(std::uint64_t m) {

@@ -14,17 +14,30 @@ namespace weft::trace {
 
 // A class of events is one bit of Sink::classes; its number is the record's type.
 enum class Type : std::uint16_t {
-    define = 1, state, congestion, segment_sent, segment_received, loss, timer, limit, route, label, link, plugin, drop,
-    variable, text
+    define = 1,
+    state,
+    congestion,
+    segment_sent,
+    segment_received,
+    loss,
+    timer,
+    limit,
+    route,
+    label,
+    link,
+    plugin,
+    drop,
+    variable,
+    text
 };
 
 constexpr std::uint32_t bit(Type type) { return 1u << std::uint32_t(type); }
-constexpr std::uint32_t all = ~0u;
+inline constexpr std::uint32_t all = ~0u;
 
 // One record. `body` holds one of the structs below; what it does not use is zero, so that a digest over the bytes is exact.
 struct Record {
-    std::int64_t t_ns{0};     // the engine's clock
-    std::uint32_t flow{0};    // place of the flow's handle; 0xffffffff: of no flow
+    std::int64_t t_ns{0};  // the engine's clock
+    std::uint32_t flow{0};  // place of the flow's handle; 0xffffffff: of no flow
     Type type{};
     std::uint16_t flags{0};
     std::array<std::byte, 48> body{};
@@ -34,28 +47,50 @@ static_assert(sizeof(Record) == 64 && std::has_unique_object_representations_v<R
 inline constexpr std::uint32_t no_flow = 0xffff'ffff;
 
 // Bodies. Each is at most 48 bytes and has no padding (add() checks both).
-struct StateChange { std::uint8_t from, to, cause, segment_flags; std::uint32_t generation; };  // tcp::State, tcp::Cause
+struct StateChange {
+    std::uint8_t from, to, cause, segment_flags;
+    std::uint32_t generation;
+};  // tcp::State, tcp::Cause
 struct Congestion {
     std::uint32_t cwnd, ssthresh, in_flight;  // bytes
-    std::uint32_t phase;                      // 0 slow start, 1 avoidance, 2 recovery, 3 after a timeout
-    std::uint64_t pacing_rate;                // bytes per second
+    std::uint32_t phase;  // 0 slow start, 1 avoidance, 2 recovery, 3 after a timeout
+    std::uint64_t pacing_rate;  // bytes per second
     std::int64_t srtt_ns, rttvar_ns;
 };
 struct Segment {
-    std::uint32_t seq, ack, length, window;   // window as scaled, bytes
-    std::uint32_t transmission;               // number of this transmission, from 0; received: 0
-    std::uint16_t tcp_flags;                  // the twelve bits of RFC 9293, section 3.1
-    std::uint16_t segment_size;               // of a super-segment, bytes
+    std::uint32_t seq, ack, length, window;  // window as scaled, bytes
+    std::uint32_t transmission;  // number of this transmission, from 0; received: 0
+    std::uint16_t tcp_flags;  // the twelve bits of RFC 9293, section 3.1
+    std::uint16_t segment_size;  // of a super-segment, bytes
     std::uint32_t sack_blocks;
-    std::uint32_t generation;                 // of the flow's handle
+    std::uint32_t generation;  // of the flow's handle
 };
-struct Loss { std::uint32_t seq, length, reason, reserved; };        // reason: 1 duplicate acks, 2 timeout, 3 RACK, 4 probe
-struct TimerEvent { std::uint32_t timer, fired; std::int64_t deadline_ns; };  // fired: 0 armed, 1 expired
-struct Limit { std::uint32_t limit, reserved; };                     // 1 cwnd, 2 rwnd, 3 app, 4 pacing, 5 send buffer
-struct LinkChange { std::uint32_t link, event, mtu, loss_ppm; std::int64_t rtt_ns; std::uint64_t peer_tag; };
-struct Drop { std::uint32_t where, why; std::uint64_t count, detail; };
-struct Define { std::uint32_t id, part; std::array<std::byte, 40> bytes; };  // an address, once, in two parts; then by id
-struct Text { std::array<char, 48> utf8; };
+struct Loss {
+    std::uint32_t seq, length, reason, reserved;
+};  // reason: 1 duplicate acks, 2 timeout, 3 RACK, 4 probe
+struct TimerEvent {
+    std::uint32_t timer, fired;
+    std::int64_t deadline_ns;
+};  // fired: 0 armed, 1 expired
+struct Limit {
+    std::uint32_t limit, reserved;
+};  // 1 cwnd, 2 rwnd, 3 app, 4 pacing, 5 send buffer
+struct LinkChange {
+    std::uint32_t link, event, mtu, loss_ppm;
+    std::int64_t rtt_ns;
+    std::uint64_t peer_tag;
+};
+struct Drop {
+    std::uint32_t where, why;
+    std::uint64_t count, detail;
+};
+struct Define {
+    std::uint32_t id, part;
+    std::array<std::byte, 40> bytes;
+};  // an address, once, in two parts; then by id
+struct Text {
+    std::array<char, 48> utf8;
+};
 
 // Where records go. A plain value without virtual calls: a class of events that is off costs one predictable branch.
 struct Sink {

@@ -87,7 +87,8 @@ Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& optio
         tcp::FlowKey key{path, options.local.port, remote.port};
         const auto free = [&](std::uint16_t port) { return state.host.find({path, port, remote.port}).kind == tcp::Found::Kind::nothing; };
         if (key.local_port == 0) key.local_port = state.host.defence.port(state.host.paths[path].hash, remote.port, free);
-        if (key.local_port == 0 || !free(key.local_port)) return std::unexpected(Error::address_in_use);
+        if (key.local_port == 0) return std::unexpected(Error::address_not_available);
+        if (!free(key.local_port)) return std::unexpected(Error::address_in_use);
         const SeqNum iss = state.host.defence.initial_sequence(state.host.paths[path].hash, key, now);
         const auto index = tcp::Connection::open(state.host, key, flow_options(options), iss, now);
         if (!index) return std::unexpected(Error::no_memory);

@@ -78,6 +78,8 @@ private:
 
     // input.cc
     void arrive_syn_sent(const Segment& segment, Instant now);
+    bool is_other_syn_ack(const Segment& segment) const;
+    Segment without_syn(Segment segment) const;
     bool predicted(const Segment& segment) const;
     void take_predicted(const Segment& segment, Instant now);
     bool outdated(const Segment& segment, Instant now) const;

@@ -20,6 +20,7 @@ std::uint32_t seconds(Instant now) { return std::uint32_t(now.nanoseconds() / 1'
 void Connection::arrive(const Segment& arrived, Instant now) {
     cold_.segments_in += arrived.count;
     if (in_.state == State::syn_sent) return arrive_syn_sent(arrived, now);
+    if (in_.state == State::syn_received && is_other_syn_ack(arrived)) return arrive(without_syn(arrived), now);
     if (predicted(arrived)) return take_predicted(arrived, now);
     if (outdated(arrived, now)) return answer_unacceptable(arrived, now);  // PAWS, never for RST (RFC 7323, 5.3)
     if (!acceptable(arrived)) return answer_unacceptable(arrived, now);    // first: the sequence number
@@ -33,6 +34,18 @@ void Connection::arrive(const Segment& arrived, Instant now) {
     if (segment.has(wire::urg)) arrive_urgent(segment);                    // sixth: the URG bit (MUST-30 to 33)
     arrive_text(segment, now);                                             // seventh: the segment text
     if (fin_is_next(segment)) arrive_fin(now);                             // eighth: the FIN bit, all text before it in
+}
+
+// Simultaneous open, RFC 9293, figure 7: the peer's SYN comes again with the ACK that we wait for.
+bool Connection::is_other_syn_ack(const Segment& segment) const {
+    return segment.syn() && segment.ack_set() && !segment.rst() && segment.seq + 1 == in_.rcv_nxt;
+}
+
+Segment Connection::without_syn(Segment segment) const {
+    segment.flags &= std::uint16_t(~wire::syn);
+    segment.seq += 1;
+    segment.window = std::uint16_t(segment.window >> in_.snd_shift);  // it was not scaled
+    return segment;
 }
 
 // RFC 9293, section 3.10.7.3.

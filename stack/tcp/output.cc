@@ -65,7 +65,11 @@ bool Connection::emit_probe(Transmit& frame, Instant now) {
     const std::uint32_t length = std::min({queued(), std::max(room, 1u), std::uint32_t{in_.mss}});
     if (room > 0) in_.flags.probing = false;  // an ordinary segment from now on, with its retransmission timer
     send(frame, {out_.snd_una, length, false}, now);
-    if (room == 0) out_.snd_nxt = out_.snd_una;  // the window did not let it out: it does not count as in flight
+    if (room == 0) {
+        out_.snd_nxt = out_.snd_una;  // the window did not let it out: it does not count as in flight
+        if (!in_.flags.probe_out) tcb_.deadlines.progress_at = now;
+        in_.flags.probe_out = true;
+    }
     arm_loss(now);
     return true;
 }

@@ -55,6 +55,7 @@ struct Flags {
     bool short_out : 1 {false};       // sending.snd_small is not acknowledged yet
     bool probing : 1 {false};         // deadlines.loss is the persist timer (RFC 9293, section 3.8.6.1)
     bool probe_now : 1 {false};       // it went off: send beyond the window
+    bool probe_out : 1 {false};       // a probe is not answered yet
     bool unreachable : 1 {false};     // recovery.unreachable_at holds
     bool orphan : 1 {false};          // shut down both ways: text that arrives now is lost (RFC 9293, section 3.6.1)
     bool demuxed : 1 {false};         // the key leads here

@@ -77,7 +77,8 @@ void Connection::retransmission_timeout(Instant now) {
 // All that is in flight counts as lost and is sent again from SND.UNA on, as the window allows.
 void Connection::go_back() {
     in_.flags.recovering = in_.flags.partial = in_.flags.resend = in_.flags.timing = false;
-    tcb_.recovery.point = out_.snd_max;  // RFC 6582, section 4: duplicates of what follows start no recovery
+    tcb_.recovery.point = out_.snd_max - 1;  // RFC 6582, section 4: duplicates of what follows start no recovery
+    tcb_.deadlines.loss = Instant::never();  // armed anew by what is sent
     tcb_.recovery.inflation = 0;
     out_.duplicate_acks = 0;
     out_.snd_nxt = out_.snd_una;
@@ -95,8 +96,6 @@ void Connection::persist_timeout() {
 void Connection::start_probing(Instant now) {
     in_.flags.probing = true;
     out_.backoff = 0;
-    tcb_.deadlines.progress_at = now;
-    watch_user_timeout(now);
     schedule(tcb_.deadlines.loss, now + tcb_.timing.rto);  // SHLD-29: after one RTO
 }
 
@@ -115,7 +114,7 @@ void Connection::check_user_timeout(Instant now) {
         return schedule(at.user, end);
     }
     if (cold_.user_timeout == Duration{}) return;
-    const bool waiting = out_.snd_una != out_.snd_max || in_.flags.probing || syn_unacknowledged();
+    const bool waiting = in_.flags.probing ? in_.flags.probe_out : out_.snd_una != out_.snd_max || syn_unacknowledged();
     const Instant silent = waiting ? at.progress_at + cold_.user_timeout : Instant::never();
     const Instant cut_off = in_.flags.unreachable ? tcb_.recovery.unreachable_at + cold_.user_timeout : Instant::never();
     const Instant end = std::min(silent, cut_off);

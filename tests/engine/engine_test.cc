@@ -5,6 +5,7 @@
 #include <random>
 #include <string>
 
+#include "stack/core/flat_table.h"
 #include "tests/engine/pair.h"
 
 namespace weft::test {
@@ -84,6 +85,211 @@ TEST(Engine, AStreamSurvivesLoss) {
         retransmitted += pair.a.statistics().retransmitted_segments;
     }
     EXPECT_GT(retransmitted, 100u);
+}
+
+TEST(Engine, ACopyContinuesBitIdentically) {
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+        Pair pair;
+        const auto [client, server] = pair.open();
+        const auto rule = [draw = std::mt19937_64{seed}](std::uint64_t) mutable { return draw() % 50 == 0; };
+        pair.lose = rule;
+        const auto text = pattern(700'000, seed);
+        transfer(pair, pair.a, client, pair.b, server, {text.begin(), text.begin() + std::ptrdiff_t(50'000 + seed * 10'000)});
+        (void)pair.a.write(client, std::span{text}.first(3'000), {}, pair.now);  // half a chunk that the original goes on filling
+
+        Pair copy = pair;
+        for (Pair* one : {&pair, &copy}) {
+            one->lose = rule;
+            EXPECT_GE(transfer(*one, one->a, client, one->b, server, text).size(), text.size());
+            (void)one->b.shutdown(server, Engine::Direction::both, one->now);
+            (void)one->a.connect({ipv4(2), 0, 81}, {}, one->now);
+            one->run(Duration::seconds(10));
+            one->events(one->a);
+            one->run(Duration::seconds(100));
+        }
+        EXPECT_EQ(pair.digest, copy.digest) << seed;
+        EXPECT_EQ(pair.segments, copy.segments);
+        EXPECT_EQ(pair.now, copy.now);
+    }
+}
+
+TEST(Engine, ACopyHasNoTrace) {
+    Pair pair;
+    int records = 0;
+    pair.a.trace({trace::all, &records, [](void* context, const trace::Record&) { ++*static_cast<int*>(context); }});
+    Pair copy = pair;
+    copy.open();
+    EXPECT_EQ(records, 0);
+    pair.open();
+    EXPECT_GT(records, 5);
+}
+
+// An idle connection, all that it occupies: a table is at worst a third full, just after it grew.
+TEST(Engine, AnIdleConnectionFitsIn640Bytes) {
+    constexpr std::size_t wheel_entry = 24, table_entry = 3 * FlatTable::entry_size;
+    constexpr std::size_t idle = sizeof(tcp::Tcb) + sizeof(tcp::Cold) + Slab<tcp::Tcb>::overhead + WEFT_CC_STATE_SLAB + wheel_entry + table_entry;
+    static_assert(idle <= 640);
+    Pair pair;
+    const auto [client, server] = pair.open();
+    const std::size_t owned = pair.pool.in_use();
+    transfer(pair, pair.a, client, pair.b, server, pattern(100'000));
+    pair.run(Duration::seconds(1));
+    EXPECT_EQ(pair.pool.in_use(), owned);
+    for (const Flow flow : {client}) {
+        EXPECT_EQ(pair.a.inspect(flow)->sending.queue, none) << "no queue while nothing is in flight";
+        EXPECT_EQ(pair.a.inspect(flow)->receiving.queue, none);
+        EXPECT_EQ(pair.a.inspect(flow)->receiving.reassembly, none);
+    }
+}
+
+TEST(Engine, AStaleHandleIsAnOrdinaryErrorAndNeverAnotherConnection) {
+    Pair pair;
+    const auto [client, server] = pair.open();
+    ASSERT_TRUE(pair.a.abort(client, pair.now));
+    pair.settle();
+    const auto [second, other] = pair.open();
+    EXPECT_EQ(second.index(), client.index());
+    std::array<std::byte, 4> bytes{};
+    std::array<Slice, 1> slices;
+    EXPECT_EQ(pair.a.write(client, bytes, {}, pair.now).error(), Error::no_such_flow);
+    EXPECT_EQ(pair.a.write(client, Slice{}, {}, pair.now).error(), Error::no_such_flow);
+    EXPECT_EQ(pair.a.read(client, bytes, pair.now).error(), Error::no_such_flow);
+    EXPECT_EQ(pair.a.take(client, slices, pair.now).error(), Error::no_such_flow);
+    EXPECT_EQ(pair.a.shutdown(client, Engine::Direction::both, pair.now).error(), Error::no_such_flow);
+    EXPECT_EQ(pair.a.abort(client, pair.now).error(), Error::no_such_flow);
+    EXPECT_EQ(pair.a.set(client, {}, pair.now).error(), Error::no_such_flow);
+    EXPECT_EQ(pair.a.peers(client).error(), Error::no_such_flow);
+    EXPECT_EQ(pair.a.inspect(client), nullptr);
+    EXPECT_EQ(pair.a.accept({}, pair.now).error(), Error::no_such_flow);
+    EXPECT_EQ(pair.a.unlisten({}, pair.now).error(), Error::no_such_flow);
+    EXPECT_EQ(pair.b.inspect(server)->receiving.state, tcp::State::closed) << "the abort reached the peer";
+}
+
+TEST(Engine, AnAbortIsAResetAtThePeer) {
+    Pair pair;
+    const auto [client, server] = pair.open();
+    (void)pair.events(pair.b);
+    ASSERT_TRUE(pair.a.abort(client, pair.now));
+    pair.settle();
+    const auto events = pair.events(pair.b);
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].kind, Event::Kind::failed);
+    EXPECT_EQ(events[0].error, Error::reset);
+    EXPECT_EQ(events[0].flow, server);
+    EXPECT_EQ(pair.b.inspect(server), nullptr);
+    EXPECT_EQ(pair.a.statistics().paths + pair.b.statistics().paths, 0u);
+}
+
+TEST(Engine, NobodyListensMeansRefused) {
+    Pair pair;
+    const Flow client = pair.a.connect({ipv4(2), 0, 9}, {}, pair.now).value();
+    pair.settle();
+    const auto events = pair.events(pair.a);
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].kind, Event::Kind::failed);
+    EXPECT_EQ(events[0].error, Error::refused);
+    EXPECT_EQ(events[0].flow, client);
+    EXPECT_EQ(pair.a.statistics().paths, 0u);
+}
+
+TEST(Engine, EventsNeverGrowBeyondOneOfAKind) {
+    Pair pair;
+    const auto [client, server] = pair.open();
+    std::array<std::byte, 64> buffer{};
+    for (int i = 0; i < 10'000; ++i) {
+        ASSERT_TRUE(pair.a.write(client, std::span{buffer}.first(8), {.nodelay = true}, pair.now));
+        pair.settle();
+        (void)pair.b.read(server, buffer, pair.now);
+    }
+    EXPECT_LE(pair.events(pair.a).size(), 3u);
+    EXPECT_LE(pair.events(pair.b).size(), 3u);
+}
+
+TEST(Engine, OpeningAndAbortingWithoutEverTransmittingDoesNotGrow) {
+    Pair pair;
+    for (int i = 0; i < 100'000; ++i) {
+        const auto flow = pair.a.connect({ipv4(2), 0, 80}, {}, pair.now);
+        ASSERT_TRUE(flow);
+        ASSERT_TRUE(pair.a.abort(*flow, pair.now));
+    }
+    EXPECT_EQ(pair.a.statistics().connections, 0u);
+    EXPECT_EQ(pair.a.statistics().paths, 0u);
+    std::array<Transmit, 4> out;
+    EXPECT_EQ(pair.a.transmit(out, pair.now), 0u);
+    EXPECT_EQ(pair.a.deadline(), Instant::never());
+}
+
+TEST(Engine, AFloodOfSynsKeepsToTheBacklog) {
+    Pair pair;
+    for (unsigned i = 3; i < 250; ++i) (void)pair.a.assign(ipv4(i), {}, pair.now);
+    const auto listener = pair.b.listen({{.local = {{}, 0, 80}}, 16}, pair.now).value();
+    pair.lose = [&](std::uint64_t) { return false; };
+    for (unsigned i = 3; i < 250; ++i) {
+        const Flow flow = pair.a.connect({ipv4(2), 0, 80}, {{ipv4(i), 0, 0}}, pair.now).value();
+        std::array<Transmit, 4> out;
+        while (const auto made = pair.a.transmit(out, pair.now))
+            for (std::size_t j = 0; j < made; ++j) {
+                auto cut = wire::Cut::make(out[j]);
+                Chunk* chunk = pair.pool.allocate(cut->next_size());
+                const auto size = cut->next({chunk->data(), chunk->capacity});
+                std::array<Receive, 1> in{{{.frame = Slice{chunk, 0, std::uint32_t(size)}}}};
+                pair.b.receive(in, pair.now);
+            }
+        (void)pair.a.abort(flow, pair.now);
+    }
+    EXPECT_EQ(pair.b.statistics().half_open, 16u);
+    EXPECT_GT(pair.b.statistics().backlog_overflows, 200u);
+    EXPECT_LE(pair.b.statistics().paths, 16u + 231u);
+    pair.settle();
+    ASSERT_TRUE(pair.b.unlisten(listener, pair.now));
+    pair.run(Duration::seconds(400));
+    EXPECT_EQ(pair.b.statistics().half_open + pair.b.statistics().paths, 0u);
+    EXPECT_EQ(pair.b.deadline(), Instant::never());
+}
+
+TEST(Engine, APathThatGoesDownEndsItsFlowsUnreachable) {
+    Pair pair;
+    const auto path = pair.b.open_path({ipv4(2), 0, 0}, {ipv4(1), 0, 0}, {}, pair.now).value();
+    const auto [client, server] = pair.open();
+    ASSERT_TRUE(pair.b.set(server, {.user_timeout = Duration::seconds(5)}, pair.now));
+    (void)pair.events(pair.b);
+    pair.b.path_down(path, pair.now);
+    EXPECT_TRUE(has(pair.events(pair.b), Event::Kind::soft_error));
+    pair.run(Duration::seconds(4));
+    EXPECT_TRUE(pair.events(pair.b).empty());
+    pair.b.path_up(path, pair.now);
+    pair.run(Duration::seconds(10));
+    EXPECT_TRUE(pair.events(pair.b).empty());
+    pair.b.path_down(path, pair.now);
+    pair.run(Duration::seconds(6));
+    const auto events = pair.events(pair.b);
+    ASSERT_EQ(events.size(), 2u);
+    EXPECT_EQ(events[1].kind, Event::Kind::failed);
+    EXPECT_EQ(events[1].error, Error::unreachable);
+    EXPECT_EQ(pair.b.statistics().paths, 1u) << "the session still holds it";
+    pair.b.close_path(path, pair.now);
+    EXPECT_EQ(pair.b.statistics().paths, 0u);
+    pair.b.close_path(path, pair.now);
+}
+
+TEST(Engine, AChangedPathSendsAgainWhatIsInFlightInSmallerSegments) {
+    Pair pair;
+    const auto path = pair.a.open_path({ipv4(1), 0, 0}, {ipv4(2), 0, 0}, {.mtu = 9'000}, pair.now).value();
+    const auto [client, server] = pair.open();
+    EXPECT_EQ(pair.a.inspect(client)->receiving.mss, 1'448) << "theirs is of 1,500 bytes";
+    pair.lose = [](std::uint64_t) { return true; };
+    const auto text = pattern(20'000);
+    (void)pair.a.write(client, text, {}, pair.now);
+    pair.settle();
+    pair.lose = nullptr;
+    pair.a.change_path(path, {.mtu = 1'000}, pair.now);
+    EXPECT_EQ(pair.a.inspect(client)->receiving.mss, 948);
+    const Instant before = pair.now;
+    pair.settle();
+    std::vector<std::byte> got(20'000);
+    EXPECT_EQ(pair.b.read(server, got, pair.now).value_or(0), 20'000u) << "without waiting for a timer";
+    EXPECT_EQ(pair.now, before);
+    EXPECT_EQ(got, text);
 }
 
 }  // namespace

@@ -3,7 +3,10 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "stack/engine/engine.h"
@@ -18,7 +21,7 @@ inline Address ipv4(unsigned last) {
 }
 
 struct Pair {
-    explicit Pair(Config config = {}) : pool{std::size_t{256} << 20}, a{with_seed(config, 1), pool}, b{with_seed(config, 2), pool} {
+    explicit Pair(Config config = {}) : a{with_seed(config, 1), pool}, b{with_seed(config, 2), pool} {
         (void)a.assign(ipv4(1), {}, now);
         (void)b.assign(ipv4(2), {}, now);
     }
@@ -43,6 +46,7 @@ struct Pair {
                     Chunk* chunk = pool.allocate(size);
                     cut->next({chunk->data(), size});
                     ++segments;
+                    for (const std::byte byte : std::span{chunk->data(), size}) digest = (digest ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3;
                     if (lose && lose(segments)) {
                         Slice{chunk, 0, 0};
                         continue;
@@ -97,11 +101,12 @@ struct Pair {
     }
 
     Instant now = Instant::from_nanoseconds(1'000'000'000);
-    BufferPool pool;
+    std::shared_ptr<BufferPool> owned = std::make_shared<BufferPool>(std::size_t{256} << 20);
+    BufferPool& pool = *owned;  // copies of the pair share it
     Engine a, b;
     std::optional<ListenerId> listener;
     std::function<bool(std::uint64_t)> lose;  // by the number of the segment
-    std::uint64_t segments{0};
+    std::uint64_t segments{0}, digest{0xcbf29ce484222325};  // of all that was on the wire
 };
 
 inline bool has(const std::vector<Event>& events, Event::Kind kind) {

@@ -40,12 +40,13 @@ void Connection::update_window(const Segment& segment) {
     if (before(segment.ack, out_.snd_una)) return;
     if (!before(out_.snd_wl1, segment.seq) && !(out_.snd_wl1 == segment.seq && at_or_before(out_.snd_wl2, segment.ack))) return;
     const std::uint32_t window = std::uint32_t{segment.window} << in_.snd_shift;
-    if (window != out_.snd_wnd) want_output();
+    const bool changed = window != out_.snd_wnd;
+    if (changed) want_output();
     out_.snd_wnd = window;
     out_.max_snd_wnd = std::max(out_.max_snd_wnd, window);
     out_.snd_wl1 = segment.seq;
     out_.snd_wl2 = segment.ack;
-    if (in_.flags.probing && window > 0 && out_.snd_nxt == out_.snd_una) {  // output probes again if it is still too small
+    if (changed && in_.flags.probing && window > 0 && out_.snd_nxt == out_.snd_una) {  // output probes again if it is still too small
         in_.flags.probing = in_.flags.probe_now = false;
         out_.backoff = 0;
         tcb_.deadlines.loss = Instant::never();

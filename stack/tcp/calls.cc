@@ -28,7 +28,10 @@ Result<std::size_t> Connection::write(Bytes bytes, const SendOptions& options) {
     const std::size_t taken = wanted == 0 ? 0 : send_queue().append(bytes.first(wanted), *host_.pool);
     if (taken < wanted) in_.flags.wants_room = true;
     if (taken == 0 && wanted > 0) {
-        if (queued() == 0) host_.queues.give_back(std::exchange(out_.queue, none));
+        if (queued() == 0) {
+            host_.queues[out_.queue].clear();
+            host_.queues.give_back(std::exchange(out_.queue, none));
+        }
         return std::unexpected(Error::no_memory);
     }
     written(options);
@@ -85,7 +88,7 @@ Error Connection::nothing_to_read() {
 void Connection::consumed() {
     if (in_.flags.rcv_urgent && !before(in_.rcv_nxt - unread(), cold_.rcv_up)) in_.flags.rcv_urgent = false;
     const std::uint32_t left = unread();
-    if (left == 0) host_.queues.give_back(std::exchange(in_.queue, none));
+    if (left == 0) discard_unread();
     if (ended() || in_.flags.fin_received) return;
     const SeqNum edge = right_edge(in_.rcv_nxt, in_.rcv_adv, in_.limit, left, in_.their_mss);
     if (!worth_telling(receive_window(), edge - in_.rcv_adv, in_.limit, in_.their_mss)) return;

@@ -1,0 +1,210 @@
+// Named scenarios: two hosts and one thing that happens to them.
+#include <gtest/gtest.h>
+
+#include "stack/wire/ipv4.h"
+#include "stack/wire/tcp.h"
+#include "tests/sim/transfer.h"
+
+namespace weft::test {
+namespace {
+
+constexpr Duration ms(std::int64_t n) { return Duration::milliseconds(n); }
+constexpr Duration seconds(std::int64_t n) { return Duration::seconds(n); }
+
+class Scenario : public ::testing::Test {
+protected:
+    BufferPool pool{std::size_t{256} << 20};
+
+    // 1 MiB over 100 Mbit/s and 20 ms there and back, nothing lost.
+    static Transfer::Plan clear() {
+        Transfer::Plan plan{.seed = 1, .forth = 1 << 20};
+        plan.config_a.seed[0] = 1, plan.config_b.seed[0] = 2;
+        plan.wire_ab = plan.wire_ba = {.rate = 100'000'000, .queue = 1 << 20, .delay = ms(10)};
+        return plan;
+    }
+
+    static void ends_well(Transfer& transfer) {
+        EXPECT_TRUE(transfer.run_until_finished(seconds(3'600))) << transfer.describe();
+        EXPECT_TRUE(transfer.a->app.orderly() && transfer.b->app.orderly()) << transfer.describe();
+        EXPECT_TRUE(transfer.a->app.bytes_equal() && transfer.b->app.bytes_equal());
+        EXPECT_EQ(transfer.back_to_base(), "");
+    }
+};
+
+TEST_F(Scenario, ClearWireIsFilledAndNothingIsSentTwice) {
+    Transfer transfer{pool, clear()};
+    ends_well(transfer);
+    EXPECT_LE(transfer.a->app.ended_at(), Instant{} + ms(400)) << "1 MiB takes 84 ms on the wire, slow start four more round trips";
+    EXPECT_EQ(transfer.a->engine().statistics().retransmitted_segments, 0u);
+    EXPECT_EQ(transfer.b->engine().statistics().bytes_in, 1u << 20);
+    EXPECT_LT(transfer.b->engine().statistics().segments_out, transfer.a->engine().statistics().segments_out * 2 / 3) << "acks are delayed";
+}
+
+TEST_F(Scenario, TailLossIsRepairedByATimeout) {
+    Transfer::Plan plan = clear();
+    plan.forth = 14'480;   // one window of ten segments
+    Transfer transfer{pool, plan};
+    transfer.world.wire(transfer.ab).options.lose_from = 10;   // SYN, ACK, then ten: the last ones and the FIN
+    transfer.world.wire(transfer.ab).options.lose_until = 12;
+    ends_well(transfer);
+    const Statistics all = transfer.a->engine().statistics();
+    EXPECT_GE(all.timeouts, 1u);
+    EXPECT_LE(all.timeouts, 3u);
+    EXPECT_LE(transfer.b->app.ended_at(), Instant{} + seconds(3));
+}
+
+TEST_F(Scenario, OneLossInTheMiddleNeedsNoTimeout) {
+    Transfer::Plan plan = clear();
+    plan.wire_ab.lose_from = 100, plan.wire_ab.lose_until = 101;
+    Transfer transfer{pool, plan};
+    ends_well(transfer);
+    const Statistics all = transfer.a->engine().statistics();
+    EXPECT_EQ(all.timeouts, 0u);
+    EXPECT_EQ(all.retransmitted_segments, 1u);
+}
+
+TEST_F(Scenario, BlackoutEndsAndTheFlowGoesOn) {
+    Transfer::Plan plan = clear();
+    plan.forth = 8 << 20;
+    for (sim::WireOptions* wire : {&plan.wire_ab, &plan.wire_ba}) {
+        wire->down_from = Instant{} + ms(300);
+        wire->down_until = Instant{} + seconds(10);
+    }
+    Transfer transfer{pool, plan};
+    transfer.world.run_until(Instant{} + seconds(10));
+    const std::uint64_t received = transfer.b->app.received();
+    EXPECT_GT(received, 0u);
+    EXPECT_LT(received, plan.forth);
+    ends_well(transfer);
+    EXPECT_LE(transfer.b->app.ended_at(), Instant{} + seconds(30));
+    EXPECT_FALSE(transfer.a->app.soft_errors.empty()) << "R1 was reported (SHLD-9)";
+}
+
+TEST_F(Scenario, ReaderThatStallsForAnHourLosesNothing) {   // zero-window probes
+    Transfer::Plan plan = clear();
+    plan.config_a.send_buffer = plan.config_b.receive_buffer = 1 << 16;
+    plan.forth = 1 << 19;
+    Transfer transfer{pool, plan};
+    transfer.b->app.hold_reading(true);
+    transfer.world.run_until(Instant{} + seconds(3'600));
+    EXPECT_FALSE(transfer.a->app.finished());
+    EXPECT_EQ(transfer.b->app.received(), 0u);
+    const std::uint64_t probes = transfer.a->engine().statistics().segments_out;
+    EXPECT_LT(probes, 400u) << "probes are backed off";
+    transfer.b->app.hold_reading(false);
+    transfer.b->app.read_now(transfer.b->engine(), transfer.world.now());
+    transfer.b->settle();
+    ends_well(transfer);
+}
+
+TEST_F(Scenario, LostWindowUpdateIsFoundByAProbe) {
+    Transfer::Plan plan = clear();
+    plan.config_b.receive_buffer = 1 << 15;
+    plan.forth = 1 << 17;
+    Transfer transfer{pool, plan};
+    transfer.b->app.hold_reading(true);
+    transfer.run_for(seconds(5));
+    auto& back = transfer.world.wire(transfer.ba).options;
+    back.down_from = transfer.world.now(), back.down_until = transfer.world.now() + ms(1);
+    transfer.b->app.hold_reading(false);
+    transfer.b->app.read_now(transfer.b->engine(), transfer.world.now());
+    transfer.b->settle();
+    EXPECT_GT(transfer.world.wire(transfer.ba).statistics.blacked_out, 0u);
+    ends_well(transfer);
+}
+
+TEST_F(Scenario, PathThatChangesInMidTransferLosesNoByte) {
+    Transfer::Plan plan = clear();
+    plan.family = Family::overlay;
+    plan.forth = 4 << 20;
+    Transfer transfer{pool, plan};
+    transfer.run_for(ms(150));
+    // A smaller MTU and a slower wire: what is under way on the old one is gone.
+    auto& forth = transfer.world.wire(transfer.ab).options;
+    forth.mtu = 1'280 - 136, forth.rate = 20'000'000, forth.delay = ms(30);
+    PathOptions smaller = plan.path;
+    smaller.mtu = 1'280;
+    transfer.a->engine().change_path(transfer.path_a, smaller, transfer.world.now());
+    transfer.b->engine().change_path(transfer.path_b, smaller, transfer.world.now());
+    transfer.a->settle();
+    transfer.b->settle();
+    EXPECT_TRUE(transfer.run_until_finished(seconds(600))) << transfer.describe();
+    EXPECT_TRUE(transfer.a->app.orderly() && transfer.b->app.orderly() && transfer.b->app.bytes_equal()) << transfer.describe();
+    EXPECT_EQ(transfer.world.wire(transfer.ab).statistics.too_large, 0u);
+    EXPECT_LE(transfer.b->app.ended_at(), Instant{} + seconds(10));
+    EXPECT_EQ(transfer.back_to_base(), "");
+}
+
+TEST_F(Scenario, PeerThatVanishesLeavesTheSenderTimedOutAndTheReceiverUnreachable) {
+    Transfer::Plan plan = clear();
+    plan.family = Family::overlay;
+    plan.forth = 64 << 20;
+    plan.a.options.user_timeout = plan.b.options.user_timeout = seconds(5);
+    Transfer transfer{pool, plan};
+    transfer.run_for(seconds(1));
+    const Instant gone = transfer.world.now();
+    for (const sim::WireId id : {transfer.ab, transfer.ba}) {
+        transfer.world.wire(id).options.down_from = gone;
+        transfer.world.wire(id).options.down_until = Instant::never();
+    }
+    // The receiver's session notices after some seconds, the sender has only its own timer.
+    transfer.world.run_until(gone + seconds(2));
+    transfer.b->engine().path_down(transfer.path_b, transfer.world.now());
+    transfer.b->settle();
+    EXPECT_TRUE(transfer.run_until_finished(seconds(60))) << transfer.describe();
+    EXPECT_EQ(transfer.a->app.failure(), Error::timed_out);
+    EXPECT_GE(transfer.a->app.ended_at(), gone + seconds(5));
+    EXPECT_LE(transfer.a->app.ended_at(), gone + seconds(6));
+    EXPECT_EQ(transfer.b->app.failure(), Error::unreachable);
+    EXPECT_LE(transfer.b->app.ended_at(), gone + seconds(8));
+    ASSERT_FALSE(transfer.b->app.soft_errors.empty());
+    EXPECT_EQ(transfer.b->app.soft_errors.front(), Error::unreachable);
+    EXPECT_EQ(transfer.back_to_base(), "");
+}
+
+TEST_F(Scenario, PeerThatForgotEverythingAnswersWithAReset) {   // RFC 9293, section 3.5.1: half-open connections
+    Transfer::Plan plan = clear();
+    plan.forth = 16 << 20;
+    Transfer transfer{pool, plan};
+    transfer.run_for(ms(500));
+    Config fresh = plan.config_b;
+    fresh.seed[1] = 99;
+    const Address local = transfer.b->app.plan().local.address;
+    transfer.b->engine() = Engine{fresh, pool};
+    ASSERT_TRUE(transfer.b->engine().assign(local, plan.path, transfer.world.now()));
+    transfer.b->settle();
+    EXPECT_TRUE(transfer.world.run(transfer.world.now() + seconds(60), [&] { return transfer.a->app.finished(); }));
+    EXPECT_EQ(transfer.a->app.failure(), Error::reset);
+}
+
+TEST_F(Scenario, DropTailQueueOfHalfABandwidthDelayProductStillGetsMostOfTheRate) {
+    Transfer::Plan plan = clear();
+    plan.forth = 16 << 20;
+    plan.wire_ab.queue = 125'000;   // half of 100 Mbit/s times 20 ms
+    plan.config_a.send_buffer = plan.config_b.receive_buffer = 4 << 20;
+    Transfer transfer{pool, plan};
+    ends_well(transfer);
+    const double took = double(transfer.b->app.ended_at().nanoseconds()) / 1e9;
+    EXPECT_LE(took, 2.5 * 16 * 8.389 / 100) << "a single flow without SACK must still reach 40 % of the rate";
+    EXPECT_GT(transfer.world.wire(transfer.ab).statistics.overflowed, 0u);
+}
+
+TEST_F(Scenario, BothWaysAtOnceInEachFamily) {
+    for (const Family family : {Family::ipv4, Family::ipv6, Family::overlay}) {
+        Transfer::Plan plan = clear();
+        plan.family = family;
+        plan.back = 1 << 20;
+        Transfer transfer{pool, plan};
+        ends_well(transfer);
+    }
+}
+
+TEST_F(Scenario, NothingToSayIsOpenedAndClosedInOrder) {
+    Transfer::Plan plan = clear();
+    plan.forth = 0;
+    Transfer transfer{pool, plan};
+    ends_well(transfer);
+}
+
+}  // namespace
+}  // namespace weft::test

@@ -1,0 +1,101 @@
+// Two hosts, a transfer between them, and all that a seed decides about it. Used by the storm and by the scenarios.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/host.h"
+
+namespace weft::test {
+
+// One end of a transfer: writes what it has to say in pieces of drawn sizes, reads what comes, slowly or at once, checks
+// each byte by its place, and closes when it has said all.
+class Talker {
+public:
+    struct Plan {
+        std::uint64_t key{0};              // of what it draws, and of the text that it writes
+        std::uint64_t peer_key{0};         // of the text that it should read
+        std::uint64_t to_send{0}, to_receive{0};  // bytes
+        std::uint32_t largest_write{65'536}, largest_read{65'536};
+        Duration write_pause, read_pause;  // at most so long between two calls; 0: at once
+        bool listens{false};
+        Endpoint local, remote;
+        ListenOptions options;
+    };
+
+    explicit Talker(const Plan& plan);
+
+    void begin(Engine& engine, Instant now);
+    void on(Engine& engine, const Event& event, Instant now);
+    void advance(Engine& engine, Instant now);
+    Instant deadline() const { return std::min(write_at_, read_at_); }
+
+    bool finished() const { return ended_; }       // it heard `closed` or `failed`
+    bool orderly() const { return ended_ && !failure_ && saw_end_ && sent_ == plan_.to_send && received_ == plan_.to_receive; }
+    bool bytes_equal() const { return !wrong_; }
+    std::uint64_t sent() const { return sent_; }
+    std::uint64_t received() const { return received_; }
+    std::optional<Error> failure() const { return failure_; }
+    std::vector<Error> soft_errors;
+    Flow flow() const { return flow_; }
+    const Plan& plan() const { return plan_; }
+    void unlisten(Engine& engine, Instant now);
+    std::string describe() const;
+    Instant ended_at() const { return ended_at_; }
+    void hold_reading(bool hold) { held_ = hold; }  // reads nothing until it is let go; then call read_now()
+    void read_now(Engine& engine, Instant now) { read_at_ = Instant::never(), read(engine, now); }
+
+private:
+    void write(Engine& engine, Instant now);
+    void read(Engine& engine, Instant now);
+    Instant soon(Duration pause, Instant now);
+
+    Plan plan_;
+    sim::Draws draws_;
+    Flow flow_;
+    ListenerId listener_;
+    std::uint64_t sent_{0}, received_{0};
+    Instant write_at_{Instant::never()}, read_at_{Instant::never()}, ended_at_;
+    bool up_{false}, closed_{false}, saw_end_{false}, ended_{false}, wrong_{false}, held_{false};
+    std::optional<Error> failure_;
+    std::vector<std::byte> scratch_;
+};
+
+// Two hosts and a wire each way, a world of their own around them. Text goes from a (which connects) to b, and back.
+class Transfer {
+public:
+    struct Plan {
+        std::uint64_t seed{0};
+        Family family{Family::ipv4};
+        std::uint64_t forth{0}, back{0};   // bytes
+        Talker::Plan a, b;                 // their pace; addresses, amounts and keys are filled in
+        Config config_a, config_b;
+        PathOptions path;
+        sim::WireOptions wire_ab, wire_ba;
+    };
+
+    Transfer(BufferPool& pool, const Plan& plan);
+
+    static Plan storm(std::uint64_t seed);     // all that the seed decides
+
+    bool run_until_finished(Duration limit);   // both have heard how it ended
+    void run_for(Duration duration) { world.run_until(world.now() + duration); }
+    std::string back_to_base();                // empty, or what is still held after 2 MSL
+    std::string digest() const;                // of both engines' records
+    std::string describe() const;
+
+    using Node = sim::Host<Talker>;
+    sim::World world;
+    std::unique_ptr<Node> a, b;
+    sim::WireId ab{0}, ba{0};
+    PathId path_a{0}, path_b{0};
+
+private:
+    Plan plan_;
+    std::size_t base_in_use_{0};
+};
+
+}  // namespace weft::test

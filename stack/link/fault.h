@@ -3,15 +3,14 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "stack/core/batch.h"
+#include "stack/core/random.h"
 
 namespace weft::link {
 
@@ -84,14 +83,11 @@ private:
     };
     static bool later(const Delayed& a, const Delayed& b) { return std::pair{a.due, a.order} > std::pair{b.due, b.order}; }
 
-    enum Draw : std::uint64_t { lose, reorder, duplicate, corrupt, bit, jitter, reorder_by, draws = 16 };
+    enum Draw : std::uint64_t { lose, reorder, duplicate, corrupt, bit, jitter, reorder_by };
 
-    // A word that depends on the seed, the datagram, its copy and the purpose alone (splitmix64's finaliser).
+    // A word that depends on the seed, the datagram, its copy and the purpose alone.
     std::uint64_t word(Draw purpose, std::uint64_t copy = 0) const {
-        std::uint64_t z = config_.seed + (statistics_.datagrams * draws + 8 * copy + purpose + 1) * 0x9e37'79b9'7f4a'7c15;
-        z = (z ^ (z >> 30)) * 0xbf58'476d'1ce4'e5b9;
-        z = (z ^ (z >> 27)) * 0x94d0'49bb'1331'11eb;
-        return z ^ (z >> 31);
+        return siphash({config_.seed, 0}, statistics_.datagrams, 2 * purpose + copy);
     }
     bool happens(Draw fault, std::uint32_t parts_per_million) const { return word(fault) % 1'000'000 < parts_per_million; }
     Duration up_to(Duration limit, Draw purpose, std::uint64_t copy) const {

@@ -99,7 +99,7 @@ void Udp::State::discard(UdpSocket& from) {
     }
     const int count = ::recvmmsg(from.descriptor, in_header.data(), in_messages, MSG_DONTWAIT | MSG_TRUNC, nullptr);
     ++statistics.calls_in;
-    for (int i = 0; i < count; ++i) {
+    for (std::size_t i = 0; count > 0 && i < std::size_t(count); ++i) {
         Ecn ecn{};
         const std::uint32_t segment = read_control(from, in_header[i].msg_hdr, ecn), length = in_header[i].msg_len;
         statistics.dropped_in += segment == 0 ? 1 : (length + segment - 1) / segment;

@@ -1,0 +1,79 @@
+// A segment as a test writes it: what it sends says what differs from the ordinary, what it expects says what matters.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "stack/core/seq.h"
+#include "stack/core/time.h"
+#include "stack/wire/tcp.h"
+
+namespace weft::test {
+
+// Byte `offset` of each stream, so that whatever arrives can be checked by its place alone.
+constexpr std::byte pattern(std::uint64_t offset) {
+    return std::byte((offset * 0x9e37'79b9'7f4a'7c15) >> 56);
+}
+
+class Segment {
+public:
+    explicit Segment(std::uint16_t flags) : flags_{flags} {}
+
+    Segment& seq(SeqNum n) { return seq_ = n, *this; }
+    Segment& ack(SeqNum n) { return ack_ = n, *this; }
+    Segment& window(std::uint16_t n) { return window_ = n, *this; }          // as in the header: not scaled
+    Segment& length(std::uint32_t n) { return length_ = n, *this; }          // payload, bytes of the pattern
+    Segment& urgent(std::uint16_t pointer) { return flags_ |= wire::urg, urgent_ = pointer, *this; }
+    Segment& with(std::uint16_t flags) { return flags_ |= flags, *this; }
+    Segment& without(std::uint16_t flags) { return flags_ &= std::uint16_t(~flags), *this; }
+    Segment& mss(std::uint16_t n) { return mss_ = n, *this; }
+    Segment& scale(std::uint8_t n) { return scale_ = n, *this; }
+    Segment& timestamps(std::uint32_t value, std::uint32_t echo) { return timestamps_ = {value, echo}, *this; }
+    Segment& echo(std::uint32_t n) { return echo_ = n, *this; }
+    Segment& no_timestamps() { return plain_ = true, *this; }
+    Segment& raw_options(std::vector<std::uint8_t> bytes) { return raw_options_ = std::move(bytes), *this; }
+    Segment& damaged() { return damaged_ = true, *this; }                    // its checksum is wrong
+
+    std::string describe() const;
+
+private:
+    friend class Peer;
+    std::uint16_t flags_;
+    std::optional<SeqNum> seq_, ack_;
+    std::optional<std::uint16_t> window_, urgent_, mss_;
+    std::optional<std::uint8_t> scale_;
+    std::optional<std::uint32_t> length_, echo_;
+    std::optional<wire::TcpTimestamps> timestamps_;
+    std::optional<std::vector<std::uint8_t>> raw_options_;
+    bool plain_{false}, damaged_{false};
+};
+
+inline Segment syn() { return Segment{wire::syn}; }
+inline Segment syn_ack() { return Segment{wire::syn | wire::ack}; }
+inline Segment ack() { return Segment{wire::ack}; }
+inline Segment rst() { return Segment{wire::rst}; }
+inline Segment rst_ack() { return Segment{wire::rst | wire::ack}; }
+inline Segment fin() { return Segment{wire::fin | wire::ack}; }
+inline Segment data(std::uint32_t length) { return Segment{wire::ack}.length(length); }
+
+// What the engine sent, read back from the bytes that would be on the wire.
+struct Seen {
+    Instant at;
+    std::uint16_t flags{0}, window{0}, urgent_pointer{0};
+    SeqNum seq, ack;
+    std::uint32_t length{0};        // payload
+    std::uint32_t packet_size{0};   // network header included
+    wire::TcpOptions options;
+    std::uint16_t source_port{0}, destination_port{0};
+    std::uint8_t hop_limit{0}, traffic_class{0};
+    std::vector<std::byte> payload;
+
+    bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
+    SeqNum end() const { return seq + length + (has(wire::syn) ? 1 : 0) + (has(wire::fin) ? 1 : 0); }
+    std::string describe() const;
+};
+
+}  // namespace weft::test

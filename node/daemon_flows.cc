@@ -161,6 +161,9 @@ Json Daemon::describe_flow(Flow flow) const {
     const auto& s = tcb->sending;
     const auto& t = tcb->timing;
     const Instant since = cold->established_at;
+    const FlowReport carried = shard_->report(flow);
+    const std::uint64_t unacked = s.snd_max - s.snd_una;
+    const std::uint64_t acked = cold->bytes_out - std::min(cold->bytes_out, unacked);
     Json one{{"flow", flow_text(flow)},
              {"state", state_text(r.state)},
              {"local", endpoint_json(peers->local)},
@@ -174,7 +177,9 @@ Json Daemon::describe_flow(Flow flow) const {
              {"rto_ms", t.rto.count() / 1'000'000},
              {"snd_wnd", s.snd_wnd},
              {"rcv_wnd", r.rcv_adv - r.rcv_nxt},
-             {"unacked", s.snd_max - s.snd_una},
+             {"unacked", unacked},
+             {"send_queue", carried.bytes_out - std::min(carried.bytes_out, acked)},
+             {"receive_queue", cold->bytes_in - std::min(cold->bytes_in, carried.bytes_in)},
              {"bytes_in", cold->bytes_in},
              {"bytes_out", cold->bytes_out},
              {"segments_in", cold->segments_in},

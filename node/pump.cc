@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace weft::node {
 
@@ -49,14 +50,9 @@ Pump::Progress Pump::to_flow(Engine& engine, BufferPool& pool, Instant now) {
     for (unsigned turn = 0; turn < turns; ++turn) {
         if (staged_.size() > 0 && (!flow_writable_ || !write_staged(engine, now))) return Progress::waiting;
         if (input_ended_) {
-            if (!fin_passed_) {
-                fin_passed_ = true;
-                (void)engine.shutdown(flow_, Engine::Direction::write, now);
-            }
-            if (hung_up_ && !reading_shut_) {
-                reading_shut_ = true;  // nobody reads: the engine resets the flow if more text comes
-                (void)engine.shutdown(flow_, Engine::Direction::read, now);
-            }
+            if (!std::exchange(fin_passed_, true)) (void)engine.shutdown(flow_, Engine::Direction::write, now);
+            // Nobody reads any more: the engine resets the flow if there is text, or more comes.
+            if (hung_up_ && !std::exchange(reading_shut_, true)) (void)engine.shutdown(flow_, Engine::Direction::both, now);
             return Progress::waiting;
         }
         if (!socket_readable_) return Progress::waiting;
@@ -68,9 +64,8 @@ Pump::Progress Pump::to_flow(Engine& engine, BufferPool& pool, Instant now) {
             staged_ = {};
             if (errno == EINTR) continue;
             socket_readable_ = false;
-            if (errno == EAGAIN) return Progress::waiting;
-            (void)engine.abort(flow_, now);  // ECONNRESET: closed with bytes that it had not read
-            return Progress::aborted;
+            // ECONNRESET: closed with bytes that it had not read.
+            return errno == EAGAIN ? Progress::waiting : Progress::aborted;
         }
         if (got == 0) input_ended_ = true;
         else flow_writable_ = true;
@@ -113,7 +108,6 @@ Pump::Progress Pump::to_socket(Engine& engine, Instant now) {
     for (unsigned turn = 0; turn < turns; ++turn) {
         if (first_ < last_) {
             const Progress handed = socket_writable_ ? hand_over() : Progress::waiting;
-            if (handed == Progress::aborted && !over_) (void)engine.abort(flow_, now);
             if (handed != Progress::more) return handed;
         }
         if (over_ || end_passed_ || !flow_readable_ || reading_shut_) break;

@@ -21,7 +21,7 @@ public:
         more,      // its turn is over, not its work
         starved,   // no chunk was free: try again later
         ended,     // nothing is left to carry either way, and the flow is over
-        aborted,   // the program went without reading all: the flow was reset
+        aborted,   // the program went without reading all: the flow is to be reset
     };
 
     // A turn: a bounded number of bytes each way.

@@ -314,9 +314,7 @@ void Shard::close() {
     const Instant now = monotonic_now();
     for (std::uint32_t place = 0; place < carried_.size(); ++place) {
         if (carried_[place].flow == Flow{}) continue;
-        (void)engine_.abort(carried_[place].flow, now);
-        carried_[place].error = Error::aborted;
-        end(place, now);
+        reset(place, Error::aborted, now);
     }
     while (transmit(now)) {}
     links_.close(now);

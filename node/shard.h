@@ -130,6 +130,7 @@ private:
     Carried* carried(Flow flow);
     void open(Carried& carried, std::uint32_t place, Instant now);
     void queue(std::uint32_t place);
+    void reset(std::uint32_t place, Error error, Instant now);
     void end(std::uint32_t place, Instant now);
 
     BufferPool pool_;                              // outlives all that holds its chunks

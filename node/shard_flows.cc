@@ -80,9 +80,7 @@ void Shard::queue(std::uint32_t place) {
 void Shard::open(Carried& carried, std::uint32_t place, Instant now) {
     UniqueFd ours, theirs;
     if (!make_socketpair(ours, theirs)) {
-        (void)engine_.abort(carried.flow, now);
-        carried.error = Error::no_memory;
-        return end(place, now);
+        return reset(place, Error::no_memory, now);
     }
     const int fd = ours.get();
     carried.opened_at = now;
@@ -125,6 +123,7 @@ void Shard::take_event(const Event& event, Instant now) {
     case Kind::closed:
     case Kind::failed:
         if (event.kind == Kind::failed) found->error = event.error;
+        found->retransmissions = event.retransmissions;
         if (!found->pump) return end(place, now);
         found->pump->flow_over();
         break;
@@ -142,7 +141,6 @@ bool Shard::run_pumps(Instant now) {
         carried.queued = false;
         if (carried.flow == Flow{} || !carried.pump) continue;
         const Pump::Progress progress = carried.pump->run(engine_, pool_, now);
-        if (const tcp::Cold* cold = engine_.inspect_cold(carried.flow)) carried.retransmissions = cold->retransmissions;
         switch (progress) {
         case Pump::Progress::waiting: break;
         case Pump::Progress::more: queue(place); break;
@@ -150,14 +148,22 @@ bool Shard::run_pumps(Instant now) {
             starved_.push_back(place);
             starved_until_ = now + starved_pause;
             break;
-        case Pump::Progress::aborted:
-            if (!carried.error) carried.error = Error::aborted;
-            [[fallthrough]];
+        case Pump::Progress::aborted: reset(place, carried.error.value_or(Error::aborted), now); break;
         case Pump::Progress::ended: end(place, now); break;
         }
     }
     turn_.clear();
     return any;
+}
+
+// The peer is told by an RST, if the flow still lives.
+void Shard::reset(std::uint32_t place, Error error, Instant now) {
+    Carried& carried = carried_[place];
+    if (const tcp::Cold* cold = engine_.inspect_cold(carried.flow)) carried.retransmissions = cold->retransmissions;
+    (void)engine_.abort(carried.flow, now);
+    carried.error = error;
+    end(place, now);
+    work_left_ = true;
 }
 
 void Shard::end(std::uint32_t place, Instant now) {
@@ -181,14 +187,9 @@ void Shard::end(std::uint32_t place, Instant now) {
 }
 
 Result<void> Shard::abort(Flow flow) {
-    const Instant now = monotonic_now();
-    const auto aborted = engine_.abort(flow, now);
-    work_left_ = true;
-    if (Carried* found = carried(flow)) {
-        found->error = Error::aborted;
-        end(place_of_[flow.place], now);
-    }
-    return aborted;
+    if (!carried(flow)) return std::unexpected(Error::no_such_flow);
+    reset(place_of_[flow.place], Error::aborted, monotonic_now());
+    return {};
 }
 
 FlowReport Shard::report(Flow flow) const {
@@ -196,6 +197,7 @@ FlowReport Shard::report(Flow flow) const {
     if (place == place_of_.end() || carried_[place->second].flow != flow) return {};
     const Carried& found = carried_[place->second];
     FlowReport report{0, 0, found.retransmissions, monotonic_now() - found.opened_at};
+    if (const tcp::Cold* cold = engine_.inspect_cold(flow)) report.retransmissions = cold->retransmissions;
     if (found.pump) {
         report.bytes_in = found.pump->bytes_in();
         report.bytes_out = found.pump->bytes_out();
@@ -214,9 +216,7 @@ void Shard::finish() {
             carried.pump->end_input();
             queue(place);
         } else {
-            (void)engine_.abort(carried.flow, now);
-            carried.error = Error::aborted;
-            end(place, now);
+            reset(place, Error::aborted, now);
         }
     }
     work_left_ = true;

@@ -83,6 +83,8 @@ std::size_t Engine::State::events(std::span<Event> out) {
         const Error error = kind == Event::Kind::failed ? cold.failure : kind == Event::Kind::soft_error ? cold.soft_error : Error{};
         out[made++] = {kind, error, host.connections.handle(index), {}};
         if (kind == Event::Kind::closed || kind == Event::Kind::failed) {
+            out[made - 1].retransmissions = cold.retransmissions;
+            out[made - 1].timeouts = cold.timeouts;
             tcp::Connection{host, index}.remove();
         } else if (flow.events == 0) {
             host.events.remove(index, host.event_place());

@@ -37,6 +37,7 @@ struct Event {
     Error error{};        // soft_error, failed
     Flow flow;            // none with accepted
     ListenerId listener;  // accepted
+    std::uint32_t retransmissions{0}, timeouts{0};  // closed, failed: segments and timeouts of the whole flow
 };
 
 }  // namespace weft

@@ -92,7 +92,9 @@ std::expected<OpenFlow, Problem> connect_flow(const NcOptions& options, const Co
 }
 
 std::expected<void, Problem> tell_ready(const NcOptions& options, std::uint64_t port, const Console& console) {
-    console.note(fmt::format("listening on {}\n", port));
+    Console always = console;
+    always.quiet = false;  // scripts wait for this line
+    always.note(fmt::format("listening on {}\n", port));
     if (!options.ready_fd) return {};
     const std::string text = fmt::format("{}\n", port);
     if (::write(*options.ready_fd, text.data(), text.size()) != ssize_t(text.size()))

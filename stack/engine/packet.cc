@@ -11,81 +11,105 @@
 namespace weft::engine {
 namespace {
 
-using Outcome = std::expected<void, Reject>;
 constexpr auto malformed = std::unexpected(Reject::malformed);
+constexpr auto not_ours = std::unexpected(Reject::not_ours);
+
+// The form in which nearly every segment carries its timestamps (RFC 7323, appendix A): two NOPs in front.
+constexpr std::uint32_t lone_timestamps = 0x0101080a;
+
+bool read_options(const wire::TcpView& view, wire::TcpOptions& out) {
+    const Bytes bytes = view.option_bytes();
+    if (bytes.size() == 12 && load_big<std::uint32_t>(bytes.data()) == lone_timestamps) {
+        out = {};
+        out.timestamps =
+            wire::TcpTimestamps{load_big<std::uint32_t>(bytes.data() + 4), load_big<std::uint32_t>(bytes.data() + 8)};
+        return true;
+    }
+    const auto options = wire::TcpOptions::parse(bytes);
+    if (options) out = *options;
+    return options.has_value();
+}
 
 }  // namespace
 
-Outcome PacketReader::read_network(const Receive& frame, Packet& out, std::uint32_t& transport_at, std::uint32_t& end,
-                                   std::uint16_t& addresses_sum) {
+std::expected<PacketReader::Transport, Reject> PacketReader::read_network(const Receive& frame, Packet& out) {
     const Bytes bytes = frame.frame.bytes();
     if (bytes.empty()) return malformed;
-    std::uint8_t protocol = 0;
+    Transport transport;
     switch (std::to_integer<unsigned>(bytes[0]) >> 4) {
     case 4: {
         const auto view = wire::Ipv4View::parse(bytes);
         if (!view || view->fragment()) return malformed;
         if (!frame.checksum_verified && !view->checksum_verifies()) return std::unexpected(Reject::checksum);
-        protocol = view->protocol();
-        transport_at = std::uint32_t(view->header_size());  // options are stepped over (MUST-50)
-        end = std::uint32_t(view->bytes().size());
-        out.local = view->destination(), out.remote = view->source(), out.ecn = view->ecn();
+        transport = {view->header_size(), view->bytes().size(), 0, view->protocol(),
+                     bytes.subspan(12, 8)};  // past options (MUST-50)
+        out.ecn = view->ecn();
         break;
     }
     case 6: {
         const auto view = wire::Ipv6View::parse(bytes);
         if (!view || view->fragment()) return malformed;
-        protocol = view->protocol();
-        transport_at = std::uint32_t(view->transport_at());
-        end = std::uint32_t(view->bytes().size());
-        out.local = view->destination(), out.remote = view->source(), out.ecn = view->ecn();
+        transport = {view->transport_at(), view->bytes().size(), 0, view->protocol(), bytes.subspan(8, 32)};
+        out.ecn = view->ecn();
         break;
     }
     case 8: {
         const auto view = wire::OverlayView::parse(bytes);
         if (!view) return malformed;
-        protocol = view->protocol();
-        transport_at = std::uint32_t(wire::OverlayView::header_size);
-        end = std::uint32_t(view->bytes().size());
-        out.local = view->destination(), out.remote = view->source(), out.ecn = view->ecn();
+        transport = {wire::OverlayView::header_size, view->bytes().size(), 0, view->protocol(), bytes.subspan(8, 128)};
+        out.ecn = view->ecn();
         break;
     }
     default: return malformed;
     }
-    if (protocol != wire::protocol_tcp) return std::unexpected(Reject::not_ours);
-    if (!net::is_unicast(out.remote)) return std::unexpected(Reject::not_ours);  // MUST-63
-    look_up(out);
-    if (out.path == 0 && !addresses_.find(out.local)) return std::unexpected(Reject::not_ours);  // MUST-57, too
-    addresses_sum = wire::pseudo_sum(out.remote, out.local);
+    if (transport.protocol != wire::protocol_tcp) return not_ours;
+    if (const auto found = find_path(transport, out); !found) return std::unexpected(found.error());
+    return transport;
+}
+
+// The path of a raw packet's addresses. Those of the packet before it in the batch are looked at first.
+std::expected<void, Reject> PacketReader::find_path(Transport& transport, Packet& out) {
+    const Bytes both = transport.addresses;
+    if (last_ != 0 && last_size_ == both.size() && std::equal(both.begin(), both.end(), last_addresses_.begin())) {
+        out.path = last_;
+        transport.addresses_sum = last_sum_;
+        return {};
+    }
+    const std::size_t half = both.size() / 2;
+    const Family family = half == 4 ? Family::ipv4 : half == 16 ? Family::ipv6 : Family::overlay;
+    const bool destination_first = family == Family::overlay;
+    out.local = {family, both.subspan(destination_first ? 0 : half, half)};
+    out.remote = {family, both.subspan(destination_first ? half : 0, half)};
+    if (!net::is_unicast(out.remote)) return not_ours;                     // MUST-63
+    out.path = paths_.find(out.local, out.remote, 0);
+    if (out.path == 0 && !addresses_.find(out.local)) return not_ours;     // MUST-57, too
+    transport.addresses_sum = wire::pseudo_sum(out.remote, out.local);
+    last_ = out.path;
+    last_sum_ = transport.addresses_sum;
+    last_size_ = std::uint8_t(both.size());
+    std::copy(both.begin(), both.end(), last_addresses_.begin());
     return {};
 }
 
-void PacketReader::look_up(Packet& out) {
-    if (last_ != 0 && paths_[last_].remote == out.remote && paths_[last_].local == out.local) out.path = last_;
-    else out.path = paths_.find(out.local, out.remote, 0);
-    if (out.path != 0) last_ = out.path;
-}
-
-Outcome PacketReader::read(const Receive& frame, Packet& out) {
+std::expected<void, Reject> PacketReader::read(const Receive& frame, Packet& out) {
     out.path = frame.path;
     out.link = frame.link;
-    std::uint32_t transport_at = 0, end = frame.frame.size();
-    std::uint16_t sum = 0;
+    Transport transport{0, frame.frame.size(), 0, frame.protocol, {}};
     if (frame.path != 0) {
-        if (!paths_.alive(frame.path) || frame.protocol != wire::protocol_tcp) return std::unexpected(Reject::not_ours);
+        if (!paths_.alive(frame.path) || frame.protocol != wire::protocol_tcp) return not_ours;
         out.ecn = frame.ecn;
         const net::Path& path = paths_[frame.path];
-        if (!frame.checksum_verified) sum = wire::pseudo_sum(path.remote, path.local);
-    } else if (const auto network = read_network(frame, out, transport_at, end, sum); !network) {
-        return network;
+        if (!frame.checksum_verified) transport.addresses_sum = wire::pseudo_sum(path.remote, path.local);
+    } else {
+        const auto network = read_network(frame, out);
+        if (!network) return std::unexpected(network.error());
+        transport = *network;
     }
-    const Bytes transport = frame.frame.bytes().first(end).subspan(transport_at);
-    if (!frame.checksum_verified && !wire::transport_verifies(sum, wire::protocol_tcp, transport)) return std::unexpected(Reject::checksum);
-    const auto view = wire::TcpView::parse(transport);
-    if (!view) return malformed;
-    const auto options = view->options();
-    if (!options) return malformed;  // MUST-7
-    out.options = *options;
+    const Bytes bytes = frame.frame.bytes().first(transport.end).subspan(transport.at);
+    if (!frame.checksum_verified && !wire::transport_verifies(transport.addresses_sum, wire::protocol_tcp, bytes))
+        return std::unexpected(Reject::checksum);
+    const auto view = wire::TcpView::parse(bytes);
+    if (!view || !read_options(*view, out.options)) return malformed;  // MUST-7
     out.local_port = view->destination_port();
     out.remote_port = view->source_port();
     tcp::Segment& segment = out.segment = {};
@@ -94,16 +118,16 @@ Outcome PacketReader::read(const Receive& frame, Packet& out) {
     segment.flags = view->flags();
     segment.window = view->window();
     segment.urgent_pointer = view->urgent_pointer();
-    if (options->timestamps) {
+    if (out.options.timestamps) {
         segment.timestamps = true;
-        segment.ts_value = options->timestamps->value;
-        segment.ts_echo = options->timestamps->echo;
+        segment.ts_value = out.options.timestamps->value;
+        segment.ts_echo = out.options.timestamps->echo;
     }
-    const auto header = std::uint32_t(view->header_size());
-    segment.length = std::uint32_t(transport.size()) - header;
+    const std::size_t header = view->header_size();
+    segment.length = std::uint32_t(bytes.size() - header);
     if (frame.segment_size != 0 && segment.length > frame.segment_size)
         segment.count = std::uint16_t((segment.length + frame.segment_size - 1u) / frame.segment_size);
-    out.text = frame.frame.sub(transport_at + header, segment.length);
+    out.text = frame.frame.sub(std::uint32_t(transport.at + header), segment.length);
     return {};
 }
 

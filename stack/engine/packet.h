@@ -1,6 +1,7 @@
 // A received frame, read down to TCP: whose path, which ports, which text. Nothing in it was looked up but the path.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <expected>
 
@@ -16,7 +17,7 @@ namespace weft::engine {
 struct Packet {
     std::uint32_t path{0};         // 0: of a pair that is not interned; then the addresses are below
     std::uint32_t link{0};
-    Address local, remote;
+    Address local, remote;         // unless the path says them
     std::uint16_t local_port{0}, remote_port{0};
     Ecn ecn{Ecn::not_capable};
     tcp::Segment segment;          // without text: that is below
@@ -34,13 +35,22 @@ public:
     std::expected<void, Reject> read(const Receive& frame, Packet& out);
 
 private:
-    std::expected<void, Reject> read_network(const Receive& frame, Packet& out, std::uint32_t& transport_at, std::uint32_t& end,
-                                             std::uint16_t& addresses_sum);
-    void look_up(Packet& out);
+    // Where the transport header lies, and the pseudo-header's share of its checksum.
+    struct Transport {
+        std::size_t at{0}, end{0};
+        std::uint16_t addresses_sum{0};
+        std::uint8_t protocol{0};
+        Bytes addresses;           // both, as they stand in the network header
+    };
+    std::expected<Transport, Reject> read_network(const Receive& frame, Packet& out);
+    std::expected<void, Reject> find_path(Transport& transport, Packet& out);
 
     const net::PathTable& paths_;
     const net::Addresses& addresses_;
-    std::uint32_t last_{0};        // path
+    std::uint32_t last_{0};        // path of last_addresses_; 0: none yet
+    std::uint16_t last_sum_{0};
+    std::uint8_t last_size_{0};    // bytes of last_addresses_
+    std::array<std::byte, 128> last_addresses_;
 };
 
 }  // namespace weft::engine

@@ -22,14 +22,15 @@ std::size_t header_size(Family family);
 std::size_t write_header(const Address& source, const Address& destination, std::span<std::byte> out);
 
 // Fills in what differs from packet to packet. `id`: IPv4's identification of the first segment.
-void finish_header(Family family, std::span<std::byte> header, std::uint8_t dscp, Ecn ecn, std::uint8_t hop_limit, std::uint16_t id);
+void finish_header(Family family, std::span<std::byte> header, std::uint8_t dscp, Ecn ecn, std::uint8_t hop_limit,
+                   std::uint16_t id);
 
 struct Path {
     Address local, remote;
     std::uint32_t scope{0};
     std::uint32_t link{0};
-    std::uint64_t hash{0};        // of the four that name it
-    std::uint16_t next_id{0};     // IPv4's identification
+    std::uint64_t hash{0};  // of the four that name it
+    std::uint16_t next_id{0};  // IPv4's identification; DF is set, so that it need not be unique (RFC 6864, section 4.1)
     bool alive{false};
     std::array<std::byte, 136> header{};  // the network header, but for lengths and what finish_header() fills in
 };
@@ -56,10 +57,10 @@ private:
     std::uint64_t hash(const Address& local, const Address& remote, std::uint32_t scope) const;
 
     HashKey key_;
-    FlatTable table_;                 // hash to index: two pairs with one hash of 64 keyed bits are taken for impossible, but checked
+    FlatTable table_;  // hash to index: two pairs with one hash of 64 keyed bits are taken for impossible, but checked
     Pages<Path, 6> paths_;
     std::vector<std::uint32_t> free_;
-    std::uint32_t count_{1};          // indices used so far; 0 names none
+    std::uint32_t count_{1};  // indices used so far; 0 names none
 };
 
 }  // namespace weft::net

@@ -8,9 +8,9 @@
 namespace weft::tcp {
 namespace {
 
-constexpr Duration delayed_ack = Duration::milliseconds(40);      // RFC 9293, section 3.8.6.3: below half a second (MUST-40)
-constexpr std::uint32_t timestamp_lifetime = 24 * 86'400;         // seconds: RFC 7323, section 5.5
-constexpr unsigned challenges_a_second = 10;                      // RFC 5961, section 7, for each connection
+constexpr Duration delayed_ack = Duration::milliseconds(40);  // RFC 9293, section 3.8.6.3: below half a second (MUST-40)
+constexpr std::uint32_t timestamp_lifetime = 24 * 86'400;  // seconds: RFC 7323, section 5.5
+constexpr unsigned challenges_a_second = 10;  // RFC 5961, section 7, for each connection
 
 std::uint32_t seconds(Instant now) { return std::uint32_t(now.nanoseconds() / 1'000'000'000); }
 
@@ -23,17 +23,18 @@ void Connection::arrive(const Segment& arrived, Instant now) {
     if (in_.state == State::syn_received && is_other_syn_ack(arrived)) return arrive(without_syn(arrived), now);
     if (predicted(arrived)) return take_predicted(arrived, now);
     if (outdated(arrived, now)) return answer_unacceptable(arrived, now);  // PAWS, never for RST (RFC 7323, 5.3)
-    if (!acceptable(arrived)) return answer_unacceptable(arrived, now);    // first: the sequence number
-    const Segment segment = trimmed(arrived);                              // a zero window leaves ACK, RST, URG (MUST-66)
-    if (segment.rst()) return arrive_reset(arrived, now);                  // second: the RST bit (RFC 5961, 3.2)
-                                                                           // third: security; this stack has none
-    if (arrived.syn()) return challenge(now);                              // fourth: the SYN bit (RFC 5961, 4.2)
-    if (!segment.ack_set()) return;                                        // fifth: the ACK field (RFC 5961, 5.2)
+    if (!acceptable(arrived)) return answer_unacceptable(arrived, now);  // first: the sequence number
+    const Segment segment = trimmed(arrived);  // a zero window leaves ACK, RST, URG (MUST-66)
+    if (segment.rst())
+        return arrive_reset(arrived, now);  // second: the RST bit (RFC 5961, 3.2)
+            // third: security; this stack has none
+    if (arrived.syn()) return challenge(now);  // fourth: the SYN bit (RFC 5961, 4.2)
+    if (!segment.ack_set()) return;  // fifth: the ACK field (RFC 5961, 5.2)
     remember_timestamp(arrived, now);
     if (!arrive_ack(segment, now)) return;
-    if (segment.has(wire::urg)) arrive_urgent(segment);                    // sixth: the URG bit (MUST-30 to 33)
-    arrive_text(segment, now);                                             // seventh: the segment text
-    if (fin_is_next(segment)) arrive_fin(now);                             // eighth: the FIN bit, all text before it in
+    if (segment.has(wire::urg)) arrive_urgent(segment);  // sixth: the URG bit (MUST-30 to 33)
+    arrive_text(segment, now);  // seventh: the segment text
+    if (fin_is_next(segment)) arrive_fin(now);  // eighth: the FIN bit, all text before it in
 }
 
 // Simultaneous open, RFC 9293, figure 7: the peer's SYN comes again with the ACK that we wait for.
@@ -51,26 +52,26 @@ Segment Connection::without_syn(Segment segment) const {
 // RFC 9293, section 3.10.7.3.
 void Connection::arrive_syn_sent(const Segment& segment, Instant now) {
     const bool acceptable_ack = before(out_.snd_una, segment.ack) && at_or_before(segment.ack, out_.snd_max);
-    if (segment.ack_set() && !acceptable_ack) {                            // first: the ACK bit
+    if (segment.ack_set() && !acceptable_ack) {  // first: the ACK bit
         if (!segment.rst()) host_.reply({in_.key, segment.ack, SeqNum{}, wire::rst, 0, {}, cold_.dscp, cold_.hop_limit});
         return;
     }
-    if (segment.rst()) {                                                   // second: the RST bit
+    if (segment.rst()) {  // second: the RST bit
         if (!segment.ack_set()) return;
         ++host_.statistics.resets_received;
         return fail(Error::refused, Cause::segment, now);
     }
-    if (!segment.syn() || !segment.options) return;                        // fourth: the SYN bit
+    if (!segment.syn() || !segment.options) return;  // fourth: the SYN bit
     tcb_.timing.heard_at = now;
     cold_.irs = segment.seq;
     in_.rcv_nxt = in_.last_ack_sent = segment.seq + 1;
     in_.rcv_adv = in_.rcv_nxt + std::min(in_.limit, 65'535u);
     negotiate(*segment.options);
     in_.ts_recent_at = seconds(now);
-    out_.snd_wnd = out_.max_snd_wnd = segment.window;                      // never scaled in a SYN
+    out_.snd_wnd = out_.max_snd_wnd = segment.window;  // never scaled in a SYN
     out_.snd_wl1 = segment.seq;
     out_.snd_wl2 = segment.ack;
-    if (!segment.ack_set()) {                                              // simultaneous open (MUST-10): our SYN again, with ACK
+    if (!segment.ack_set()) {  // simultaneous open (MUST-10): our SYN again, with ACK
         out_.snd_nxt = out_.snd_una;
         enter(State::syn_received, Cause::segment, now, segment.flags);
         return want_output();
@@ -88,7 +89,8 @@ void Connection::arrive_syn_sent(const Segment& segment, Instant now) {
 // The next text, or an acknowledgement of ours, with nothing out of the ordinary in it.
 bool Connection::predicted(const Segment& segment) const {
     if (in_.state != State::established || (segment.flags & ~wire::psh) != wire::ack) return false;
-    if (segment.seq != in_.rcv_nxt || segment.length > receive_window() || in_.reassembly != none || in_.flags.read_shut) return false;
+    if (segment.seq != in_.rcv_nxt || segment.length > receive_window() || in_.reassembly != none || in_.flags.read_shut)
+        return false;
     if (std::uint32_t{segment.window} << in_.snd_shift != out_.snd_wnd || out_.snd_wnd == 0) return false;
     if (segment.timestamps != in_.flags.timestamps) return false;
     if (segment.timestamps && std::int32_t(segment.ts_value - in_.ts_recent) < 0) return false;
@@ -188,7 +190,11 @@ void Connection::accept_text(const Segment& segment, Instant now) {
         ByteQueue& queue = receive_queue();
         if (in_.reassembly != none || queue.charge() > in_.limit) make_room(segment.length);
         const bool one_chunk = segment.text.size() > 1 && segment.text.front().shares_with(segment.text.back());
-        segment.each([&](const Slice& part) { queue.push(part, *host_.pool, one_chunk ? segment.length : 0); });
+        const bool crowded = queue.charge() > 2 * std::size_t{in_.limit};  // what came small then moves closer together
+        segment.each([&](const Slice& part) {
+            const std::size_t copied = crowded ? queue.append(part.bytes(), *host_.pool) : 0;
+            queue.push(part.sub(std::uint32_t(copied), part.size()), *host_.pool, one_chunk ? segment.length : 0);
+        });
         raise(Event::Kind::readable);
     }
     in_.rcv_nxt += segment.length;

@@ -67,7 +67,7 @@ bool Connection::emit_probe(Transmit& frame, Instant now) {
     send(frame, {out_.snd_una, length, false}, now);
     if (room == 0) {
         out_.snd_nxt = out_.snd_una;  // the window did not let it out: it does not count as in flight
-        if (!in_.flags.probe_out) tcb_.deadlines.progress_at = now;
+        if (!in_.flags.probe_out && !in_.flags.orphan) tcb_.deadlines.progress_at = now;
         in_.flags.probe_out = true;
     }
     arm_loss(now);
@@ -84,7 +84,8 @@ bool Connection::emit_text(Transmit& frame, Instant now) {
     const std::uint32_t length = sendable(unsent);
     const bool fin = in_.flags.fin_wanted && length == unsent;
     if (length == 0 && !fin) {
-        if (out_.snd_nxt == out_.snd_una && !in_.flags.probing && tcb_.deadlines.loss == Instant::never()) start_probing(now);
+        if (out_.snd_nxt == out_.snd_una && !in_.flags.probing && tcb_.deadlines.loss == Instant::never())
+            start_probing(now);
         return false;
     }
     if (in_.flags.probing) {
@@ -116,14 +117,15 @@ std::uint32_t Connection::sendable(std::uint32_t unsent) {
     const std::uint32_t mss = in_.mss;
     const std::uint32_t congestion = usable(out_.snd_una, out_.snd_nxt, out_.steering.cwnd + tcb_.recovery.inflation);
     const std::uint32_t window = usable(out_.snd_una, out_.snd_nxt, out_.snd_wnd);
-    const std::uint32_t most = in_.flags.snd_urgent ? mss : std::max(most_text / mss, 1u) * mss;  // one urgent pointer a segment
+    const std::uint32_t most =
+        in_.flags.snd_urgent ? mss : std::max(most_text / mss, 1u) * mss;  // one urgent pointer a segment
     const std::uint32_t length = std::min({unsent, congestion, window, most});
     in_.flags.cwnd_limited = congestion - length < mss;
     const bool last = length == unsent;
     if (length >= mss) return last && short_may_go() ? length : length - length % mss;
     if (last) return short_may_go() ? length : 0;
-    if (congestion < window) return 0;                        // room for a segment comes with the next acknowledgement
-    if (before(out_.snd_nxt, out_.snd_max)) return length;    // sent before: what the window lets out goes again
+    if (congestion < window) return 0;  // room for a segment comes with the next acknowledgement
+    if (before(out_.snd_nxt, out_.snd_max)) return length;  // sent before: what the window lets out goes again
     return flight() == 0 && length >= out_.max_snd_wnd / 2 ? length : 0;
 }
 
@@ -172,18 +174,27 @@ void Connection::send(Transmit& frame, const Span& span, Instant now) {
     head(frame, span.seq, flags, window, options(now));
     if (span.length > in_.mss) frame.segment_size = in_.mss;
     if (span.length > 0)
-        host_.queues[out_.queue].each(span.seq - first_text(), span.length, [&](const Slice& part) { host_.lent.push_back(part); });
+        host_.queues[out_.queue].each(span.seq - first_text(), span.length,
+                                      [&](const Slice& part) { host_.lent.push_back(part); });
     trace_sent(span.seq, span.length, flags, window, now);
     acknowledged();
     sent(span, span.length > in_.mss ? (span.length + in_.mss - 1u) / in_.mss : 1, before(span.seq, out_.snd_max), now);
 }
 
-void Connection::head(Transmit& frame, SeqNum seq, std::uint16_t flags, std::uint16_t window, const wire::TcpOptions& options) {
+void Connection::head(Transmit& frame, SeqNum seq, std::uint16_t flags, std::uint16_t window,
+                      const wire::TcpOptions& options) {
     const Path& way = path();
     std::uint16_t urgent = 0;
     if (flags & wire::urg) urgent = std::uint16_t(std::min(cold_.snd_up - seq, 65'535u));  // MUST-62
-    const wire::TcpHeader header{in_.key.local_port, in_.key.remote_port, seq, flags & wire::ack ? in_.rcv_nxt : SeqNum{}, flags, window,
-                                 0, urgent, options};
+    const wire::TcpHeader header{in_.key.local_port,
+                                 in_.key.remote_port,
+                                 seq,
+                                 flags & wire::ack ? in_.rcv_nxt : SeqNum{},
+                                 flags,
+                                 window,
+                                 0,
+                                 urgent,
+                                 options};
     frame.path = in_.key.path;
     frame.transport = way.header_size;
     frame.sums_elided = way.sums_elided;
@@ -199,7 +210,8 @@ std::uint16_t Connection::window_field() {
 
 wire::TcpOptions Connection::options(Instant now) const {
     wire::TcpOptions options;
-    if (in_.flags.timestamps) options.timestamps = wire::TcpTimestamps{host_.defence.timestamp(path().hash, now), in_.ts_recent};
+    if (in_.flags.timestamps)
+        options.timestamps = wire::TcpTimestamps{host_.defence.timestamp(path().hash, now), in_.ts_recent};
     return options;
 }
 
@@ -236,10 +248,11 @@ void Connection::sent(const Span& span, std::uint32_t segments, bool again, Inst
 
 void Connection::trace_sent(SeqNum seq, std::uint32_t length, std::uint16_t flags, std::uint16_t window, Instant now) const {
     if (!host_.sink.wants(trace::Type::segment_sent)) return;
-    host_.sink.add(now, place(), trace::Type::segment_sent,
-                   trace::Segment{seq.raw(), in_.rcv_nxt.raw(), length, std::uint32_t{window} << in_.rcv_shift,
-                                  before(seq, out_.snd_max) && length > 0 ? 1u : 0u, flags, length > in_.mss ? in_.mss : std::uint16_t{0},
-                                  0, host_.connections.handle(index_).generation});
+    host_.sink.add(
+        now, place(), trace::Type::segment_sent,
+        trace::Segment{seq.raw(), in_.rcv_nxt.raw(), length, std::uint32_t{window} << in_.rcv_shift,
+                       before(seq, out_.snd_max) && length > 0 ? 1u : 0u, flags,
+                       length > in_.mss ? in_.mss : std::uint16_t{0}, 0, host_.connections.handle(index_).generation});
 }
 
 }  // namespace weft::tcp

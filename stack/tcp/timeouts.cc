@@ -48,9 +48,7 @@ void Connection::schedule(Instant& deadline, Instant when) {
     host_.wheel.arm(index_, when);
 }
 
-void Connection::arm_loss(Instant now) {
-    schedule(tcb_.deadlines.loss, now + backed_off(tcb_.timing.rto, out_.backoff));
-}
+void Connection::arm_loss(Instant now) { schedule(tcb_.deadlines.loss, now + backed_off(tcb_.timing.rto, out_.backoff)); }
 
 void Connection::retransmission_timeout(Instant now) {
     if (out_.snd_una == out_.snd_max) return;
@@ -114,7 +112,9 @@ void Connection::check_user_timeout(Instant now) {
         return schedule(at.user, end);
     }
     if (cold_.user_timeout == Duration{}) return;
-    const bool waiting = in_.flags.probing ? in_.flags.probe_out : out_.snd_una != out_.snd_max || syn_unacknowledged();
+    // While probes are answered the user may wait as long as he likes (MUST-37); but nobody waits for an orphan.
+    const bool waiting =
+        in_.flags.probing && !in_.flags.orphan ? in_.flags.probe_out : out_.snd_una != out_.snd_max || syn_unacknowledged();
     const Instant silent = waiting ? at.progress_at + cold_.user_timeout : Instant::never();
     const Instant cut_off = in_.flags.unreachable ? tcb_.recovery.unreachable_at + cold_.user_timeout : Instant::never();
     const Instant end = std::min(silent, cut_off);

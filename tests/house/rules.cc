@@ -100,6 +100,7 @@ bool looks_like_path(std::string_view text) {
     static const Names tops{"stack/", "overlay/", "gui/",  "plugins/", "tests/", "node/",
                             "sim/",   "bench/",   "docs/", "python/",  "cmake/", ".ci/"};
     if (text.find_first_of(" *{}<>()|,") != std::string_view::npos) return false;
+    if (text.find("NAME") != std::string_view::npos || text.find("PRESET") != std::string_view::npos) return false;
     return std::ranges::any_of(tops, [&](std::string_view top) { return text.starts_with(top); });
 }
 

@@ -176,7 +176,7 @@ TEST(HousePaths, OfAMachineAreFound) {
 
 TEST(HouseDocuments, PointAtWhatIsThere) {
     EXPECT_TRUE(
-        check_links({"docs/a.md", "`stack/core/seq.h` `stack/core/` `cmake --preset x` [x](https://x.org/y)"}, known())
+        check_links({"docs/a.md", "`stack/core/seq.h` `stack/core/` `bench/NAME_bench.cc` `cmake --preset x` [x](https://x.org/y)"}, known())
             .empty());
     EXPECT_EQ(check_links({"docs/a.md", "\n`stack/core/gone.h`"}, known()).size(), 1u);
     EXPECT_EQ(check_links({"docs/a.md", "[gone](gone.md)"}, known()).size(), 1u);

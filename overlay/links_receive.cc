@@ -84,12 +84,13 @@ void Links::State::heard(Peer& peer, Keying& keying, const Receive& datagram, bo
 
 void Links::State::read_frames(Peer& peer, Keying& keying, const Receive& datagram, const Slice& plain, Instant now) {
     FrameReader reader{plain.bytes()};
+    bool answered = false;
     for (Frame frame; reader.next(frame);) {
         switch (frame.type) {
         case FrameType::net: take_net(peer, keying, datagram, plain, frame, now); break;
-        case FrameType::path_challenge:   // the answer returns on the challenge's path, and is no larger
+        case FrameType::path_challenge:   // the answer returns on the challenge's path; one a packet, so that it is no larger
             note_challenge(peer, now);
-            if (may_seal(keying, now))
+            if (!std::exchange(answered, true) && may_seal(keying, now))
                 send_frames(peer, keying, make_frame(FrameType::path_response, take<8>(frame.body.data())), datagram.from,
                             Ecn::ect0, now);
             break;

@@ -260,6 +260,25 @@ TEST(Replay, AMessageThatFailsToOpenChangesNothing) {
 }
 
 // 64 half-open records or 20 INITs a second from one network: then a cookie first.
+// A member's one packet, as if from his victim, and the answers that the victim gets.
+TEST(Reflection, APacketFullOfChallengesFromAnotherSourceGetsAtMostThreeTimesItsBytes) {
+    Siege s;
+    ASSERT_TRUE(s.shake());
+    ByteVector frames;
+    for (int i = 0; i < 100; ++i) {
+        const auto frame = make_frame(FrameType::path_challenge, Block<8>{std::byte(i)});
+        frames.insert(frames.end(), frame.begin(), frame.end());
+    }
+    const UdpEndpoint victim = ipv4(203, 0, 113, 6, 999);
+    const ByteVector packet = s.script.seal(frames);
+    s.say(packet, victim);
+    s.world.run(sec(1));
+    std::size_t bytes = 0;
+    for (const Datagram& d : s.heard(victim)) bytes += d.bytes.size();
+    EXPECT_GT(bytes, 0u);
+    EXPECT_LE(bytes, 3 * packet.size());
+}
+
 TEST(Flood, FromOneNetworkTheTwentyFirstInitInASecondGetsACookieThatServes) {
     Siege s;
     s.world.run(ms(500));

@@ -99,11 +99,11 @@ void Links::State::open_fin(const Receive& datagram, std::uint64_t record_id, In
     *copy = *record.state;
     if (!noise::read_third_static(*copy, message.subspan<8, 48>())) return drop(LinkDrop::unauthentic, 0, now);
 
+    Chunk* chunk = pool.allocate(message.size() - 56);
+    if (!chunk) return drop(LinkDrop::no_memory, 0, now);   // it will be repeated
     const HalfOpen spent = std::move(record);
     half_open.erase(record_id);
     indices.erase(spent.local_index);
-    Chunk* chunk = pool.allocate(message.size() - 56);
-    if (!chunk) return drop(LinkDrop::no_memory, 0, now);
     const Slice plain{chunk, 0, std::uint32_t(message.size() - 56 - noise::tag_size)};
     if (!noise::read_third_payload(*copy, message.subspan(56), chunk->data())) return drop(LinkDrop::unauthentic, 1, now);
 

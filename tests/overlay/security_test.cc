@@ -260,6 +260,25 @@ TEST(Replay, AMessageThatFailsToOpenChangesNothing) {
 }
 
 // 64 half-open records or 20 INITs a second from one network: then a cookie first.
+TEST(Replay, AFinThatNoMemoryWasThereForMayComeAgain) {
+    Siege s;
+    s.say(s.script.init());
+    const auto answer = s.heard();
+    ASSERT_EQ(answer.size(), 1u);
+    ASSERT_TRUE(s.script.take_resp(answer[0].bytes));
+    const ByteVector fin = s.script.fin();
+    std::vector<Slice> hoard;
+    for (const std::size_t size : {66'560u, 10'240u, 2'048u, 256u})
+        while (Chunk* chunk = s.node.pool.allocate(size)) hoard.push_back({chunk, 0, chunk->capacity});
+    hoard.pop_back();   // what the datagram itself comes in
+    s.say(fin);
+    EXPECT_EQ(s.node.links.statistics().dropped_no_memory, 1u);
+    hoard.clear();
+    s.say(fin);
+    EXPECT_EQ(s.heard().size(), 1u);
+    EXPECT_EQ(s.node.status(s.script.identity.address()).state, PeerState::up);
+}
+
 // A member's one packet, as if from his victim, and the answers that the victim gets.
 TEST(Reflection, APacketFullOfChallengesFromAnotherSourceGetsAtMostThreeTimesItsBytes) {
     Siege s;

@@ -13,7 +13,7 @@ public:
 
     // May this counter still be new? Asked before the packet is opened; false costs the packet.
     bool acceptable(std::uint64_t counter) const {
-        if (counter >= next_) return true;
+        if (counter >= next_) return counter != ~0ull;   // that one leaves no room for `next_`
         const std::uint64_t behind = next_ - 1 - counter;
         if (behind < small) return (recent_ >> behind & 1) == 0;
         if (behind >= large) return false;

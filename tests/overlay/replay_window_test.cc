@@ -53,6 +53,15 @@ TEST(ReplayWindow, WhatLayBehindTheInlineWindowWhenItWidenedCountsAsReceived) {
 
 // The model remembers everything; the window may refuse what is old, never take anything twice, and must take what is
 // new and, once it is wide, at most 8,191 behind and not from before it widened.
+TEST(ReplayWindow, TheLastCounterOfAllWouldBeginItAnewAndIsRefused) {
+    ReplayWindow window;
+    ASSERT_TRUE(window.take(5));
+    EXPECT_FALSE(window.take(~0ull));
+    EXPECT_FALSE(window.take(5));
+    EXPECT_TRUE(window.take(~0ull - 1));
+    EXPECT_FALSE(window.take(5));
+}
+
 TEST(ReplayWindow, AgreesWithASetOverRandomOrders) {
     for (std::uint64_t seed = 0; seed < 200; ++seed) {
         std::mt19937_64 random{seed};

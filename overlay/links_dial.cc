@@ -165,8 +165,8 @@ void Links::State::confirm(Peer& peer, Keying& keying, Instant now) {
     peer.gap = Duration::seconds(5);
     peer.next_attempt = now;
     if (&keying == peer.current) return note_state(peer, now);
-    if (peer.current && peer.current->born > keying.born) return;
-    if (keying.crossed && !(identity.address() < peer.address) && peer.current && may_seal(*peer.current, now)) return;
+    const bool theirs = keying.crossed && !(identity.address() < peer.address) && peer.current && may_seal(*peer.current, now);
+    if (theirs || (!keying.crossed && peer.current && peer.current->born > keying.born)) return;
     choose(peer, &keying, now);
     flush(peer, now);
 }

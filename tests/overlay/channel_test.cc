@@ -250,6 +250,35 @@ TEST(Rekey, APacketCountBringsNewKeysAndNothingIsSealedBeyondTwiceThat) {
     EXPECT_GE(highest, 1'900u);
 }
 
+// Both INITs leave at the same time, beside keys that live.
+TEST(Rekey, CrossingHandshakesEndOnTheOneWhoseInitiatorHasTheLowerAddress) {
+    LinksConfig config;
+    config.rekey_initiator = config.rekey_responder = sec(10);
+    Channel c{config};
+    Node &lower = c.a.address() < c.b.address() ? c.a : c.b, &higher = &lower == &c.a ? c.b : c.a;
+    std::uint32_t to_lower = 0, to_higher = 0;   // receiver indices of the lower one's handshake
+    std::size_t inits = 0, others = 0, data = 0;
+    bool settled = false;
+    c.world.wiretap = [&](Datagram& d) {
+        inits += d.type() == 1;
+        if (d.type() == 1 && d.from == lower.at) to_lower = load_little<std::uint32_t>(&d.bytes[4]);
+        if (d.type() == 2 && d.from == higher.at) to_higher = load_little<std::uint32_t>(&d.bytes[4]);
+        if (d.type() != 4 || !settled) return true;
+        ++data;
+        others += load_little<std::uint32_t>(&d.bytes[4]) != (d.to == lower.at ? to_lower : to_higher);
+        return true;
+    };
+    c.send(c.a, c.b);
+    c.send(c.b, c.a);
+    c.world.run(sec(11));
+    ASSERT_EQ(inits, 2u);
+    settled = true;
+    c.talk(sec(1));
+    EXPECT_GE(data, 2'000u);
+    EXPECT_EQ(others, 0u);
+    EXPECT_EQ(c.a.count(Kind::down) + c.b.count(Kind::down), 0u);
+}
+
 // The peer's port changes in mid-transfer: a NAT rebinds, or the socket moves.
 TEST(Roaming, APortChangeInMidTransferGoesOnWithinASecond) {
     for (const bool of_dialler : {true, false}) {

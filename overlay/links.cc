@@ -180,7 +180,10 @@ void Links::bind(const Address& address, std::uint32_t path) {
     if (!peer) return;
     if (peer->path != 0) state_->paths.erase(peer->path);
     peer->path = path;
-    if (path != 0) state_->paths.insert(path, peer);
+    if (path != 0) return state_->paths.insert(path, peer);
+    state_->statistics.dropped_no_session += peer->waiting.size();   // nobody asks any more
+    peer->waiting.clear();
+    peer->waiting_bytes = 0;
 }
 
 void Links::close(Instant now) {

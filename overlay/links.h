@@ -87,7 +87,7 @@ public:
     void advance(Instant now);
     void add_peer(const Address& peer, std::span<const UdpEndpoint> endpoints, Instant now);  // dials, and keeps dialling
     void remove_peer(const Address& peer, Instant now);                                       // CLOSE, forgotten
-    void bind(const Address& peer, std::uint32_t path);  // the engine's path to that peer; 0 unbinds
+    void bind(const Address& peer, std::uint32_t path);  // the engine's path to that peer; 0 unbinds, and drops what waits
     void close(Instant now);             // CLOSE to every neighbour; then drain transmit() once
 
     // in: packets of the engine for bound paths, sealed and cut into datagrams at once. One for a neighbour whose channel is

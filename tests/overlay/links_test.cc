@@ -229,6 +229,25 @@ TEST(Links, ALocalPacketDialsAtOnceHoweverLongThePeerWasAway) {
     EXPECT_EQ(p.b.got.size(), 1u);
 }
 
+TEST(Links, WhatWaitsForAStrangerGoesWithItsPathAndNobodyDialsItAnyMore) {
+    Pair p;
+    p.world.introduce(p.b, p.a);   // to a, b is a stranger
+    p.world.run(ms(100));
+    p.b.alive = false;
+    for (int i = 0; i < 20; ++i) {
+        p.send(p.a, p.b, 1'000);
+        p.world.run(ms(200));
+    }
+    EXPECT_EQ(p.a.status(p.b).state, PeerState::init_sent);
+    EXPECT_GT(p.a.pool.in_use(), 0u);
+    p.a.links.bind(p.b.address(), 0);
+    p.world.run(sec(6));
+    EXPECT_EQ(p.a.pool.in_use(), 0u);
+    const std::uint64_t before = p.world.carried;
+    p.world.run(sec(3'600));
+    EXPECT_EQ(p.world.carried, before);
+}
+
 TEST(Links, CrossingDialsEndInOneChannelThatBothSendOn) {
     for (std::uint64_t seed = 0; seed < 300; ++seed) {
         World world{seed};

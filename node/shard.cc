@@ -20,6 +20,7 @@ namespace {
 
 constexpr unsigned receive_turns = 8;                    // batches of datagrams a turn
 constexpr Duration release_after = Duration::seconds(60);
+constexpr std::size_t sealed_at_once = 128 << 10;        // bytes of payload
 constexpr std::uint32_t link_overhead = 35;              // DATA header, NET header, tag (overlay.md section 4.2)
 constexpr std::uint32_t network_header = 136;            // that a path's MTU counts and no link carries
 
@@ -247,7 +248,15 @@ bool Shard::transmit(Instant now) {
         links_.bind(peers->remote.address, path);
         unheld_.push_back(path);
     }
-    if (count > 0) links_.send(std::span(out_).first(count), now);
+    // Sealed and sent by pieces: the peer opens the first while we seal the second.
+    for (std::span<const Transmit> rest = std::span(out_).first(count); !rest.empty();) {
+        std::size_t packets = 0;
+        for (std::size_t bytes = 0; packets < rest.size() && bytes < sealed_at_once; ++packets)
+            for (const Slice& slice : rest[packets].payload) bytes += slice.size();
+        links_.send(rest.first(packets), now);
+        flush(now);
+        rest = rest.subspan(packets);
+    }
     for (const PathId path : unheld_) {
         const auto peers = engine_.path_peers(path);
         if (!peers) continue;
@@ -255,7 +264,6 @@ bool Shard::transmit(Instant now) {
         release_at_ = std::min(release_at_, now + release_after);
     }
     unheld_.clear();
-    if (count > 0) flush(now);
     return count > 0;
 }
 

@@ -44,19 +44,19 @@ public:
     std::size_t send(std::span<const Transmit> out);
 
     // Never blocks; one datagram an entry. Datagrams of a train share a chunk, each with bytes of its own; what is small is
-    // copied into a chunk of its size. A train may not fit into `in`: call again until it says 0, then poll.
+    // copied into a chunk of its size. A call may end with more at hand: call again until it says 0, then poll.
     std::size_t receive(std::span<Receive> in, BufferPool& pool);
 
     std::span<const int> descriptors() const;  // to poll for reading: one or two
-    UdpEndpoint local4() const;                // as bound; port 0: none
+    UdpEndpoint local4() const;  // as bound; port 0: none
     UdpEndpoint local6() const;
 
     struct Statistics {
         std::uint64_t datagrams_in{0}, datagrams_out{0}, bytes_in{0}, bytes_out{0}, calls_in{0}, calls_out{0};
         std::uint64_t dropped_out{0};  // refused by the kernel: unreachable, too large, no buffer
-        std::uint64_t dropped_in{0};   // no chunk was free, or longer than one
-        std::uint64_t overflowed{0};   // lost by the kernel since our receive buffer was full, as far as it has told
-        std::uint64_t blocked{0};      // calls that found the send buffer full
+        std::uint64_t dropped_in{0};  // no chunk was free, or longer than one
+        std::uint64_t overflowed{0};  // lost by the kernel since our receive buffer was full, as far as it has told
+        std::uint64_t blocked{0};  // calls that found the send buffer full
         std::uint64_t soft_errors{0};  // an earlier datagram's ICMP answer, reported late: nothing was lost by it here
     };
     Statistics statistics() const;

@@ -9,12 +9,15 @@
 namespace weft::link {
 
 std::size_t Udp::State::receive(std::span<Receive> in, BufferPool& pool) {
-    std::size_t filled = 0;
+    std::size_t filled = 0, bytes = 0;
     std::array<bool, 2> drained{};
     turn = socket_count - 1 - turn;
     while (true) {
-        for (; filled < in.size() && arrived_first < arrived_count; ++filled) hand_out(in[filled]);
-        if (filled == in.size()) return filled;
+        for (; filled < in.size() && bytes < enough && arrived_first < arrived_count; ++filled) {
+            hand_out(in[filled]);
+            bytes += in[filled].frame.size();
+        }
+        if (filled == in.size() || bytes >= enough) return filled;
         const std::size_t first = drained[turn] ? socket_count - 1 - turn : turn;
         if (drained[first]) return filled;
         drained[first] = !read(sockets[first], in.size() - filled, pool);
@@ -84,9 +87,16 @@ bool Udp::State::read(UdpSocket& from, std::size_t room, BufferPool& pool) {
         ++statistics.soft_errors;  // an ICMP answer to what we sent
     }
     for (int i = 0; i < count; ++i) arrive(from, std::size_t(i), pool);
-    if (count == int(ask)) ask = std::min(ask * 2, in_messages);
-    else if (count <= int(ask / 4)) ask = std::max(ask / 2, in_least);
+    if (count > 0) adapt(std::size_t(count));
     return count == int(ready);
+}
+
+// How many messages the next call asks for: more while calls come back full, but no more bytes than the caches like.
+void Udp::State::adapt(std::size_t count) {
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < count; ++i) bytes += in_header[i].msg_len;
+    if (count <= ask / 4 || bytes > 2 * enough) ask = std::max(ask / 2, in_least);
+    else if (count == ask && bytes <= enough) ask = std::min(ask * 2, in_messages);
 }
 
 // No memory: what waits is thrown away, so that the socket does not keep waking a loop that cannot read it.

@@ -48,6 +48,7 @@ private:
 struct Udp::State {
     static constexpr std::size_t out_messages = 64, out_parts = 1'024;  // parts: UIO_MAXIOV
     static constexpr std::size_t in_messages = 16, in_least = 2;
+    static constexpr std::size_t enough = 128 << 10;  // bytes a call: the peer waits for our answer to the first of them
     static constexpr std::size_t chunk_size = 66'560;   // holds the longest train of UDP_GRO
     static constexpr std::size_t copied_size = 10'240;  // up to here a smaller chunk would do
     static constexpr std::size_t longest = 65'507;      // UDP payload of an IPv4 packet
@@ -102,6 +103,7 @@ struct Udp::State {
     void hand_out(Receive& receive);
     bool read(UdpSocket& from, std::size_t room, BufferPool& pool);
     std::size_t prepare(std::size_t wanted, BufferPool& pool);
+    void adapt(std::size_t count);
     void discard(UdpSocket& from);
     void arrive(UdpSocket& from, std::size_t message, BufferPool& pool);
     std::uint32_t read_control(UdpSocket& from, msghdr& header, Ecn& ecn);  // bytes of a train's segment, or 0

@@ -17,7 +17,8 @@ public:
     bool join(const Packet& packet) {
         const tcp::Segment& next = packet.segment;
         if (empty_ || ended_ || next.length == 0 || next.length > segment_size_) return false;
-        if (packet.path != first_.path || packet.local_port != first_.local_port || packet.remote_port != first_.remote_port) return false;
+        if (packet.path != first_.path || packet.local_port != first_.local_port || packet.remote_port != first_.remote_port)
+            return false;
         if (packet.path == 0 || packet.ecn != first_.ecn || !alike(next)) return false;
         text_.push_back(packet.text);
         first_.segment.flags |= next.flags;
@@ -33,7 +34,8 @@ public:
         text_.clear();
         if (packet.segment.length > 0) text_.push_back(packet.text);
         segment_size_ = packet.segment.length / packet.segment.count;
-        ended_ = packet.segment.length == 0 || (packet.segment.flags & ~joinable) != 0 || ends(packet.segment) || packet.segment.count > 1;
+        ended_ = packet.segment.length == 0 || (packet.segment.flags & ~joinable) != 0 || ends(packet.segment) ||
+                 packet.segment.count > 1;
         empty_ = false;
     }
 
@@ -60,8 +62,8 @@ private:
 
     bool alike(const tcp::Segment& next) const {
         const tcp::Segment& so_far = first_.segment;
-        return (next.flags & ~(wire::psh | wire::fin)) == so_far.flags && next.seq == so_far.seq + so_far.length && next.ack == so_far.ack &&
-               next.window == so_far.window && packet_options_alike(next);
+        return (next.flags & ~(wire::psh | wire::fin)) == so_far.flags && next.seq == so_far.seq + so_far.length &&
+               next.ack == so_far.ack && next.window == so_far.window && packet_options_alike(next);
     }
     bool packet_options_alike(const tcp::Segment& next) const {
         const tcp::Segment& so_far = first_.segment;

@@ -40,10 +40,11 @@ void Engine::State::dispatch(const engine::Packet& packet, Instant now) {
         const bool known = found.kind == tcp::Found::Kind::connection;
         const auto handle = known ? host.connections.handle(found.index) : Flow{trace::no_flow, 0};
         const unsigned shift = known && !segment.syn() ? host.connections[found.index].receiving.snd_shift : 0;
-        host.sink.add(now, handle.place, trace::Type::segment_received,
-                      trace::Segment{segment.seq.raw(), segment.ack.raw(), segment.length, std::uint32_t{segment.window} << shift, 0,
-                                     segment.flags, std::uint16_t(segment.count > 1 ? segment.length / segment.count : 0), 0,
-                                     handle.generation});
+        host.sink.add(
+            now, handle.place, trace::Type::segment_received,
+            trace::Segment{segment.seq.raw(), segment.ack.raw(), segment.length, std::uint32_t{segment.window} << shift, 0,
+                           segment.flags, std::uint16_t(segment.count > 1 ? segment.length / segment.count : 0), 0,
+                           handle.generation});
     }
     switch (found.kind) {
     case tcp::Found::Kind::connection: return tcp::Connection{host, found.index}.arrive(segment, now);
@@ -73,7 +74,7 @@ void Engine::State::arrive_unclaimed(const engine::Packet& packet, const SeqNum*
         return reset_unclaimed(packet);
     }
     if (segment.ack_set()) return reset_unclaimed(packet);                            // second: ACK
-    if (!segment.syn()) return;                                                       // third: SYN; else it should not be here
+    if (!segment.syn()) return;  // third: SYN; else it should not be here
     std::uint32_t index = packet.path;
     if (index == 0) {
         const net::Assigned* assigned = addresses.find(packet.local);
@@ -110,8 +111,9 @@ void Engine::State::reset_unclaimed(const engine::Packet& packet) {
 }
 
 std::uint64_t Engine::State::listener_word(const Address& local, std::uint32_t scope, std::uint16_t port) const {
-    return local.family() == Family::none ? port
-                                          : (siphash(listener_key, local.bytes()) ^ siphash(listener_key, scope)) << 16 | port;
+    return local.family() == Family::none
+               ? port
+               : (siphash(listener_key, local.bytes()) ^ siphash(listener_key, scope)) << 16 | port;
 }
 
 // The listener of exactly this address, else of any.

@@ -97,15 +97,15 @@ public:
     Result<Flow> connect(const Endpoint& remote, const ConnectOptions& options, Instant now);
     Result<ListenerId> listen(const ListenOptions& options, Instant now);
     Result<void> unlisten(ListenerId listener, Instant now);
-    Result<Flow> accept(ListenerId listener, Instant now);                          // would_block: none waits
+    Result<Flow> accept(ListenerId listener, Instant now);  // would_block: none waits
     Result<std::size_t> write(Flow flow, std::span<const std::byte> bytes, WriteOptions options, Instant now);
     Result<void> write(Flow flow, Slice slice, WriteOptions options, Instant now);  // shares the buffer: all of it or none
     Result<std::size_t> read(Flow flow, std::span<std::byte> into, Instant now);
-    Result<std::size_t> take(Flow flow, std::span<Slice> into, Instant now);        // lends the frames, no copy: how many slices
+    Result<std::size_t> take(Flow flow, std::span<Slice> into, Instant now);  // lends the frames, no copy: how many slices
     enum class Direction : std::uint8_t { read, write, both };
     Result<void> shutdown(Flow flow, Direction direction, Instant now);
     Result<void> abort(Flow flow, Instant now);
-    Result<void> set(Flow flow, const ConnectOptions& options, Instant now);        // all but `local`
+    Result<void> set(Flow flow, const ConnectOptions& options, Instant now);  // all but `local`
 
     // out: what to do next. First transmit, then events, each until it says 0; then sleep until the deadline.
     std::size_t transmit(std::span<Transmit> out, Instant now);
@@ -115,11 +115,11 @@ public:
     // looking in, at no cost to those who do not
     Result<Peers> peers(Flow flow) const;
     Result<Peers> peers(ListenerId listener) const;  // where it listens; remote is the wildcard
-    Result<Peers> path_peers(PathId path) const;   // addresses and scope; ports are 0
-    Result<std::uint32_t> urgent(Flow flow) const;   // bytes of unread text up to the end of what is urgent (MUST-33)
+    Result<Peers> path_peers(PathId path) const;  // addresses and scope; ports are 0
+    Result<std::uint32_t> urgent(Flow flow) const;  // bytes of unread text up to the end of what is urgent (MUST-33)
     const tcp::Tcb* inspect(Flow flow) const;
     const tcp::Cold* inspect_cold(Flow flow) const;
-    std::vector<Flow> flows() const;               // every living connection, for `weft flows`
+    std::vector<Flow> flows() const;  // every living connection, for `weft flows`
     Statistics statistics() const;
 
     // Where trace records go. Not an input: it changes nothing that the engine does. A copy begins with none.

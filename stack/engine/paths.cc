@@ -19,7 +19,8 @@ void Engine::State::each_flow(std::uint32_t path, Visit&& visit) {
     }
 }
 
-std::uint32_t Engine::State::intern(const Address& local, const Address& remote, std::uint32_t scope, const PathOptions& options, Instant now) {
+std::uint32_t Engine::State::intern(const Address& local, const Address& remote, std::uint32_t scope,
+                                    const PathOptions& options, Instant now) {
     if (const std::uint32_t known = paths.find(local, remote, scope)) return known;
     const std::uint32_t index = paths.intern(local, remote, scope);
     if (index == 0) return 0;
@@ -76,7 +77,8 @@ Result<PathId> Engine::open_path(const Endpoint& local, const Endpoint& remote, 
     state_->begin();
     if (!net::is_unicast(local.address) || !net::is_unicast(remote.address)) return std::unexpected(Error::invalid);
     const std::uint32_t index = state_->intern(local.address, remote.address, remote.scope, options, now);
-    if (index == 0) return std::unexpected(local.address.family() == remote.address.family() ? Error::no_memory : Error::invalid);
+    if (index == 0)
+        return std::unexpected(local.address.family() == remote.address.family() ? Error::no_memory : Error::invalid);
     state_->host.hold_path(index);
     state_->host.paths[index].sessions += 1;
     change_path(index, options, now);

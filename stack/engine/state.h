@@ -30,7 +30,8 @@ struct Engine::State {
     std::uint64_t listener_word(const Address& local, std::uint32_t scope, std::uint16_t port) const;
 
     // paths.cc: from addresses to paths
-    std::uint32_t intern(const Address& local, const Address& remote, std::uint32_t scope, const PathOptions& options, Instant now);
+    std::uint32_t intern(const Address& local, const Address& remote, std::uint32_t scope, const PathOptions& options,
+                         Instant now);
     void set_path(std::uint32_t path, const PathOptions& options);
     void free_idle_paths();
     void trace_address(std::uint32_t id, const Address& address, Instant now) const;

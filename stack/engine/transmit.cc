@@ -80,7 +80,9 @@ std::size_t Engine::State::events(std::span<Event> out) {
         const auto kind = Event::Kind(std::countr_zero(flow.events));
         flow.events = std::uint16_t(flow.events & (flow.events - 1));
         const tcp::Cold& cold = host.cold[index];
-        const Error error = kind == Event::Kind::failed ? cold.failure : kind == Event::Kind::soft_error ? cold.soft_error : Error{};
+        const Error error = kind == Event::Kind::failed       ? cold.failure
+                            : kind == Event::Kind::soft_error ? cold.soft_error
+                                                              : Error{};
         out[made++] = {kind, error, host.connections.handle(index), {}};
         if (kind == Event::Kind::closed || kind == Event::Kind::failed) {
             out[made - 1].retransmissions = cold.retransmissions;

@@ -26,7 +26,8 @@ public:
 
     // The default source of a family: the first one that was assigned.
     const Assigned* first(Family family) const {
-        const auto at = std::find_if(all_.begin(), all_.end(), [&](const Assigned& a) { return a.address.family() == family; });
+        const auto at =
+            std::find_if(all_.begin(), all_.end(), [&](const Assigned& a) { return a.address.family() == family; });
         return at == all_.end() ? nullptr : &*at;
     }
 

@@ -21,14 +21,19 @@ std::size_t write_header(const Address& source, const Address& destination, std:
     if (source.family() != destination.family()) return 0;
     switch (source.family()) {
     case Family::ipv4:
-        return wire::Ipv4Header{.total_length = 20, .protocol = wire::protocol_tcp, .source = source, .destination = destination}.write(out);
-    case Family::ipv6: return wire::Ipv6Header{.protocol = wire::protocol_tcp, .source = source, .destination = destination}.write(out);
-    case Family::overlay: return wire::OverlayHeader{.protocol = wire::protocol_tcp, .source = source, .destination = destination}.write(out);
+        return wire::Ipv4Header{
+            .total_length = 20, .protocol = wire::protocol_tcp, .source = source, .destination = destination}
+            .write(out);
+    case Family::ipv6:
+        return wire::Ipv6Header{.protocol = wire::protocol_tcp, .source = source, .destination = destination}.write(out);
+    case Family::overlay:
+        return wire::OverlayHeader{.protocol = wire::protocol_tcp, .source = source, .destination = destination}.write(out);
     default: return 0;
     }
 }
 
-void finish_header(Family family, std::span<std::byte> header, std::uint8_t dscp, Ecn ecn, std::uint8_t hop_limit, std::uint16_t id) {
+void finish_header(Family family, std::span<std::byte> header, std::uint8_t dscp, Ecn ecn, std::uint8_t hop_limit,
+                   std::uint16_t id) {
     const auto traffic_class = std::uint8_t(dscp << 2 | std::uint8_t(ecn));
     if (family == Family::ipv4) {
         header[1] = std::byte{traffic_class};

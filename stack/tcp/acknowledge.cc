@@ -38,7 +38,8 @@ bool Connection::arrive_ack(const Segment& segment, Instant now) {
 // SND.WL1 and SND.WL2 keep old segments from using old windows.
 void Connection::update_window(const Segment& segment) {
     if (before(segment.ack, out_.snd_una)) return;
-    if (!before(out_.snd_wl1, segment.seq) && !(out_.snd_wl1 == segment.seq && at_or_before(out_.snd_wl2, segment.ack))) return;
+    if (!before(out_.snd_wl1, segment.seq) && !(out_.snd_wl1 == segment.seq && at_or_before(out_.snd_wl2, segment.ack)))
+        return;
     const std::uint32_t window = std::uint32_t{segment.window} << in_.snd_shift;
     const bool changed = window != out_.snd_wnd;
     if (changed) want_output();
@@ -46,7 +47,8 @@ void Connection::update_window(const Segment& segment) {
     out_.max_snd_wnd = std::max(out_.max_snd_wnd, window);
     out_.snd_wl1 = segment.seq;
     out_.snd_wl2 = segment.ack;
-    if (changed && in_.flags.probing && window > 0 && out_.snd_nxt == out_.snd_una) {  // output probes again if it is still too small
+    if (changed && in_.flags.probing && window > 0 &&
+        out_.snd_nxt == out_.snd_una) {  // output probes again if it is still too small
         in_.flags.probing = in_.flags.probe_now = false;
         out_.backoff = 0;
         tcb_.deadlines.loss = Instant::never();
@@ -55,8 +57,8 @@ void Connection::update_window(const Segment& segment) {
 
 // RFC 5681, section 2: nothing new in it, while something is in flight.
 bool Connection::duplicate(const Segment& segment) const {
-    return segment.ack == out_.snd_una && out_.snd_max != out_.snd_una && segment.sequence_length() == 0 && !in_.flags.probing &&
-           out_.snd_wnd != 0 && std::uint32_t{segment.window} << in_.snd_shift == out_.snd_wnd;
+    return segment.ack == out_.snd_una && out_.snd_max != out_.snd_una && segment.sequence_length() == 0 &&
+           !in_.flags.probing && out_.snd_wnd != 0 && std::uint32_t{segment.window} << in_.snd_shift == out_.snd_wnd;
 }
 
 // SEG.ACK acknowledges something new.
@@ -86,7 +88,7 @@ void Connection::advance(const Segment& segment, Instant now) {
     hear_ack(acked, prior_flight, now);
     recover_on_ack(acked, now);
     if (out_.snd_una == out_.snd_max) tcb_.deadlines.loss = Instant::never();                             // RFC 6298, 5.2
-    else if (!in_.flags.recovering || first_partial) arm_loss(now);                                       // 5.3; RFC 6582, 3.2
+    else if (!in_.flags.recovering || first_partial) arm_loss(now);  // 5.3; RFC 6582, 3.2
     if (in_.flags.wants_room && send_room() >= out_.limit / 4) {
         in_.flags.wants_room = false;
         raise(Event::Kind::writable);
@@ -102,9 +104,7 @@ void Connection::fin_acknowledged(Instant now) {
         if (in_.flags.orphan) schedule(tcb_.deadlines.user, now + host_.settings.time_wait);
         return;
     case State::closing: return enter_time_wait(now);
-    case State::last_ack:
-        leave_network(State::closed, Cause::segment, now);
-        return settle_end();
+    case State::last_ack: leave_network(State::closed, Cause::segment, now); return settle_end();
     default: return;
     }
 }

@@ -129,8 +129,8 @@ void Connection::close(Instant now) {
 
 // ABORT (section 3.10.5). The handle is stale at once, and no event follows.
 void Connection::abort(Instant now) {
-    const bool tell = in_.state == State::syn_received || in_.state == State::established || in_.state == State::fin_wait_1 ||
-                      in_.state == State::fin_wait_2 || in_.state == State::close_wait;
+    const bool tell = in_.state == State::syn_received || in_.state == State::established ||
+                      in_.state == State::fin_wait_1 || in_.state == State::fin_wait_2 || in_.state == State::close_wait;
     if (tell) host_.reply({in_.key, out_.snd_max, in_.rcv_nxt, wire::rst | wire::ack, 0, {}, cold_.dscp, cold_.hop_limit});
     if (!ended()) leave_network(State::closed, Cause::call, now);
     remove();

@@ -19,13 +19,14 @@ using Control = weft_cc_control;
 
 template <class C>
 concept CongestionControl = std::is_trivially_copyable_v<C> && sizeof(C) <= WEFT_CC_STATE_SLAB &&
-    requires(C c, const AckEvent& ack, const CongestionEvent& event, const IdleEvent& idle, const PathEvent& path, Control& out) {
-        c.begin(out);
-        c.on_ack(ack, out);
-        c.on_congestion(event, out);
-        c.on_idle(idle, out);
-        c.on_path(path, out);
-    };
+                            requires(C c, const AckEvent& ack, const CongestionEvent& event, const IdleEvent& idle,
+                                     const PathEvent& path, Control& out) {
+                                c.begin(out);
+                                c.on_ack(ack, out);
+                                c.on_congestion(event, out);
+                                c.on_idle(idle, out);
+                                c.on_path(path, out);
+                            };
 
 // What of it a TCB keeps. Bytes fit 32 bits: a window is at most 2^30 (RFC 7323, section 2.3).
 struct Steering {

@@ -18,15 +18,16 @@ struct SendOptions {
 class Connection {
 public:
     Connection(Host& host, std::uint32_t index)
-        : host_{host}, index_{index}, tcb_{host.connections[index]}, cold_{host.cold[index]}, in_{tcb_.receiving}, out_{tcb_.sending} {}
+        : host_{host}, index_{index}, tcb_{host.connections[index]}, cold_{host.cold[index]}, in_{tcb_.receiving},
+          out_{tcb_.sending} {}
 
     // lifetime.cc
     static std::optional<std::uint32_t> open(Host& host, FlowKey key, const FlowOptions& options, SeqNum iss, Instant now);
-    void start(Instant now);                                   // active OPEN: the SYN
-    void adopt(const HalfOpen& half, Instant now);             // passive OPEN: the handshake is through
-    void fail(Error error, Cause cause, Instant now);          // CLOSED, and the user hears why
+    void start(Instant now);  // active OPEN: the SYN
+    void adopt(const HalfOpen& half, Instant now);  // passive OPEN: the handshake is through
+    void fail(Error error, Cause cause, Instant now);  // CLOSED, and the user hears why
     void reset_and_fail(Error error, Cause cause, Instant now);
-    void remove();                                             // the record itself
+    void remove();  // the record itself
     void raise(Event::Kind kind);
     void accepted_by_user();
 
@@ -152,7 +153,9 @@ private:
 
     // Where the stream begins and ends in sequence space.
     bool syn_unacknowledged() const { return in_.state == State::syn_sent || in_.state == State::syn_received; }
-    bool fin_sent() const { return in_.state == State::fin_wait_1 || in_.state == State::closing || in_.state == State::last_ack; }
+    bool fin_sent() const {
+        return in_.state == State::fin_wait_1 || in_.state == State::closing || in_.state == State::last_ack;
+    }
     bool ended() const { return in_.state == State::closed || in_.state == State::time_wait; }
     std::uint32_t queued() const { return out_.queue == none ? 0 : host_.queues[out_.queue].size(); }
     std::uint32_t unread() const { return in_.queue == none ? 0 : host_.queues[in_.queue].size(); }

@@ -19,13 +19,12 @@ public:
 
     // A key of its own for each use.
     enum class Use : std::uint64_t { sequence, ports, table, paths, listeners };
-    HashKey key(Use use) const {
-        return {siphash(seed_, std::uint64_t(use), 0), siphash(seed_, std::uint64_t(use), 1)};
-    }
+    HashKey key(Use use) const { return {siphash(seed_, std::uint64_t(use), 0), siphash(seed_, std::uint64_t(use), 1)}; }
 
     // RFC 6528, section 3: M + F(localip, localport, remoteip, remoteport, secretkey), M ticking every 4 us (MUST-8).
     SeqNum initial_sequence(std::uint64_t path_hash, FlowKey key, Instant now) const {
-        const std::uint64_t f = siphash(this->key(Use::sequence), path_hash, std::uint64_t{key.local_port} << 16 | key.remote_port);
+        const std::uint64_t f =
+            siphash(this->key(Use::sequence), path_hash, std::uint64_t{key.local_port} << 16 | key.remote_port);
         return SeqNum{std::uint32_t(f) + std::uint32_t(now.nanoseconds() / 4'000)};
     }
 

@@ -15,10 +15,16 @@ constexpr Duration least_syn_timeout = Duration::seconds(180);  // R2 of a SYN w
 void send_syn_ack(Host& host, HalfOpen& half, Instant now) {
     const Path& path = host.paths[half.key.path];
     const Listener* listener = host.listeners.find(half.listener);
-    Host::Answer answer{half.key, half.iss, half.irs + 1, wire::syn | wire::ack, std::uint16_t(std::min(host.settings.receive_buffer, 65'535u)), {}};
+    Host::Answer answer{half.key,
+                        half.iss,
+                        half.irs + 1,
+                        wire::syn | wire::ack,
+                        std::uint16_t(std::min(host.settings.receive_buffer, 65'535u)),
+                        {}};
     answer.options.mss = std::uint16_t(std::min(path.mtu - path.header_size - 20u, 65'535u));
     if (half.scales) answer.options.window_scale = shift_for(host.settings.receive_buffer);
-    if (half.timestamps) answer.options.timestamps = wire::TcpTimestamps{host.defence.timestamp(path.hash, now), half.ts_recent};
+    if (half.timestamps)
+        answer.options.timestamps = wire::TcpTimestamps{host.defence.timestamp(path.hash, now), half.ts_recent};
     if (listener) {
         answer.dscp = listener->options.dscp;
         answer.hop_limit = listener->options.hop_limit;
@@ -28,10 +34,12 @@ void send_syn_ack(Host& host, HalfOpen& half, Instant now) {
 }
 
 void acknowledge(Host& host, const HalfOpen& half, Instant now) {
-    Host::Answer answer{half.key, half.iss + 1, half.irs + 1, wire::ack, std::uint16_t(std::min(host.settings.receive_buffer, 65'535u)), {}};
+    Host::Answer answer{
+        half.key, half.iss + 1, half.irs + 1, wire::ack, std::uint16_t(std::min(host.settings.receive_buffer, 65'535u)), {}};
     if (half.scales) answer.window = std::uint16_t(answer.window >> shift_for(host.settings.receive_buffer));
     if (half.timestamps)
-        answer.options.timestamps = wire::TcpTimestamps{host.defence.timestamp(host.paths[half.key.path].hash, now), half.ts_recent};
+        answer.options.timestamps =
+            wire::TcpTimestamps{host.defence.timestamp(host.paths[half.key.path].hash, now), half.ts_recent};
     host.reply(answer);
 }
 
@@ -70,7 +78,10 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
         ++host.statistics.backlog_overflows;
         drop_half(host, listener->half_open.first);
     }
-    HalfOpen half{.key = key, .listener = id, .iss = host.defence.initial_sequence(host.paths[key.path].hash, key, now), .irs = syn.seq};
+    HalfOpen half{.key = key,
+                  .listener = id,
+                  .iss = host.defence.initial_sequence(host.paths[key.path].hash, key, now),
+                  .irs = syn.seq};
     if (floor && !before(*floor, half.iss)) half.iss = *floor + 1;
     const wire::TcpOptions& options = *syn.options;
     half.window = syn.window;
@@ -98,8 +109,10 @@ void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instan
     HalfOpen& half = host.half_open[index];
     const SeqNum rcv_nxt = half.irs + 1;
     const std::uint32_t window = std::min(host.settings.receive_buffer, 65'535u);
-    if (segment.syn() && !segment.ack_set() && !segment.rst() && segment.seq == half.irs) return send_syn_ack(host, half, now);  // again
-    const bool outdated = half.timestamps && segment.timestamps && std::int32_t(segment.ts_value - half.ts_recent) < 0 && !segment.rst();
+    if (segment.syn() && !segment.ack_set() && !segment.rst() && segment.seq == half.irs)
+        return send_syn_ack(host, half, now);  // again
+    const bool outdated =
+        half.timestamps && segment.timestamps && std::int32_t(segment.ts_value - half.ts_recent) < 0 && !segment.rst();
     if (outdated || !acceptable(segment.seq, segment.sequence_length(), rcv_nxt, window)) {
         if (!segment.rst()) acknowledge(host, half, now);
         return;

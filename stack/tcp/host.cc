@@ -12,8 +12,9 @@ void Host::reply(const Answer& answer) {
     out.frame.path = answer.key.path;
     out.frame.transport = path.header_size;
     out.frame.sums_elided = path.sums_elided;
-    const wire::TcpHeader header{answer.key.local_port, answer.key.remote_port, answer.seq, answer.ack, answer.flags,
-                                 answer.window, 0, 0, answer.options};
+    const wire::TcpHeader header{answer.key.local_port, answer.key.remote_port, answer.seq, answer.ack,
+                                 answer.flags,          answer.window,          0,          0,
+                                 answer.options};
     const std::size_t written = header.write(std::span{out.frame.header}.subspan(path.header_size));
     out.frame.header_length = std::uint16_t(path.header_size + written);
     hold_path(answer.key.path);  // until transmit() has written the network header

@@ -53,7 +53,8 @@ struct Host {
     static constexpr std::size_t max_replies = 1'024;  // waiting ones; more are dropped, as by a full queue
 
     Host(const Settings& limits, const HashKey& seed, BufferPool& memory, std::uint32_t shard)
-        : settings{limits}, pool{&memory}, defence{seed}, connections{shard}, listeners{shard}, demux{Defence{seed}.key(Defence::Use::table)} {}
+        : settings{limits}, pool{&memory}, defence{seed}, connections{shard}, listeners{shard},
+          demux{Defence{seed}.key(Defence::Use::table)} {}
 
     Settings settings;
     BufferPool* pool;
@@ -90,12 +91,24 @@ struct Host {
         if (--paths[path].references == 0) idle_paths.push_back(path);
     }
 
-    auto output_place() { return [this](std::uint32_t i) -> Place& { return connections[i].places.output; }; }
-    auto event_place() { return [this](std::uint32_t i) -> Place& { return connections[i].places.events; }; }
-    auto path_place() { return [this](std::uint32_t i) -> Place& { return connections[i].places.path; }; }
-    auto listener_place() { return [this](std::uint32_t i) -> Place& { return listeners[i].events; }; }
-    auto half_open_place() { return [this](std::uint32_t i) -> Place& { return half_open[i].place; }; }
-    auto time_wait_place() { return [this](std::uint32_t i) -> Place& { return time_wait[i].place; }; }
+    auto output_place() {
+        return [this](std::uint32_t i) -> Place& { return connections[i].places.output; };
+    }
+    auto event_place() {
+        return [this](std::uint32_t i) -> Place& { return connections[i].places.events; };
+    }
+    auto path_place() {
+        return [this](std::uint32_t i) -> Place& { return connections[i].places.path; };
+    }
+    auto listener_place() {
+        return [this](std::uint32_t i) -> Place& { return listeners[i].events; };
+    }
+    auto half_open_place() {
+        return [this](std::uint32_t i) -> Place& { return half_open[i].place; };
+    }
+    auto time_wait_place() {
+        return [this](std::uint32_t i) -> Place& { return time_wait[i].place; };
+    }
 
     // A segment without text for the next transmit().
     struct Answer {

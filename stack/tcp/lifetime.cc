@@ -86,7 +86,8 @@ void Connection::negotiate(const wire::TcpOptions& options) {
 
 // Eff.snd.MSS: the least of what the peer takes and what the path carries, options taken off (MUST-16).
 void Connection::derive_mss() {
-    const std::uint32_t room = path().mtu > path().header_size + 20u + least_peer_mss ? path().mtu - path().header_size - 20u : least_peer_mss;
+    const std::uint32_t room =
+        path().mtu > path().header_size + 20u + least_peer_mss ? path().mtu - path().header_size - 20u : least_peer_mss;
     const std::uint32_t mss = std::min<std::uint32_t>({room, out_.peer_mss, 65'000});
     in_.mss = std::uint16_t(mss - (in_.flags.timestamps ? option_bytes_of_timestamps : 0));
 }
@@ -114,8 +115,8 @@ void Connection::enter(State state, Cause cause, Instant now, std::uint16_t segm
     const State from = std::exchange(in_.state, state);
     if (host_.sink.wants(trace::Type::state))
         host_.sink.add(now, place(), trace::Type::state,
-                       trace::StateChange{std::uint8_t(from), std::uint8_t(state), std::uint8_t(cause), std::uint8_t(segment_flags),
-                                          host_.connections.handle(index_).generation});
+                       trace::StateChange{std::uint8_t(from), std::uint8_t(state), std::uint8_t(cause),
+                                          std::uint8_t(segment_flags), host_.connections.handle(index_).generation});
 }
 
 // From here on nothing comes from, or goes to, the network.
@@ -142,9 +143,17 @@ void Connection::leave_network(State state, Cause cause, Instant now) {
 }
 
 void Connection::enter_time_wait(Instant now) {
-    if (host_.time_wait.size() >= host_.settings.time_wait_limit && !host_.time_waits.empty()) drop_time_wait(host_, host_.time_waits.first);
-    TimeWait record{in_.key, out_.snd_max, in_.rcv_nxt, receive_window(), in_.rcv_shift, in_.flags.timestamps, in_.ts_recent,
-                    now + host_.settings.time_wait, {}};
+    if (host_.time_wait.size() >= host_.settings.time_wait_limit && !host_.time_waits.empty())
+        drop_time_wait(host_, host_.time_waits.first);
+    TimeWait record{in_.key,
+                    out_.snd_max,
+                    in_.rcv_nxt,
+                    receive_window(),
+                    in_.rcv_shift,
+                    in_.flags.timestamps,
+                    in_.ts_recent,
+                    now + host_.settings.time_wait,
+                    {}};
     const Handle<TimeWait> handle = host_.time_wait.insert(record);
     in_.flags.demuxed = false;  // the key leads to the record now
     if (handle == Handle<TimeWait>{}) {

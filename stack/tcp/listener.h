@@ -60,7 +60,8 @@ struct TimeWait {
     Place place;                      // in Host::time_waits, the first to expire first
 };
 
-static_assert(std::is_trivially_copyable_v<Listener> && std::is_trivially_copyable_v<HalfOpen> && std::is_trivially_copyable_v<TimeWait>);
+static_assert(std::is_trivially_copyable_v<Listener> && std::is_trivially_copyable_v<HalfOpen> &&
+              std::is_trivially_copyable_v<TimeWait>);
 static_assert(sizeof(HalfOpen) <= 80 && sizeof(TimeWait) <= 48);
 
 }  // namespace weft::tcp

@@ -16,8 +16,7 @@ void Reassembly::insert(SeqNum seq, const Slice& slice, BufferPool& pool) {
         const SeqNum stop = at < pieces_.size() && before(pieces_[at].begin, end) ? pieces_[at].begin : end;
         if (before(begin, stop)) {
             if (pieces_.size() - first_ >= max_pieces) return;
-            place(at, begin, slice.sub(begin - seq, stop - begin), pool);
-            ++at;
+            at = place(at, begin, slice.sub(begin - seq, stop - begin), pool);
         }
         if (stop == end) return;
         begin = later(begin, pieces_[at].end());
@@ -25,7 +24,8 @@ void Reassembly::insert(SeqNum seq, const Slice& slice, BufferPool& pool) {
     }
 }
 
-void Reassembly::place(std::size_t at, SeqNum begin, Slice slice, BufferPool& pool) {
+// Puts a piece in front of number `at`; returns the number that this one has then.
+std::size_t Reassembly::place(std::size_t at, SeqNum begin, Slice slice, BufferPool& pool) {
     std::uint32_t charge = slice.charge();
     if (std::size_t{slice.size()} * 4 < charge) {
         if (right_.room() < slice.size())
@@ -38,9 +38,10 @@ void Reassembly::place(std::size_t at, SeqNum begin, Slice slice, BufferPool& po
     charge_ += charge;
     if (first_ > 0 && first_ == at) {  // a place that was popped is right in front
         pieces_[--first_] = {begin, std::move(slice), charge};
-        return;
+        return at;
     }
     pieces_.insert(pieces_.begin() + std::ptrdiff_t(at), {begin, std::move(slice), charge});
+    return at + 1;
 }
 
 Slice Reassembly::pop(SeqNum next) {

@@ -31,7 +31,7 @@ public:
     bool empty() const { return first_ == pieces_.size() && !fin_; }
     bool has_text() const { return first_ < pieces_.size(); }
     std::size_t charge() const { return charge_; }  // bytes that it keeps alive, as ByteQueue charges them
-    void clear();                                   // its memory stays
+    void clear();  // its memory stays
 
 private:
     struct Piece {
@@ -41,10 +41,10 @@ private:
         SeqNum end() const { return begin + slice.size(); }
     };
 
-    void place(std::size_t at, SeqNum begin, Slice slice, BufferPool& pool);
+    std::size_t place(std::size_t at, SeqNum begin, Slice slice, BufferPool& pool);
 
     std::vector<Piece> pieces_;  // from first_ on: ascending, without overlap
-    std::size_t first_{0};       // those before it were popped
+    std::size_t first_{0};  // those before it were popped
     std::size_t charge_{0};
     std::optional<SeqNum> fin_;
     WriteRight right_;

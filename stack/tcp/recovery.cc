@@ -22,7 +22,8 @@ void Connection::steer(Instant now, Call&& call) {
 void Connection::hear_ack(std::uint32_t acked, std::uint32_t prior_flight, Instant now) {
     AckEvent event{};
     event.size = sizeof event;
-    event.flags = (in_.flags.cwnd_limited ? unsigned{WEFT_ACK_CWND_LIMITED} : 0u) | (in_.flags.recovering ? unsigned{WEFT_ACK_IN_RECOVERY} : 0u);
+    event.flags = (in_.flags.cwnd_limited ? unsigned{WEFT_ACK_CWND_LIMITED} : 0u) |
+                  (in_.flags.recovering ? unsigned{WEFT_ACK_IN_RECOVERY} : 0u);
     event.now = now.nanoseconds();
     event.newly_acked = acked;
     event.in_flight = flight();
@@ -102,13 +103,13 @@ void Connection::recover_on_ack(std::uint32_t acked, Instant now) {
 }
 
 void Connection::trace_congestion(Instant now) const {
-    const std::uint32_t phase = in_.flags.recovering                             ? 2
-                                : out_.backoff > 0                               ? 3
-                                : out_.steering.cwnd < out_.steering.ssthresh    ? 0
-                                                                                 : 1;
+    const std::uint32_t phase = in_.flags.recovering                          ? 2
+                                : out_.backoff > 0                            ? 3
+                                : out_.steering.cwnd < out_.steering.ssthresh ? 0
+                                                                              : 1;
     host_.sink.add(now, place(), trace::Type::congestion,
-                   trace::Congestion{out_.steering.cwnd, out_.steering.ssthresh, flight(), phase, 0, tcb_.timing.srtt.count(),
-                                     tcb_.timing.rttvar.count()});
+                   trace::Congestion{out_.steering.cwnd, out_.steering.ssthresh, flight(), phase, 0,
+                                     tcb_.timing.srtt.count(), tcb_.timing.rttvar.count()});
 }
 
 }  // namespace weft::tcp

@@ -28,6 +28,8 @@ inline void sample_round_trip(Tcb::Timing& timing, Duration sample, Duration min
 }
 
 // 5.5: doubled by each expiry in a row.
-inline Duration backed_off(Duration rto, unsigned backoff) { return std::min(rto * (1ll << std::min(backoff, 10u)), maximum_rto); }
+inline Duration backed_off(Duration rto, unsigned backoff) {
+    return std::min(rto * (1ll << std::min(backoff, 10u)), maximum_rto);
+}
 
 }  // namespace weft::tcp

@@ -24,43 +24,54 @@ struct Listener;
 // a connection whose TIME-WAIT record was made, or that is CLOSED, stays until the application has read what is left
 // and heard how it ended.
 enum class State : std::uint8_t {
-    closed, listen, syn_sent, syn_received, established, fin_wait_1, fin_wait_2, close_wait, closing, last_ack, time_wait
+    closed,
+    listen,
+    syn_sent,
+    syn_received,
+    established,
+    fin_wait_1,
+    fin_wait_2,
+    close_wait,
+    closing,
+    last_ack,
+    time_wait
 };
 
 constexpr std::string_view to_string(State state) {
-    constexpr std::array<std::string_view, 11> names{"CLOSED",     "LISTEN",     "SYN-SENT",   "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1",
-                                                     "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",    "LAST-ACK",     "TIME-WAIT"};
+    constexpr std::array<std::string_view, 11> names{"CLOSED",      "LISTEN",     "SYN-SENT",   "SYN-RECEIVED",
+                                                     "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT",
+                                                     "CLOSING",     "LAST-ACK",   "TIME-WAIT"};
     return names[std::size_t(state)];
 }
 
 struct Flags {
-    bool timestamps : 1 {false};      // negotiated (RFC 7323)
-    bool scaling : 1 {true};          // the same of the window: offered until the peer's SYN lacks it
-    bool nodelay : 1 {false};         // Nagle is off for the flow (MUST-17)
-    bool push_all : 1 {false};        // the last write asked for nodelay: its short segment goes at once
-    bool more : 1 {false};            // the last write said that more follows: a short segment waits
-    bool ack_now : 1 {false};         // an acknowledgement is due, not only owed
-    bool fin_wanted : 1 {false};      // writing was shut down: a FIN follows the last text
-    bool fin_received : 1 {false};    // the peer's FIN is in order: RCV.NXT is behind it
-    bool read_shut : 1 {false};       // the application reads no more
-    bool end_read : 1 {false};        // read() has said end_of_stream, or reading is shut
-    bool known : 1 {false};           // the application has the handle: connected or accepted
-    bool wants_room : 1 {false};      // a write took less than all: `writable` is due when there is room
-    bool wants_sent : 1 {false};      // text was written since `transmitted` was last raised
-    bool cwnd_limited : 1 {false};    // the congestion window held text back when output last looked
-    bool recovering : 1 {false};      // fast recovery, up to recovery.point (RFC 6582)
-    bool timing : 1 {false};          // timing.timed is being timed
-    bool resend : 1 {false};          // the segment at SND.UNA is to be sent again
-    bool partial : 1 {false};         // a partial acknowledgement was seen in this recovery
-    bool short_out : 1 {false};       // sending.snd_small is not acknowledged yet
-    bool probing : 1 {false};         // deadlines.loss is the persist timer (RFC 9293, section 3.8.6.1)
-    bool probe_now : 1 {false};       // it went off: send beyond the window
-    bool probe_out : 1 {false};       // a probe is not answered yet
-    bool unreachable : 1 {false};     // recovery.unreachable_at holds
-    bool orphan : 1 {false};          // shut down both ways: text that arrives now is lost (RFC 9293, section 3.6.1)
-    bool demuxed : 1 {false};         // the key leads here
-    bool rcv_urgent : 1 {false};      // cold.rcv_up is ahead of what was read
-    bool snd_urgent : 1 {false};      // cold.snd_up is ahead of SND.UNA
+    bool timestamps : 1 {false};  // negotiated (RFC 7323)
+    bool scaling : 1 {true};  // the same of the window: offered until the peer's SYN lacks it
+    bool nodelay : 1 {false};  // Nagle is off for the flow (MUST-17)
+    bool push_all : 1 {false};  // the last write asked for nodelay: its short segment goes at once
+    bool more : 1 {false};  // the last write said that more follows: a short segment waits
+    bool ack_now : 1 {false};  // an acknowledgement is due, not only owed
+    bool fin_wanted : 1 {false};  // writing was shut down: a FIN follows the last text
+    bool fin_received : 1 {false};  // the peer's FIN is in order: RCV.NXT is behind it
+    bool read_shut : 1 {false};  // the application reads no more
+    bool end_read : 1 {false};  // read() has said end_of_stream, or reading is shut
+    bool known : 1 {false};  // the application has the handle: connected or accepted
+    bool wants_room : 1 {false};  // a write took less than all: `writable` is due when there is room
+    bool wants_sent : 1 {false};  // text was written since `transmitted` was last raised
+    bool cwnd_limited : 1 {false};  // the congestion window held text back when output last looked
+    bool recovering : 1 {false};  // fast recovery, up to recovery.point (RFC 6582)
+    bool timing : 1 {false};  // timing.timed is being timed
+    bool resend : 1 {false};  // the segment at SND.UNA is to be sent again
+    bool partial : 1 {false};  // a partial acknowledgement was seen in this recovery
+    bool short_out : 1 {false};  // sending.snd_small is not acknowledged yet
+    bool probing : 1 {false};  // deadlines.loss is the persist timer (RFC 9293, section 3.8.6.1)
+    bool probe_now : 1 {false};  // it went off: send beyond the window
+    bool probe_out : 1 {false};  // a probe is not answered yet
+    bool unreachable : 1 {false};  // recovery.unreachable_at holds
+    bool orphan : 1 {false};  // shut down both ways: text that arrives now is lost (RFC 9293, section 3.6.1)
+    bool demuxed : 1 {false};  // the key leads here
+    bool rcv_urgent : 1 {false};  // cold.rcv_up is ahead of what was read
+    bool snd_urgent : 1 {false};  // cold.snd_up is ahead of SND.UNA
     bool in_output : 1 {false}, in_events : 1 {false};  // membership in the lists of `places`
 };
 
@@ -68,73 +79,73 @@ struct Flags {
 struct Tcb {
     // All that a predicted data segment touches. An ack touches the next lines too.
     struct alignas(64) Receiving {
-        SeqNum rcv_nxt;                     // RCV.NXT
-        SeqNum rcv_adv;                     // right edge last advertised; never moves left (SHLD-14)
-        SeqNum last_ack_sent;               // RFC 7323, section 4.3
-        std::uint32_t ts_recent{0};         // TS.Recent (RFC 7323)
-        std::uint32_t ts_recent_at{0};      // seconds on the engine's clock: invalid after 24 days (RFC 7323, 5.5)
-        std::uint32_t queue{none};          // received text, lent; none while there is none
-        std::uint32_t reassembly{none};     // out-of-order text, lent; none while all is in order
-        std::uint32_t owed{0};              // bytes of text received and not yet acknowledged
-        std::uint32_t limit{0};             // bytes: the receive buffer
+        SeqNum rcv_nxt;  // RCV.NXT
+        SeqNum rcv_adv;  // right edge last advertised; never moves left (SHLD-14)
+        SeqNum last_ack_sent;  // RFC 7323, section 4.3
+        std::uint32_t ts_recent{0};  // TS.Recent (RFC 7323)
+        std::uint32_t ts_recent_at{0};  // seconds on the engine's clock: invalid after 24 days (RFC 7323, 5.5)
+        std::uint32_t queue{none};  // received text, lent; none while there is none
+        std::uint32_t reassembly{none};  // out-of-order text, lent; none while all is in order
+        std::uint32_t owed{0};  // bytes of text received and not yet acknowledged
+        std::uint32_t limit{0};  // bytes: the receive buffer
         FlowKey key;
         Flags flags;
-        std::uint16_t mss{536};             // bytes of text of a full segment, options taken off (Eff.snd.MSS)
-        std::uint16_t their_mss{536};       // bytes of text of the largest segment that came: what a delayed ack counts in
-        std::uint16_t events{0};            // bits of Event::Kind, raised and not yet drained
+        std::uint16_t mss{536};  // bytes of text of a full segment, options taken off (Eff.snd.MSS)
+        std::uint16_t their_mss{536};  // bytes of text of the largest segment that came: what a delayed ack counts in
+        std::uint16_t events{0};  // bits of Event::Kind, raised and not yet drained
         State state{State::closed};
         std::uint8_t rcv_shift{0}, snd_shift{0};  // RFC 7323, section 2
-        std::uint8_t duplicates_owed{0};    // acknowledgements of single out-of-order segments (RFC 5681, 4.2)
+        std::uint8_t duplicates_owed{0};  // acknowledgements of single out-of-order segments (RFC 5681, 4.2)
     } receiving;
 
     struct alignas(64) Sending {
-        SeqNum snd_una, snd_nxt;            // SND.UNA, SND.NXT: a timeout moves SND.NXT back
-        SeqNum snd_max;                     // one behind the highest sequence number ever sent
-        std::uint32_t snd_wnd{0};           // SND.WND, already scaled
-        std::uint32_t max_snd_wnd{0};       // the largest it ever was (RFC 9293, section 3.8.6.2.1)
-        SeqNum snd_wl1, snd_wl2;            // SND.WL1, SND.WL2
-        std::uint32_t queue{none};          // text from SND.UNA on, lent; none while there is none
-        std::uint32_t limit{0};             // bytes: the send buffer
-        SeqNum snd_small;                   // end of the last short segment sent (Minshall's form of Nagle)
-        Steering steering;                  // what congestion control wants
-        std::uint32_t congestion{none};     // its state, lent
-        std::uint16_t peer_mss{536};        // bytes; theirs (RFC 9293, section 3.7.1: MUST-15)
-        std::uint8_t backoff{0};            // doublings of the RTO (RFC 6298, 5.5) or of the probe interval
-        std::uint8_t duplicate_acks{0};     // in a row (RFC 5681, section 2)
+        SeqNum snd_una, snd_nxt;  // SND.UNA, SND.NXT: a timeout moves SND.NXT back
+        SeqNum snd_max;  // one behind the highest sequence number ever sent
+        std::uint32_t snd_wnd{0};  // SND.WND, already scaled
+        std::uint32_t max_snd_wnd{0};  // the largest it ever was (RFC 9293, section 3.8.6.2.1)
+        SeqNum snd_wl1, snd_wl2;  // SND.WL1, SND.WL2
+        std::uint32_t queue{none};  // text from SND.UNA on, lent; none while there is none
+        std::uint32_t limit{0};  // bytes: the send buffer
+        SeqNum snd_small;  // end of the last short segment sent (Minshall's form of Nagle)
+        Steering steering;  // what congestion control wants
+        std::uint32_t congestion{none};  // its state, lent
+        std::uint16_t peer_mss{536};  // bytes; theirs (RFC 9293, section 3.7.1: MUST-15)
+        std::uint8_t backoff{0};  // doublings of the RTO (RFC 6298, 5.5) or of the probe interval
+        std::uint8_t duplicate_acks{0};  // in a row (RFC 5681, section 2)
     } sending;
 
     struct alignas(64) Timing {
-        Duration srtt, rttvar;              // RFC 6298; srtt 0: no sample yet
-        Duration rto{Duration::seconds(1)}; // without back-off
-        Duration min_rtt;                   // since the flow began; 0: no sample yet
-        Instant timed_at;                   // when the timed segment left
-        SeqNum timed;                       // its acknowledgement ends the measurement (Karn: sent once)
-        Instant sent_at;                    // of the last transmission (RFC 5681, section 4.1)
-        Instant heard_at;                   // of the last acceptable segment
+        Duration srtt, rttvar;  // RFC 6298; srtt 0: no sample yet
+        Duration rto{Duration::seconds(1)};  // without back-off
+        Duration min_rtt;  // since the flow began; 0: no sample yet
+        Instant timed_at;  // when the timed segment left
+        SeqNum timed;  // its acknowledgement ends the measurement (Karn: sent once)
+        Instant sent_at;  // of the last transmission (RFC 5681, section 4.1)
+        Instant heard_at;  // of the last acceptable segment
     } timing;
 
     struct alignas(64) Recovery {
-        SeqNum point;                       // `recover` of RFC 6582: acknowledged, the recovery is over
-        std::uint32_t inflation{0};         // bytes by which duplicate acks widen the window
-        Instant unreachable_at;             // when the path went down
-        std::uint64_t transmissions{0};     // of super-segments, retransmissions included
-        std::uint64_t retransmitted{0};     // bytes
+        SeqNum point;  // `recover` of RFC 6582: acknowledged, the recovery is over
+        std::uint32_t inflation{0};  // bytes by which duplicate acks widen the window
+        Instant unreachable_at;  // when the path went down
+        std::uint64_t transmissions{0};  // of super-segments, retransmissions included
+        std::uint64_t retransmitted{0};  // bytes
     } recovery;
 
     // One timing-wheel entry a connection, armed at the earliest. A later deadline is one store: the wheel fires early,
     // sees it, and arms again.
     struct alignas(64) Deadlines {
-        Instant loss{Instant::never()};         // retransmission or persist timer
+        Instant loss{Instant::never()};  // retransmission or persist timer
         Instant delayed_ack{Instant::never()};
-        Instant user{Instant::never()};         // user timeout, or the end of an orphan in FIN-WAIT-2
-        Instant progress_at;                    // since when the oldest text in flight waits for an acknowledgement
-        Instant armed{Instant::never()};        // of the wheel's entry
+        Instant user{Instant::never()};  // user timeout, or the end of an orphan in FIN-WAIT-2
+        Instant progress_at;  // since when the oldest text in flight waits for an acknowledgement
+        Instant armed{Instant::never()};  // of the wheel's entry
     } deadlines;
 
     struct alignas(64) Places {
-        Place output;                       // those that have something to send
-        Place events;                       // those that have events; before accept(): the listener's queue
-        Place path;                         // those over one path
+        Place output;  // those that have something to send
+        Place events;  // those that have events; before accept(): the listener's queue
+        Place path;  // those over one path
     } places;
 };
 
@@ -145,18 +156,18 @@ static_assert(sizeof(Tcb) <= 384);
 // Options and statistics. Counters are totals since the flow began.
 struct Cold {
     SeqNum iss, irs;
-    SeqNum snd_up, rcv_up;                   // urgent pointers: the octet behind the urgent text (MUST-62)
-    Handle<Listener> listener;               // that it came from, if any
-    Duration user_timeout;                   // R2; 0: never (MUST-21)
-    std::uint64_t bytes_in{0}, bytes_out{0}; // text accepted in order; text first sent
+    SeqNum snd_up, rcv_up;  // urgent pointers: the octet behind the urgent text (MUST-62)
+    Handle<Listener> listener;  // that it came from, if any
+    Duration user_timeout;  // R2; 0: never (MUST-21)
+    std::uint64_t bytes_in{0}, bytes_out{0};  // text accepted in order; text first sent
     std::uint32_t segments_in{0}, segments_out{0}, retransmissions{0}, timeouts{0};
     Instant established_at;
-    std::uint8_t dscp{0}, hop_limit{64};     // MUST-48, MUST-49
-    Error soft_error{}, failure{};           // of the events
-    bool failed{false};                      // `failure` holds
-    std::uint8_t expiries{0};                // timeouts in a row (R1)
-    std::uint8_t challenges{0};              // challenge acks in this second (RFC 5961, section 7)
-    std::uint32_t challenged_at{0};          // that second on the engine's clock
+    std::uint8_t dscp{0}, hop_limit{64};  // MUST-48, MUST-49
+    Error soft_error{}, failure{};  // of the events
+    bool failed{false};  // `failure` holds
+    std::uint8_t expiries{0};  // timeouts in a row (R1)
+    std::uint8_t challenges{0};  // challenge acks in this second (RFC 5961, section 7)
+    std::uint32_t challenged_at{0};  // that second on the engine's clock
 };
 static_assert(std::is_trivially_copyable_v<Cold> && sizeof(Cold) <= 112);
 

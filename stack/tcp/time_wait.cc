@@ -38,7 +38,8 @@ void answer_time_wait(Host& host, std::uint32_t index, Instant now) {
     const std::uint32_t window = std::min(record.window >> record.rcv_shift, 65'535u);
     Host::Answer answer{record.key, record.snd_nxt, record.rcv_nxt, wire::ack, std::uint16_t(window), {}};
     if (record.timestamps)
-        answer.options.timestamps = wire::TcpTimestamps{host.defence.timestamp(host.paths[record.key.path].hash, now), record.ts_recent};
+        answer.options.timestamps =
+            wire::TcpTimestamps{host.defence.timestamp(host.paths[record.key.path].hash, now), record.ts_recent};
     host.reply(answer);
 }
 
@@ -51,7 +52,8 @@ void drop_time_wait(Host& host, std::uint32_t index) {
 }
 
 void expire_time_waits(Host& host, Instant now) {
-    while (!host.time_waits.empty() && host.time_wait[host.time_waits.first].expires <= now) drop_time_wait(host, host.time_waits.first);
+    while (!host.time_waits.empty() && host.time_wait[host.time_waits.first].expires <= now)
+        drop_time_wait(host, host.time_waits.first);
 }
 
 }  // namespace weft::tcp

@@ -28,7 +28,8 @@ constexpr bool acceptable(SeqNum seq, std::uint32_t length, SeqNum rcv_nxt, std:
 
 // The right edge to advertise. It moves on only by as much as is worth a segment: the receiver's side of silly-window
 // avoidance (section 3.8.6.2.2, MUST-39). All in bytes.
-constexpr SeqNum right_edge(SeqNum rcv_nxt, SeqNum advertised, std::uint32_t buffer, std::uint32_t unread, std::uint32_t mss) {
+constexpr SeqNum right_edge(SeqNum rcv_nxt, SeqNum advertised, std::uint32_t buffer, std::uint32_t unread,
+                            std::uint32_t mss) {
     const SeqNum wanted = rcv_nxt + (buffer > unread ? buffer - unread : 0);
     if (!before(advertised, wanted)) return advertised;
     return wanted - advertised >= std::min(buffer / 2, mss) ? wanted : advertised;

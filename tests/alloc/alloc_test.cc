@@ -103,7 +103,9 @@ struct Exchange {
         for (; !server; server = b.accept(listener, now)) wait();
         for (std::size_t written = 0, got = 0; got < bytes;) {
             if (written < bytes)
-                if (const auto count = a.write(client, std::span{text}.first(std::min(text.size(), bytes - written)), {}, now)) written += *count;
+                if (const auto count =
+                        a.write(client, std::span{text}.first(std::min(text.size(), bytes - written)), {}, now))
+                    written += *count;
             settle();
             const std::size_t before = got;
             while (const auto count = b.read(*server, text, now)) got += *count;

@@ -19,7 +19,8 @@ std::vector<std::byte> pattern(std::size_t size, std::uint64_t seed = 1) {
 }
 
 // Writes all of `text` on one side, reads it on the other, and lets time pass as it must.
-std::vector<std::byte> transfer(Pair& pair, Engine& from, Flow out, Engine& to, Flow in, const std::vector<std::byte>& text) {
+std::vector<std::byte> transfer(Pair& pair, Engine& from, Flow out, Engine& to, Flow in,
+                                const std::vector<std::byte>& text) {
     std::vector<std::byte> got;
     std::vector<std::byte> buffer(65'536);
     std::size_t written = 0;
@@ -94,8 +95,10 @@ TEST(Engine, ACopyContinuesBitIdentically) {
         const auto rule = [draw = std::mt19937_64{seed}](std::uint64_t) mutable { return draw() % 50 == 0; };
         pair.lose = rule;
         const auto text = pattern(700'000, seed);
-        transfer(pair, pair.a, client, pair.b, server, {text.begin(), text.begin() + std::ptrdiff_t(50'000 + seed * 10'000)});
-        (void)pair.a.write(client, std::span{text}.first(3'000), {}, pair.now);  // half a chunk that the original goes on filling
+        transfer(pair, pair.a, client, pair.b, server,
+                 {text.begin(), text.begin() + std::ptrdiff_t(50'000 + seed * 10'000)});
+        (void)pair.a.write(client, std::span{text}.first(3'000), {},
+                           pair.now);  // half a chunk that the original goes on filling
 
         Pair copy = pair;
         for (Pair* one : {&pair, &copy}) {
@@ -127,7 +130,8 @@ TEST(Engine, ACopyHasNoTrace) {
 // An idle connection, all that it occupies: a table is at worst a third full, just after it grew.
 TEST(Engine, AnIdleConnectionFitsIn640Bytes) {
     constexpr std::size_t wheel_entry = 24, table_entry = 3 * FlatTable::entry_size;
-    constexpr std::size_t idle = sizeof(tcp::Tcb) + sizeof(tcp::Cold) + Slab<tcp::Tcb>::overhead + WEFT_CC_STATE_SLAB + wheel_entry + table_entry;
+    constexpr std::size_t idle =
+        sizeof(tcp::Tcb) + sizeof(tcp::Cold) + Slab<tcp::Tcb>::overhead + WEFT_CC_STATE_SLAB + wheel_entry + table_entry;
     static_assert(idle <= 640);
     Pair pair;
     const auto [client, server] = pair.open();

@@ -46,7 +46,8 @@ struct Pair {
                     Chunk* chunk = pool.allocate(size);
                     cut->next({chunk->data(), size});
                     ++segments;
-                    for (const std::byte byte : std::span{chunk->data(), size}) digest = (digest ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3;
+                    for (const std::byte byte : std::span{chunk->data(), size})
+                        digest = (digest ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3;
                     if (lose && lose(segments)) {
                         Slice{chunk, 0, 0};
                         continue;
@@ -87,7 +88,8 @@ struct Pair {
     std::vector<Event> events(Engine& engine) {
         std::vector<Event> all;
         std::array<Event, 8> some;
-        while (const std::size_t count = engine.events(some, now)) all.insert(all.end(), some.begin(), some.begin() + std::ptrdiff_t(count));
+        while (const std::size_t count = engine.events(some, now))
+            all.insert(all.end(), some.begin(), some.begin() + std::ptrdiff_t(count));
         return all;
     }
 

@@ -32,6 +32,7 @@ if(WEFT_LTO)
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(weft_flags INTERFACE -Wno-psabi)  # news of g++ 4.6 about 64-byte alignment
+    target_link_options(weft_flags INTERFACE -flto=auto)     # as many at once as there are cores
   endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # Inlined across files, std::string's operator+ looks to g++ 12 like a copy of 2^63 bytes (GCC bug 105329).

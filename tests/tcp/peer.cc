@@ -304,13 +304,13 @@ std::vector<std::byte> Peer::build(const Segment& segment) {
 
     std::vector<std::byte> bytes(wire::TcpView::max_header);
     std::size_t size = header.write(bytes);
-    if (segment.raw_options_) {
+    if (segment.raw_) {
         header.options = {};
-        size = header.write(bytes) + (segment.raw_options_->size() + 3) / 4 * 4;
-        bytes.resize(size);
-        std::fill(bytes.begin() + 20, bytes.end(), std::byte{0});
-        std::transform(segment.raw_options_->begin(), segment.raw_options_->end(), bytes.begin() + 20, [](std::uint8_t b) { return std::byte{b}; });
-        bytes[12] = std::byte(size / 4 << 4) | (bytes[12] & std::byte{0x0f});
+        size = header.write(bytes) + (segment.raw_size_ + 3) / 4 * 4;
+        std::fill(bytes.begin() + wire::TcpView::min_size, bytes.end(), std::byte{0});
+        std::transform(segment.raw_options_.begin(), segment.raw_options_.begin() + std::ptrdiff_t(segment.raw_size_),
+                       bytes.begin() + wire::TcpView::min_size, [](std::uint8_t b) { return std::byte{b}; });
+        bytes[wire::TcpView::flags_at] = std::byte(size / 4 << 4) | (bytes[wire::TcpView::flags_at] & std::byte{0x0f});
     }
     const std::uint32_t length = segment.length_.value_or(0);
     bytes.resize(size + length);

@@ -1,9 +1,13 @@
 // A segment as a test writes it: what it sends says what differs from the ordinary, what it expects says what matters.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,7 +38,13 @@ public:
     Segment& timestamps(std::uint32_t value, std::uint32_t echo) { return timestamps_ = {value, echo}, *this; }
     Segment& echo(std::uint32_t n) { return echo_ = n, *this; }
     Segment& no_timestamps() { return plain_ = true, *this; }
-    Segment& raw_options(std::vector<std::uint8_t> bytes) { return raw_options_ = std::move(bytes), *this; }
+    // In place of the options: these bytes, at most 40, with zeros up to the next word.
+    Segment& raw_options(std::span<const std::uint8_t> bytes) {
+        raw_size_ = std::min(bytes.size(), raw_options_.size());
+        std::copy_n(bytes.begin(), raw_size_, raw_options_.begin());
+        return raw_ = true, *this;
+    }
+    Segment& raw_options(std::initializer_list<std::uint8_t> bytes) { return raw_options(std::span{bytes.begin(), bytes.size()}); }
     Segment& damaged() { return damaged_ = true, *this; }                    // its checksum is wrong
 
     std::string describe() const;
@@ -47,8 +57,9 @@ private:
     std::optional<std::uint8_t> scale_;
     std::optional<std::uint32_t> length_, echo_;
     std::optional<wire::TcpTimestamps> timestamps_;
-    std::optional<std::vector<std::uint8_t>> raw_options_;
-    bool plain_{false}, damaged_{false};
+    std::array<std::uint8_t, wire::TcpOptions::max_size> raw_options_{};
+    std::size_t raw_size_{0};
+    bool raw_{false}, plain_{false}, damaged_{false};
 };
 
 inline Segment syn() { return Segment{wire::syn}; }

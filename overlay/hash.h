@@ -16,7 +16,7 @@ inline constexpr std::string_view address = "weft-addr-v1", network = "weft-net-
 inline constexpr std::string_view mac1 = "weft-mac1-v1", cookie = "weft-cookie-v1", none = "";
 }  // namespace context
 
-// A hash in progress. Copying one that has taken its key saves that key's compression (mac1 of every INIT).
+// A hash in progress.
 class Hash {
 public:
     Hash(std::string_view context, std::size_t size, Bytes key = {}) : size_{size} {

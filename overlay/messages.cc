@@ -50,16 +50,13 @@ Id Id::decode(std::span<const std::byte, size> bytes) {
 Door::Door(const Network& network, const Address& responder)
     : net_{network.net},
       responder_{},
-      mac1_{context::none, 16, hash<32>(context::mac1, network.net, responder.bytes())},
+      mac1_key_{hash<32>(context::mac1, network.net, responder.bytes())},
       cookie_key_{hash<32>(context::cookie, network.net, responder.bytes())} {
     std::copy_n(responder.bytes().begin(), std::min(responder.bytes().size(), responder_.size()), responder_.begin());
 }
 
 Block<16> Door::mac1(Bytes init) const {
-    Hash hash = mac1_;
-    Block<16> out;
-    hash.add(init.first(160)).finish(out);
-    return out;
+    return keyed_hash<16>(context::none, mac1_key_, init.first(160));
 }
 
 bool Door::mac1_holds(Bytes init) const { return equal(mac1(init), init.subspan(160, 16)); }

@@ -68,8 +68,7 @@ public:
 private:
     std::array<std::byte, 32> net_;
     Block<64> responder_;
-    Hash mac1_;                 // its key already absorbed
-    Block<32> cookie_key_;
+    Block<32> mac1_key_, cookie_key_;
 };
 
 // Writes INIT for the state, which begins here; mac2 stays zero.

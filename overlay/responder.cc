@@ -45,9 +45,11 @@ Block<16> CookieJar::cookie(const UdpEndpoint& source, Instant now) {
 }
 
 bool CookieJar::mac2_holds(Bytes init, const UdpEndpoint& source, Instant now) {
+    const Bytes mac2 = init.subspan(176, 16);
+    if (std::all_of(mac2.begin(), mac2.end(), [](std::byte b) { return b == std::byte{0}; })) return false;   // has no cookie
     rotate(now);
     for (unsigned i = 0; i < known_; ++i)
-        if (equal(Door::mac2(make(secrets_[i], source), init), init.subspan(176, 16))) return true;
+        if (equal(Door::mac2(make(secrets_[i], source), init), mac2)) return true;
     return false;
 }
 

@@ -25,11 +25,13 @@ bool meant_as_address(std::string_view operand) {
 std::vector<const Json*> peers_by_short_form(const ShortForm& prefix, const Json& peers) {
     std::vector<const Json*> found;
     for (const Json& peer : array_in(peers, "peers"))
-        if (auto address = OverlayFamily::parse(text_in(peer, "address")); address && begins_with(*address, prefix)) found.push_back(&peer);
+        if (auto address = OverlayFamily::parse(text_in(peer, "address")); address && begins_with(*address, prefix))
+            found.push_back(&peer);
     return found;
 }
 
-std::expected<std::string, Problem> only(const std::vector<const Json*>& found, const Problem& none, std::string_view operand) {
+std::expected<std::string, Problem> only(const std::vector<const Json*>& found, const Problem& none,
+                                         std::string_view operand) {
     if (found.empty()) return std::unexpected(none);
     if (found.size() > 1)
         return std::unexpected(failure("ambiguous", printable(operand) + " fits " + std::to_string(found.size()) + " peers",
@@ -46,9 +48,11 @@ std::expected<std::string, Problem> by_name(std::string_view operand, const Json
     }
     std::erase(names, "");
     const std::string near = did_you_mean(operand, std::vector<std::string_view>(names.begin(), names.end()));
-    return only(found, failure("unknown_address", "\"" + printable(operand) + "\" is neither an address nor the name of a peer" + near,
-                               "`weft peers` shows the names; addresses begin with weft1"),
-                operand);
+    return only(
+        found,
+        failure("unknown_address", "\"" + printable(operand) + "\" is neither an address nor the name of a peer" + near,
+                "`weft peers` shows the names; addresses begin with weft1"),
+        operand);
 }
 
 }  // namespace
@@ -70,10 +74,13 @@ std::expected<std::string, Problem> resolve_address(std::string_view operand, co
             return std::unexpected(failure("bad_address", "this is not a short form: " + to_string(prefix.error()),
                                            "a short form is weft:xxxx-xxxx-xxxx-xxxx"));
         return only(peers_by_short_form(*prefix, peers),
-                    failure("unknown_address", "no known peer's address begins with " + printable(operand), "give the whole address"), operand);
+                    failure("unknown_address", "no known peer's address begins with " + printable(operand),
+                            "give the whole address"),
+                    operand);
     }
     if (auto other = parse_address(operand); other && other->family() != Family::overlay)
-        return std::unexpected(failure("bad_address", printable(operand) + " is an IP address: flows go to overlay addresses",
+        return std::unexpected(failure("bad_address",
+                                       printable(operand) + " is an IP address: flows go to overlay addresses",
                                        "`weft peers` shows which peer has this endpoint"));
     return by_name(operand, peers);
 }

@@ -12,7 +12,11 @@ namespace weft::node {
 
 class TwoWayCopy {
 public:
-    enum class Fault : std::uint8_t { none, input, output };  // of the caller's descriptors; the flow's end is its own matter
+    enum class Fault : std::uint8_t {
+        none,
+        input,
+        output
+    };  // of the caller's descriptors; the flow's end is its own matter
 
     struct Way {
         std::atomic<std::uint64_t> bytes{0};

@@ -22,11 +22,13 @@ std::string details_of(const Json& flow) {
     const auto add = [&text](std::string_view key, const auto& value) { text += fmt::format(" {}:{}", key, value); };
     add("rto", count_in(flow, "rto_ms"));
     if (count_in(flow, "srtt_us") > 0)
-        add("rtt", fmt::format("{:.3f}/{:.3f}", double(count_in(flow, "srtt_us")) / 1e3, double(count_in(flow, "rttvar_us")) / 1e3));
+        add("rtt", fmt::format("{:.3f}/{:.3f}", double(count_in(flow, "srtt_us")) / 1e3,
+                               double(count_in(flow, "rttvar_us")) / 1e3));
     add("mss", count_in(flow, "mss"));
     add("cwnd", std::max<std::uint64_t>(count_in(flow, "cwnd") / mss, 1));
     // A threshold that no loss has set yet is not shown, as in ss.
-    if (const std::uint64_t ssthresh = count_in(flow, "ssthresh"); ssthresh > 0 && ssthresh < 0x7fffffff) add("ssthresh", ssthresh / mss);
+    if (const std::uint64_t ssthresh = count_in(flow, "ssthresh"); ssthresh > 0 && ssthresh < 0x7fffffff)
+        add("ssthresh", ssthresh / mss);
     add("bytes_sent", count_in(flow, "bytes_out"));
     add("bytes_received", count_in(flow, "bytes_in"));
     add("segs_out", count_in(flow, "segments_out"));

@@ -33,13 +33,17 @@ Problem problem_of(const ControlError& error, std::string_view node) {
     const std::string option = node.empty() ? "" : fmt::format(" --node {}", printable(node));
     switch (error.kind) {
     case ControlError::Kind::not_running:
-        return {exit_not_running, "not_running", "the node is not running: " + error.message, fmt::format("start it with `weft up -d{}`", option)};
+        return {exit_not_running, "not_running", "the node is not running: " + error.message,
+                fmt::format("start it with `weft up -d{}`", option)};
     case ControlError::Kind::not_permitted:
-        return {exit_failed, "not_permitted", error.message, "the node belongs to another user: run this as that user, or choose a node of yours with --node"};
+        return {exit_failed, "not_permitted", error.message,
+                "the node belongs to another user: run this as that user, or choose a node of yours with --node"};
     case ControlError::Kind::timed_out:
-        return {exit_timed_out, "timed_out", error.message, fmt::format("see whether it is busy with `weft status{}`, or its log", option)};
+        return {exit_timed_out, "timed_out", error.message,
+                fmt::format("see whether it is busy with `weft status{}`, or its log", option)};
     case ControlError::Kind::closed:
-        return {exit_failed, "closed", error.message, fmt::format("it may have ended: see `weft status{}`, and its log", option)};
+        return {exit_failed, "closed", error.message,
+                fmt::format("it may have ended: see `weft status{}`, and its log", option)};
     case ControlError::Kind::malformed:
         return {exit_failed, "malformed", error.message, "is this the control socket of a weft node, and of this version?"};
     case ControlError::Kind::rejected:
@@ -49,7 +53,9 @@ Problem problem_of(const ControlError& error, std::string_view node) {
     return {exit_failed, "system", error.message, {}};
 }
 
-Problem usage_problem(std::string message, std::string mend) { return {exit_usage, "usage", std::move(message), std::move(mend)}; }
+Problem usage_problem(std::string message, std::string mend) {
+    return {exit_usage, "usage", std::move(message), std::move(mend)};
+}
 Problem failure(std::string kind, std::string message, std::string mend) {
     return {exit_failed, std::move(kind), std::move(message), std::move(mend)};
 }

@@ -40,16 +40,16 @@ struct Console {
     void print(std::string_view text) const;         // results
     void print_json(const Json& value) const;        // one line
     void note(std::string_view text) const;          // remarks on err: none with --quiet
-    int fail(const Problem& problem) const;          // the message, and with --json an object {"error":{...}}; its exit code
+    int fail(const Problem& problem) const;  // the message, and with --json an object {"error":{...}}; its exit code
 };
 
 enum class Colour : std::uint8_t { plain, bold, green, yellow, red, dim };
 std::string coloured(std::string_view text, Colour colour, bool enabled);
 
-std::string human_bytes(std::uint64_t bytes);             // "0 B", "1023 B", "1.50 MiB"
+std::string human_bytes(std::uint64_t bytes);  // "0 B", "1023 B", "1.50 MiB"
 std::string human_rate(std::uint64_t bytes, double seconds);  // "12.3 MiB/s"; "-" without time
-std::string human_seconds(double seconds);                // "0.52 s", "3 min 5 s", "2 d 3 h"
-std::string human_microseconds(std::uint64_t us);         // "950 us", "1.25 ms", "3.20 s"
+std::string human_seconds(double seconds);  // "0.52 s", "3 min 5 s", "2 d 3 h"
+std::string human_microseconds(std::uint64_t us);  // "950 us", "1.25 ms", "3.20 s"
 
 // Escapes whatever could move a terminal's cursor: text may come from a wire or a file.
 std::string printable(std::string_view text);

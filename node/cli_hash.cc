@@ -15,7 +15,9 @@
 namespace weft::node {
 
 std::expected<std::string, Problem> sha256_of_file(const std::string& path) {
-    const auto trouble = [&path] { return failure("output", fmt::format("cannot read {} again: {}", printable(path), std::strerror(errno))); };
+    const auto trouble = [&path] {
+        return failure("output", fmt::format("cannot read {} again: {}", printable(path), std::strerror(errno)));
+    };
     const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
     if (!file) return std::unexpected(trouble());
     crypto_hash_sha256_state state;

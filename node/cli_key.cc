@@ -24,12 +24,17 @@ std::string hexadecimal(std::span<const std::byte> bytes) {
     return text;
 }
 
-std::string file_or_default(const std::string& file) { return file.empty() ? default_key_path(default_config_path()) : file; }
+std::string file_or_default(const std::string& file) {
+    return file.empty() ? default_key_path(default_config_path()) : file;
+}
 
 Json describe(const overlay::Identity& identity, const std::string& file) {
     const Address& address = identity.address();
-    return {{"address", OverlayFamily::format(address)}, {"host_name", OverlayFamily::format_host_name(address)},
-            {"short", format_short_form(address)}, {"public_key", hexadecimal(identity.public_key())}, {"file", file}};
+    return {{"address", OverlayFamily::format(address)},
+            {"host_name", OverlayFamily::format_host_name(address)},
+            {"short", format_short_form(address)},
+            {"public_key", hexadecimal(identity.public_key())},
+            {"file", file}};
 }
 
 // Directories of ours alone: a key's name and age are nobody's business either.
@@ -52,7 +57,8 @@ int run_key_gen(const KeyGenOptions& options, const Console& console) {
     if (auto made = make_parents(file); !made) return console.fail(made.error());
     const Secret seed = Secret::random();
     const overlay::Identity identity{seed.bytes()};
-    if (auto written = write_secret_file(file, SecretKind::node_key, seed); !written) return console.fail(failure("file", written.error()));
+    if (auto written = write_secret_file(file, SecretKind::node_key, seed); !written)
+        return console.fail(failure("file", written.error()));
     const Json shown = describe(identity, file);
     if (console.json) return console.print_json(shown), exit_done;
     console.note(fmt::format("wrote {} (mode 0600): whoever has it is this node\n", printable(file)));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <utility>
@@ -45,7 +46,9 @@ std::expected<void, Problem> open_input(const NcOptions& options, Ends& ends) {
     }
     struct stat status{};
     if (::fstat(ends.input, &status) != 0) return std::unexpected(failure("input", trouble("read", "the input")));
-    if (S_ISDIR(status.st_mode)) return std::unexpected(usage_problem(printable(options.input) + " is a directory", "tar c DIR | weft nc ... sends one"));
+    if (S_ISDIR(status.st_mode))
+        return std::unexpected(
+            usage_problem(printable(options.input) + " is a directory", "tar c DIR | weft nc ... sends one"));
     if (S_ISREG(status.st_mode)) ends.expected = std::uint64_t(status.st_size);
     ends.input_is_terminal = ::isatty(ends.input) == 1;
     return {};
@@ -60,7 +63,8 @@ std::expected<void, Problem> open_output(const NcOptions& options, Ends& ends) {
     struct stat status{};
     if (::fstat(ends.output, &status) != 0) return std::unexpected(failure("output", trouble("write", options.output)));
     if (options.sha256 && !S_ISREG(status.st_mode))
-        return std::unexpected(usage_problem("--sha256 reads the output again: " + printable(options.output) + " is not a regular file"));
+        return std::unexpected(
+            usage_problem("--sha256 reads the output again: " + printable(options.output) + " is not a regular file"));
     return {};
 }
 
@@ -80,13 +84,17 @@ std::expected<OpenFlow, Problem> connect_flow(const NcOptions& options, const Co
         if (!address) return std::unexpected(address.error());
     }
     Json params{{"address", *address}, {"port", options.port}};
-    if (options.timeout.count() > 0) params["user_timeout_ms"] = std::clamp<std::int64_t>(options.timeout.count(), 100, 86'400'000);  // the node's bounds
-    auto answer = client.call("flow.connect", params, options.timeout.count() > 0 ? options.timeout + milliseconds{500} : connect_time);
+    if (options.timeout.count() > 0)
+        params["user_timeout_ms"] = std::clamp<std::int64_t>(options.timeout.count(), 100, 86'400'000);  // the node's bounds
+    auto answer = client.call("flow.connect", params,
+                              options.timeout.count() > 0 ? options.timeout + milliseconds{500} : connect_time);
     if (answer) return OpenFlow{text_in(answer->result, "flow"), *address, options.port, std::move(answer->flow)};
     const ControlError& error = answer.error();
     const std::string where = fmt::format("{} port {}", printable(options.address), options.port);
     const bool too_late = error.kind == ControlError::Kind::timed_out && options.timeout.count() > 0;
-    Problem problem = too_late ? flow_problem("timed_out", where) : error.cause.empty() ? problem_of(error, common.node) : flow_problem(printable(error.cause), where);
+    Problem problem = too_late              ? flow_problem("timed_out", where)
+                      : error.cause.empty() ? problem_of(error, common.node)
+                                            : flow_problem(printable(error.cause), where);
     if (problem.mend.empty()) problem.message = printable(error.message);  // the node knows more
     return std::unexpected(problem);
 }
@@ -98,7 +106,8 @@ std::expected<void, Problem> tell_ready(const NcOptions& options, std::uint64_t 
     if (!options.ready_fd) return {};
     const std::string text = fmt::format("{}\n", port);
     if (::write(*options.ready_fd, text.data(), text.size()) != ssize_t(text.size()))
-        return std::unexpected(usage_problem(fmt::format("cannot write to descriptor {}: {}", *options.ready_fd, std::strerror(errno))));
+        return std::unexpected(
+            usage_problem(fmt::format("cannot write to descriptor {}: {}", *options.ready_fd, std::strerror(errno))));
     ::close(*options.ready_fd);
     return {};
 }
@@ -110,7 +119,9 @@ std::expected<OpenFlow, Problem> await_flow(const NcOptions& options, const Comm
         milliseconds left{1000};
         if (options.timeout.count() > 0) {
             left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
-            if (left.count() <= 0) return std::unexpected(Problem{exit_timed_out, "timed_out", "nobody connected in time", "--timeout sets how long to wait"});
+            if (left.count() <= 0)
+                return std::unexpected(
+                    Problem{exit_timed_out, "timed_out", "nobody connected in time", "--timeout sets how long to wait"});
         }
         if (events.take(left)) continue;
         if (auto flow = events.accepted()) return std::move(*flow);  // it came before the node went
@@ -118,14 +129,19 @@ std::expected<OpenFlow, Problem> await_flow(const NcOptions& options, const Comm
     }
 }
 
-double rounded(double value, double unit) { return double(std::uint64_t(value / unit + 0.5)) * unit; }
+double rounded(double value, double parts) { return std::round(value * parts) / parts; }
 
 Json summary_of(const OpenFlow& flow, const SessionResult& result, const std::string& sha256) {
     const std::uint64_t both = result.bytes_in + result.bytes_out;
     const double rate = result.seconds > 0 ? double(both) * 8e-6 / result.seconds : 0;
-    Json summary{{"bytes_in", result.bytes_in}, {"bytes_out", result.bytes_out}, {"seconds", rounded(result.seconds, 1e-6)},
-                 {"mbit_per_s", rounded(rate, 1e-3)}, {"remote", {{"address", flow.address}, {"port", flow.port}}},
-                 {"flow", flow.id}, {"retransmissions", result.retransmissions}, {"error", nullptr}};
+    Json summary{{"bytes_in", result.bytes_in},
+                 {"bytes_out", result.bytes_out},
+                 {"seconds", rounded(result.seconds, 1e6)},
+                 {"mbit_per_s", rounded(rate, 1e3)},
+                 {"remote", {{"address", flow.address}, {"port", flow.port}}},
+                 {"flow", flow.id},
+                 {"retransmissions", result.retransmissions},
+                 {"error", nullptr}};
     if (!sha256.empty()) summary["sha256"] = sha256;
     if (result.problem) {
         summary["error"] = result.problem->kind;
@@ -134,7 +150,8 @@ Json summary_of(const OpenFlow& flow, const SessionResult& result, const std::st
     return summary;
 }
 
-void print_summary(const NcOptions& options, const OpenFlow& flow, const SessionResult& result, const std::string& sha256, const Console& console) {
+void print_summary(const NcOptions& options, const OpenFlow& flow, const SessionResult& result, const std::string& sha256,
+                   const Console& console) {
     const std::uint64_t both = result.bytes_in + result.bytes_out;
     const double rate = result.seconds > 0 ? double(both) * 8e-6 / result.seconds : 0;
     if (console.json) console.print_json(summary_of(flow, result, sha256));
@@ -144,7 +161,8 @@ void print_summary(const NcOptions& options, const OpenFlow& flow, const Session
         if (!sha256.empty()) line += " sha256=" + sha256;
         std::fputs(fmt::format("{} seconds={:.3f} mbit_per_s={:.1f}\n", line, result.seconds, rate).c_str(), console.err);
     } else if (!console.json) {
-        std::string line = fmt::format("{} in, {} out in {}", human_bytes(result.bytes_in), human_bytes(result.bytes_out), human_seconds(result.seconds));
+        std::string line = fmt::format("{} in, {} out in {}", human_bytes(result.bytes_in), human_bytes(result.bytes_out),
+                                       human_seconds(result.seconds));
         if (result.seconds > 0) line += fmt::format(" ({:.1f} Mbit/s)", rate);
         if (result.retransmissions > 0) line += fmt::format(", {} retransmissions", result.retransmissions);
         console.note(line + '\n');
@@ -170,15 +188,18 @@ int serve(const NcOptions& options, OpenFlow flow, Ends& ends, FlowEvents& event
     return plain.fail(*result.problem);
 }
 
-int listen_and_serve(const NcOptions& options, const CommonOptions& common, Ends& ends, Client& client, const Console& console) {
+int listen_and_serve(const NcOptions& options, const CommonOptions& common, Ends& ends, Client& client,
+                     const Console& console) {
     FlowEvents events{client};
     auto answer = client.call("flow.listen", {{"port", options.port}}, answer_time);
     if (!answer) {
         if (answer.error().cause == "address_in_use")
-            return console.fail(failure("address_in_use", fmt::format("port {} is taken", options.port), "`weft flows` shows by whom; port 0 lets the node choose"));
+            return console.fail(failure("address_in_use", fmt::format("port {} is taken", options.port),
+                                        "`weft flows` shows by whom; port 0 lets the node choose"));
         return console.fail(problem_of(answer.error(), common.node));
     }
-    if (auto told = tell_ready(options, count_in(answer->result, "port", options.port), console); !told) return console.fail(told.error());
+    if (auto told = tell_ready(options, count_in(answer->result, "port", options.port), console); !told)
+        return console.fail(told.error());
     for (;;) {
         auto flow = await_flow(options, common, events);
         if (!flow) return console.fail(flow.error());
@@ -186,7 +207,8 @@ int listen_and_serve(const NcOptions& options, const CommonOptions& common, Ends
         const int code = serve(options, std::move(*flow), ends, events, console);
         if (!options.keep) return code;
         if (ends.input_file && ::lseek(ends.input, 0, SEEK_SET) != 0)
-            return console.fail(failure("input", trouble("begin again with", options.input), "--keep needs a regular file as --input"));
+            return console.fail(
+                failure("input", trouble("begin again with", options.input), "--keep needs a regular file as --input"));
     }
 }
 

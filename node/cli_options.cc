@@ -15,15 +15,16 @@
 namespace weft::node {
 namespace {
 
-constexpr const char* about = "weft - a node of the overlay, and flows between 512-bit addresses\n"
-                              "Without a command: the node's status.";
+constexpr const char* about =
+    "weft - a node of the overlay, and flows between 512-bit addresses\n"
+    "Without a command: the node's status.";
 constexpr const char* closing =
     "Environment:\n"
     "  WEFT_NODE                   the node that commands speak to (--node goes first)\n"
     "  WEFT_RUNTIME_DIR            where control sockets are, else $XDG_RUNTIME_DIR/weft, for root /run/weft\n"
     "  NO_COLOR                    no colour, on a terminal neither\n\n"
     "Exit status:\n"
-    "  0 done   1 failed   2 wrong usage   3 the node is not running   4 timed out\n\n"
+    "  0 done   1 failed   2 wrong usage   3 the node is not running   4 timed out   128+N ended by signal N\n\n"
     "Examples:\n"
     "  weft key gen                make this node's key, and with it its address\n"
     "  weft up -d                  start the node in the background\n"
@@ -31,12 +32,15 @@ constexpr const char* closing =
 constexpr const char* nc_closing =
     "ADDRESS is the text form (weft1...), the host-name form (....weft), a configured peer's name, or the short form\n"
     "(weft:xxxx-xxxx-xxxx-xxxx) if it fits exactly one known peer.\n\n"
-    "Bytes go both ways at once. The end of the input closes only the way out (half-close); the command ends when both ways\n"
-    "have ended, or when the peer has ended and the input is a terminal. With --output and without --input nothing is sent.\n\n"
+    "Bytes go both ways at once. The end of the input closes only the way out (half-close); the command ends when both "
+    "ways\n"
+    "have ended, or when the peer has ended and the input is a terminal. With --output and without --input nothing is "
+    "sent.\n\n"
     "Summary, with --summary one line on stderr:\n"
     "  bytes=N sha256=HEX seconds=S mbit_per_s=X\n"
     "bytes is the size of the output file with --output, else what went both ways; sha256 only with --sha256.\n"
-    "With --json one object on stdout instead: bytes_in bytes_out seconds mbit_per_s sha256 remote flow retransmissions error.\n\n"
+    "With --json one object on stdout instead: bytes_in bytes_out seconds mbit_per_s sha256 remote flow retransmissions "
+    "error.\n\n"
     "Examples:\n"
     "  weft nc -l 7000 -o got --sha256 --summary\n"
     "  weft nc alice 7000 -i photo.jpg\n"
@@ -68,7 +72,9 @@ struct Values {
 
 void add_common(CLI::App& app, CommonOptions& common, bool visible) {
     const std::string group = visible ? "Common options" : "";
-    app.add_option("--node", common.node, "Name of the node to speak to, or the path of its control socket")->type_name("NAME")->group(group);
+    app.add_option("--node", common.node, "Name of the node to speak to, or the path of its control socket")
+        ->type_name("NAME")
+        ->group(group);
     app.add_flag("--json", common.json, "Machine-readable output: one JSON object a line")->group(group);
     app.add_flag("-q,--quiet", common.quiet, "Nothing but results and errors")->group(group);
 }
@@ -86,10 +92,14 @@ void describe_key(CLI::App& root, Values& values) {
     key->require_subcommand(1);
     CLI::App* gen = add_command(*key, "gen", "Make a key and print the address that it hashes to", values.common);
     gen->add_option("-o,--output", values.gen.file, "Where to put it (mode 0600); a file that is there is never overwritten")
-        ->type_name("FILE")->default_str(default_key_path(default_config_path()));
+        ->type_name("FILE")
+        ->default_str(default_key_path(default_config_path()));
     gen->footer("Who has the file is the node: back it up, and show it to nobody.");
-    CLI::App* show = add_command(*key, "show", "Show a key file's address in all its forms, never its secret", values.common);
-    show->add_option("file", values.show.file, "The key file")->type_name("FILE")->default_str(default_key_path(default_config_path()));
+    CLI::App* show =
+        add_command(*key, "show", "Show a key file's address in all its forms, never its secret", values.common);
+    show->add_option("file", values.show.file, "The key file")
+        ->type_name("FILE")
+        ->default_str(default_key_path(default_config_path()));
 }
 
 void describe_node(CLI::App& root, Values& values) {
@@ -97,11 +107,18 @@ void describe_node(CLI::App& root, Values& values) {
     up->add_option("-f,--config", values.up.config, "Configuration")->type_name("FILE")->default_str(default_config_path());
     up->add_flag("-d,--detach", values.up.detach, "In the background: return when the node answers, and print its address");
     up->add_option("--wait", values.up_wait, "With -d: how long to wait for the node to answer")
-        ->type_name("SECONDS")->check(CLI::Range(1, 3600))->default_str("10");
-    up->footer("Runs weftd, found beside weft or in PATH. SIGTERM ends the node in order, SIGHUP makes it read its configuration again.\n"
-               "With -d its log is NAME.log beside the control socket.");
+        ->type_name("SECONDS")
+        ->check(CLI::Range(1, 3600))
+        ->default_str("10");
+    up->footer(
+        "Runs weftd, found beside weft or in PATH. SIGTERM ends the node in order, SIGHUP makes it read its configuration "
+        "again.\n"
+        "With -d its log is NAME.log beside the control socket.");
     CLI::App* down = add_command(root, "down", "End the node and wait until it is gone", values.common);
-    down->add_option("--wait", values.down_wait, "How long to wait")->type_name("SECONDS")->check(CLI::Range(1, 3600))->default_str("10");
+    down->add_option("--wait", values.down_wait, "How long to wait")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(1, 3600))
+        ->default_str("10");
     add_command(root, "status", "The node: address, sockets, counters", values.common);
     add_command(root, "peers", "The node's peers and the channels to them", values.common);
     CLI::App* flows = add_command(root, "flows", "The node's TCP flows", values.common);
@@ -118,10 +135,14 @@ void describe_nc(CLI::App& root, Values& values) {
     app->add_option("-o,--output", nc.output, "Write what arrives to this file instead of stdout")->type_name("FILE");
     app->add_flag("--sha256", nc.sha256, "With -o: read the file again after the transfer and print its SHA-256");
     app->add_flag("--summary", nc.summary, "End with one key=value line on stderr");
-    app->add_option("-w,--timeout", values.nc_timeout, "Give up when there is no connection, or nothing moves, for this long")
-        ->type_name("SECONDS")->check(CLI::Range(0.001, 1e6));
-    app->add_option("--ready-fd", values.ready_fd, "With -l: write the port and a line feed to this descriptor when ready, and close it")
-        ->type_name("FD")->check(CLI::Range(0, 1 << 20));
+    app->add_option("-w,--timeout", values.nc_timeout,
+                    "Give up when there is no connection, or nothing moves, for this long")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.001, 1e6));
+    app->add_option("--ready-fd", values.ready_fd,
+                    "With -l: write the port and a line feed to this descriptor when ready, and close it")
+        ->type_name("FD")
+        ->check(CLI::Range(0, 1 << 20));
     app->footer(nc_closing);
 }
 
@@ -148,7 +169,8 @@ const CLI::App& innermost(const CLI::App& root) {
 Advice wrong(const CLI::App& app, const std::string& what) {
     const std::string name = app.get_parent() != nullptr && app.get_parent()->get_parent() != nullptr
                                  ? "weft " + app.get_parent()->get_name() + " " + app.get_name()
-                                 : app.get_parent() != nullptr ? "weft " + app.get_name() : "weft";
+                             : app.get_parent() != nullptr ? "weft " + app.get_name()
+                                                           : "weft";
     return {2, "weft: " + what + "\n  `" + name + " --help` shows what there is\n"};
 }
 
@@ -161,7 +183,8 @@ Advice explain(const CLI::App& root, const CLI::ParseError& error) {
         const std::string known = option ? word.substr(0, word.find('=')) : word;
         const std::string kind = option ? "option" : command_names(app).empty() ? "argument" : "command";
         const std::vector<std::string> names = option ? option_names(app) : command_names(app);
-        return wrong(app, "unknown " + kind + " \"" + printable(word) + "\"" + did_you_mean(known, std::vector<std::string_view>(names.begin(), names.end())));
+        return wrong(app, "unknown " + kind + " \"" + printable(word) + "\"" +
+                              did_you_mean(known, std::vector<std::string_view>(names.begin(), names.end())));
     }
     return wrong(app, printable(error.what()));
 }
@@ -170,16 +193,19 @@ std::optional<std::string> take_nc_operands(Values& values) {
     NcOptions& nc = values.nc;
     const std::size_t wanted = nc.listen ? 1 : 2;
     if (values.operands.size() != wanted)
-        return nc.listen ? "nc -l takes one argument, the PORT to listen on" : "nc takes two arguments, ADDRESS and PORT (or -l PORT to listen)";
+        return nc.listen ? "nc -l takes one argument, the PORT to listen on"
+                         : "nc takes two arguments, ADDRESS and PORT (or -l PORT to listen)";
     const auto port = parse_port(values.operands.back());
     if (!port || *port == 0) return "\"" + printable(values.operands.back()) + "\" is not a port: a number from 1 to 65535";
     nc.port = *port;
     if (!nc.listen) nc.address = values.operands.front();
     if (nc.sha256 && nc.output.empty()) return "--sha256 hashes the file that was written: it needs --output FILE";
     if (nc.keep && !nc.listen) return "--keep is for listening: it needs -l";
-    if (nc.keep && !nc.output.empty()) return "--keep with --output would write each transfer over the last: use one of them";
+    if (nc.keep && !nc.output.empty())
+        return "--keep with --output would write each transfer over the last: use one of them";
     if (nc.keep && nc.input.empty()) nc.input = "/dev/null";
-    if (nc.keep && nc.input == "-") return "--keep cannot send stdin to each of several connections: name a file with --input";
+    if (nc.keep && nc.input == "-")
+        return "--keep cannot send stdin to each of several connections: name a file with --input";
     if (values.ready_fd >= 0 && !nc.listen) return "--ready-fd is for listening: it needs -l";
     if (values.ready_fd >= 0) nc.ready_fd = values.ready_fd;
     nc.timeout = std::chrono::milliseconds{std::llround(values.nc_timeout * 1000)};
@@ -224,9 +250,7 @@ std::expected<Request, Advice> parse_command_line(std::span<const char* const> a
         return std::unexpected(Advice{0, root.help()});
     } catch (const CLI::CallForVersion&) {
         return std::unexpected(Advice{0, "weft " WEFT_VERSION "\n"});
-    } catch (const CLI::ParseError& error) {
-        return std::unexpected(explain(root, error));
-    }
+    } catch (const CLI::ParseError& error) { return std::unexpected(explain(root, error)); }
     return request_of(root, values);
 }
 

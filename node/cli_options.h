@@ -12,18 +12,26 @@
 
 namespace weft::node {
 
-struct KeyGenOptions { std::string file; };   // empty: the default path
-struct KeyShowOptions { std::string file; };
+struct KeyGenOptions {
+    std::string file;
+};   // empty: the default path
+struct KeyShowOptions {
+    std::string file;
+};
 
 struct UpOptions {
     std::string config;                // empty: the default path
     bool detach{false};
     std::chrono::seconds wait{10};     // for a detached node to answer
 };
-struct DownOptions { std::chrono::seconds wait{10}; };
+struct DownOptions {
+    std::chrono::seconds wait{10};
+};
 struct StatusOptions {};
 struct PeersOptions {};
-struct FlowsOptions { bool details{false}; };
+struct FlowsOptions {
+    bool details{false};
+};
 
 struct NcOptions {
     bool listen{false}, keep{false}, sha256{false}, summary{false};
@@ -39,7 +47,8 @@ struct CommonOptions {
     bool json{false}, quiet{false};
 };
 
-using Command = std::variant<StatusOptions, KeyGenOptions, KeyShowOptions, UpOptions, DownOptions, PeersOptions, FlowsOptions, NcOptions>;
+using Command = std::variant<StatusOptions, KeyGenOptions, KeyShowOptions, UpOptions, DownOptions, PeersOptions,
+                             FlowsOptions, NcOptions>;
 
 struct Request {
     CommonOptions common;

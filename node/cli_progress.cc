@@ -9,7 +9,8 @@ namespace weft::node {
 
 std::string progress_line(std::uint64_t bytes, std::optional<std::uint64_t> total, double bytes_per_second) {
     std::string line = human_bytes(bytes);
-    if (total && *total > 0) line += fmt::format("  {} %", std::uint64_t(100 * (double(std::min(bytes, *total)) / double(*total))));
+    if (total && *total > 0)
+        line += fmt::format("  {} %", std::uint64_t(100 * (double(std::min(bytes, *total)) / double(*total))));
     line += bytes_per_second > 0 ? "  " + human_rate(std::uint64_t(bytes_per_second), 1) : "  stalled";
     if (total && bytes_per_second > 0 && *total > bytes)
         line += "  " + human_seconds(std::max(1.0, double(*total - bytes) / bytes_per_second)) + " to go";

@@ -7,13 +7,14 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <utility>
 
 #include <fmt/core.h>
 
-#include "node/cli_progress.h"
 #include "node/cli_copy.h"
+#include "node/cli_progress.h"
 
 namespace weft::node {
 namespace {
@@ -23,6 +24,31 @@ using Clock = std::chrono::steady_clock;
 // After both ways ended the last acknowledgement is on its way: a few round trips, or retransmissions of our FIN.
 constexpr std::chrono::seconds confirmation_time{60};
 
+volatile std::sig_atomic_t interrupted_by = 0;  // a signal's number, once
+
+// While it lives, SIGINT, SIGTERM and SIGHUP end a session in order, unless the caller had them ignored.
+class Interrupts {
+public:
+    Interrupts() {
+        interrupted_by = 0;
+        struct sigaction action{};
+        action.sa_handler = [](int number) { interrupted_by = number; };
+        for (std::size_t i = 0; i < signals.size(); ++i) {
+            ::sigaction(signals[i], nullptr, &before_[i]);
+            if (before_[i].sa_handler != SIG_IGN) ::sigaction(signals[i], &action, nullptr);
+        }
+    }
+    ~Interrupts() {
+        for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &before_[i], nullptr);
+    }
+    Interrupts(const Interrupts&) = delete;
+    Interrupts& operator=(const Interrupts&) = delete;
+
+private:
+    static constexpr std::array<int, 3> signals{SIGINT, SIGTERM, SIGHUP};
+    std::array<struct sigaction, 3> before_{};
+};
+
 class Session {
 public:
     Session(OpenFlow& flow, FlowEvents& events, const SessionPlan& plan, const Console& console)
@@ -31,9 +57,11 @@ public:
 
     SessionResult run() {
         while (!over()) wait();
+        const std::optional<Problem> found = problem();
+        if (found && !ended_ && !lost_) events_.abort(flow_.id);
         copy_.stop();
         progress_.clear();
-        return result();
+        return result(found);
     }
 
 private:
@@ -49,7 +77,7 @@ private:
         if (in_ended && !in_was_ended_) close_after_peer();
         in_was_ended_ = in_ended;
         const bool out_ended = closed_out_ || copy_.out().ended;
-        if (fault() != nullptr) return true;
+        if (fault() != nullptr || interrupted_by != 0) return true;
         if (in_ended && (ended_ || lost_)) return true;
         if (in_ended && out_ended && !both_ended_) both_ended_ = now;
         if (both_ended_ && now - *both_ended_ > confirmation_time) return unconfirmed_ = true;
@@ -67,7 +95,8 @@ private:
         std::array<pollfd, 2> entries{{{copy_.ended_event(), POLLIN, 0}, {lost_ ? -1 : events_.descriptor(), POLLIN, 0}}};
         if (::poll(entries.data(), entries.size(), 100) <= 0) return;
         std::uint64_t count = 0;
-        if (entries[0].revents != 0) [[maybe_unused]] const ssize_t got = ::read(copy_.ended_event(), &count, sizeof count);
+        if (entries[0].revents != 0) [[maybe_unused]]
+            const ssize_t got = ::read(copy_.ended_event(), &count, sizeof count);
     }
 
     const TwoWayCopy::Way* fault() const {
@@ -82,26 +111,39 @@ private:
         if (!cause.empty()) return flow_problem(cause, where);
         if (const TwoWayCopy::Way* way = fault()) {
             const bool writing = way->fault == TwoWayCopy::Fault::output;
-            return failure(writing ? "output" : "input", fmt::format("cannot {}: {}", writing ? "write the output" : "read the input",
-                                                                     std::strerror(way->error)));
+            return failure(
+                writing ? "output" : "input",
+                fmt::format("cannot {}: {}", writing ? "write the output" : "read the input", std::strerror(way->error)));
         }
-        if (idle_) return Problem{exit_timed_out, "timed_out", fmt::format("nothing moved for {}", human_seconds(double(plan_.timeout.count()) / 1e3)),
-                                  "--timeout sets how long to wait"};
-        if (unconfirmed_) return Problem{exit_timed_out, "unconfirmed", "the node did not say how the flow ended: the last bytes may be missing", {}};
-        if (!ended_ && lost_) return failure("closed", "the node went away before the flow ended: bytes may be missing", events_.error().message);
+        if (interrupted_by != 0)
+            return Problem{128 + int(interrupted_by),
+                           "interrupted",
+                           fmt::format("ended by signal {}: the flow was reset", int(interrupted_by)),
+                           {}};
+        if (idle_)
+            return Problem{exit_timed_out, "timed_out",
+                           fmt::format("nothing moved for {}", human_seconds(double(plan_.timeout.count()) / 1e3)),
+                           "--timeout sets how long to wait"};
+        if (unconfirmed_)
+            return Problem{
+                exit_timed_out, "unconfirmed", "the node did not say how the flow ended: the last bytes may be missing", {}};
+        if (!ended_ && lost_)
+            return failure("closed", "the node went away before the flow ended: bytes may be missing",
+                           events_.error().message);
         return std::nullopt;
     }
 
-    SessionResult result() const {
+    SessionResult result(const std::optional<Problem>& found) const {
         SessionResult made;
         made.bytes_in = copy_.in().bytes;
         made.bytes_out = copy_.out().bytes;
         made.retransmissions = ended_ ? count_in(*ended_, "retransmissions") : 0;
         made.seconds = std::chrono::duration<double>(both_ended_.value_or(Clock::now()) - start_).count();
-        made.problem = problem();
+        made.problem = found;
         return made;
     }
 
+    Interrupts interrupts_;
     OpenFlow& flow_;
     FlowEvents& events_;
     const SessionPlan& plan_;
@@ -132,7 +174,8 @@ void FlowEvents::sort(Notification notification) {
     if (notification.method == "flow.accepted") {
         const Json& remote = object_in(notification.params, "remote");
         if (accepted_.size() < max_waiting)
-            accepted_.push_back({flow, text_in(remote, "address", "?"), std::uint16_t(count_in(remote, "port")), std::move(notification.flow)});
+            accepted_.push_back({flow, text_in(remote, "address", "?"), std::uint16_t(count_in(remote, "port")),
+                                 std::move(notification.flow)});
     } else if (notification.method == "flow.ended" && ended_.size() < max_waiting) {
         ended_[flow] = std::move(notification.params);
     }
@@ -153,18 +196,29 @@ std::optional<Json> FlowEvents::ended(const std::string& flow) {
     return params;
 }
 
+void FlowEvents::abort(const std::string& flow) {
+    if (auto answer = client_.call("flow.abort", {{"flow", flow}}, std::chrono::seconds{1}); !answer)
+        error_ = answer.error();
+}
+
 SessionResult run_session(OpenFlow& flow, FlowEvents& events, const SessionPlan& plan, const Console& console) {
     return Session{flow, events, plan, console}.run();
 }
 
 Problem flow_problem(std::string_view cause, std::string_view where) {
     const std::string kind{cause};
-    if (cause == "refused") return failure(kind, fmt::format("{} refused the connection", where), "nobody listens there: run `weft nc -l PORT` on that node");
+    if (cause == "refused")
+        return failure(kind, fmt::format("{} refused the connection", where),
+                       "nobody listens there: run `weft nc -l PORT` on that node");
     if (cause == "timed_out")
-        return {exit_timed_out, kind, fmt::format("{} did not answer in time", where), "is that node up? `weft peers` shows when it was last heard"};
+        return {exit_timed_out, kind, fmt::format("{} did not answer in time", where),
+                "is that node up? `weft peers` shows when it was last heard"};
     if (cause == "unreachable" || cause == "network_unreachable")
-        return failure(kind, fmt::format("there is no way to {}", where), "it must be up and a peer: name its endpoint under [[peer]], and see `weft peers`");
-    if (cause == "reset") return failure(kind, fmt::format("{} broke the connection off", where), "its program or its node ended before all was sent");
+        return failure(kind, fmt::format("there is no way to {}", where),
+                       "it must be up and a peer: name its endpoint under [[peer]], and see `weft peers`");
+    if (cause == "reset")
+        return failure(kind, fmt::format("{} broke the connection off", where),
+                       "its program or its node ended before all was sent");
     return failure(kind, fmt::format("the flow with {} failed: {}", where, kind));
 }
 

@@ -33,6 +33,7 @@ public:
     bool take(std::chrono::milliseconds timeout);
     std::optional<OpenFlow> accepted();
     std::optional<Json> ended(const std::string& flow);  // flow.ended's params, once
+    void abort(const std::string& flow);                 // so that the peer does not take what came for all
 
     const ControlError& error() const { return error_; }
     int descriptor() const { return client_.descriptor(); }

@@ -10,7 +10,9 @@
 namespace weft::node {
 namespace {
 
-std::string line(std::string_view key, std::string_view value) { return value.empty() ? "" : fmt::format("  {:<14}{}\n", key, value); }
+std::string line(std::string_view key, std::string_view value) {
+    return value.empty() ? "" : fmt::format("  {:<14}{}\n", key, value);
+}
 
 std::string joined(const Json& texts) {
     std::string all;
@@ -40,17 +42,19 @@ std::string format_status(const Json& info, const Json& peers, const Json& flows
     const std::string heading = coloured("node " + text_in(info, "name", "?"), Colour::bold, colour);
     std::string text = fmt::format("{}  {}\n", heading, text_in(info, "short"));
     text += line("address", text_in(info, "address"));
-    text += line("running", fmt::format("{}, pid {}, weft {}", human_seconds(number_in(info, "uptime_s")), count_in(info, "pid"),
-                                        text_in(info, "version", "?")));
-    text += line("network", fmt::format("{}, {} bits of work, MTU {}", text_in(info, "network", "?"), count_in(info, "work_bits"),
-                                        count_in(info, "mtu")));
+    text += line("running", fmt::format("{}, pid {}, weft {}", human_seconds(number_in(info, "uptime_s")),
+                                        count_in(info, "pid"), text_in(info, "version", "?")));
+    text += line("network", fmt::format("{}, {} bits of work, MTU {}", text_in(info, "network", "?"),
+                                        count_in(info, "work_bits"), count_in(info, "mtu")));
     text += line("listening", joined(array_in(info, "listen")));
     text += line("peers", fmt::format("{} up of {}", count_up(known), known.size()));
     text += line("flows", fmt::format("{}", array_in(flows, "flows").size()));
-    text += line("udp", fmt::format("{} datagrams in, {} out; {} in, {} out", count_in(udp, "datagrams_in"), count_in(udp, "datagrams_out"),
-                                    human_bytes(count_in(udp, "bytes_in")), human_bytes(count_in(udp, "bytes_out"))));
-    text += line("tcp", fmt::format("{} segments in, {} out; {} in, {} out", count_in(tcp, "segments_in"), count_in(tcp, "segments_out"),
-                                    human_bytes(count_in(tcp, "bytes_in")), human_bytes(count_in(tcp, "bytes_out"))));
+    text += line("udp", fmt::format("{} datagrams in, {} out; {} in, {} out", count_in(udp, "datagrams_in"),
+                                    count_in(udp, "datagrams_out"), human_bytes(count_in(udp, "bytes_in")),
+                                    human_bytes(count_in(udp, "bytes_out"))));
+    text += line("tcp", fmt::format("{} segments in, {} out; {} in, {} out", count_in(tcp, "segments_in"),
+                                    count_in(tcp, "segments_out"), human_bytes(count_in(tcp, "bytes_in")),
+                                    human_bytes(count_in(tcp, "bytes_out"))));
     text += line("retransmitted", fmt::format("{} segments, {}; {} timeouts", count_in(tcp, "retransmitted_segments"),
                                               human_bytes(count_in(tcp, "retransmitted_bytes")), count_in(tcp, "timeouts")));
     return text;
@@ -66,7 +70,8 @@ std::string format_peers(const Json& peers, bool colour) {
                         text_in(peer, "endpoint", "-"),
                         has_number(peer, "srtt_us") ? human_microseconds(count_in(peer, "srtt_us")) : "-",
                         has_number(peer, "last_heard_s") ? human_seconds(number_in(peer, "last_heard_s")) + " ago" : "never",
-                        human_bytes(count_in(peer, "bytes_in")), human_bytes(count_in(peer, "bytes_out")), text_in(peer, "aead", "-")});
+                        human_bytes(count_in(peer, "bytes_in")), human_bytes(count_in(peer, "bytes_out")),
+                        text_in(peer, "aead", "-")});
     }
     return table(rows, colour);
 }

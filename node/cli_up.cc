@@ -42,7 +42,8 @@ std::string find_daemon() {
     std::error_code fault;
     const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", fault);
     if (!fault)
-        if (const std::filesystem::path beside = self.parent_path() / "weftd"; ::access(beside.c_str(), X_OK) == 0) return beside.string();
+        if (const std::filesystem::path beside = self.parent_path() / "weftd"; ::access(beside.c_str(), X_OK) == 0)
+            return beside.string();
     return "weftd";
 }
 
@@ -62,7 +63,8 @@ std::expected<Launch, Problem> prepare(const UpOptions& options, const CommonOpt
     if (!config) {
         std::string all;
         for (const std::string& message : config.error().messages) all += (all.empty() ? "" : "\n") + printable(message);
-        return std::unexpected(failure("config", all, "a configuration that holds is: [node], key = \"FILE\", made by `weft key gen -o FILE`"));
+        return std::unexpected(
+            failure("config", all, "a configuration that holds is: [node], key = \"FILE\", made by `weft key gen -o FILE`"));
     }
     launch.name = name_of(common, *config);
     auto paths = control_paths(launch.name);
@@ -73,13 +75,15 @@ std::expected<Launch, Problem> prepare(const UpOptions& options, const CommonOpt
 
 // Returns only if it failed: errno.
 int execute(const Launch& launch) {
-    std::array<const char*, 6> arguments{launch.program.c_str(), "-f", launch.config.c_str(), "--name", launch.name.c_str(), nullptr};
+    std::array<const char*, 6> arguments{launch.program.c_str(), "-f",   launch.config.c_str(), "--name",
+                                         launch.name.c_str(),    nullptr};
     ::execvp(launch.program.c_str(), const_cast<char* const*>(arguments.data()));
     return errno;
 }
 
 Problem no_daemon(const Launch& launch, int number) {
-    return failure("no_daemon", fmt::format("cannot run {}: {}", launch.program, std::strerror(number)), "weftd belongs beside weft, or into PATH");
+    return failure("no_daemon", fmt::format("cannot run {}: {}", launch.program, std::strerror(number)),
+                   "weftd belongs beside weft, or into PATH");
 }
 
 // The child's side between fork and exec: system calls only.
@@ -122,14 +126,19 @@ std::expected<Started, Problem> start(const Launch& launch) {
     std::error_code fault;
     std::filesystem::create_directories(std::filesystem::path{launch.paths.directory}.parent_path(), fault);
     if (::mkdir(launch.paths.directory.c_str(), 0700) != 0 && errno != EEXIST)
-        return std::unexpected(failure("system", fmt::format("cannot make {}: {}", launch.paths.directory, std::strerror(errno)), "set WEFT_RUNTIME_DIR"));
+        return std::unexpected(failure("system",
+                                       fmt::format("cannot make {}: {}", launch.paths.directory, std::strerror(errno)),
+                                       "set WEFT_RUNTIME_DIR"));
     Started started;
     started.log_file = launch.paths.directory + "/" + launch.name + ".log";
     const UniqueFd log{::open(started.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600)};
-    if (!log) return std::unexpected(failure("system", fmt::format("cannot write {}: {}", started.log_file, std::strerror(errno))));
+    if (!log)
+        return std::unexpected(
+            failure("system", fmt::format("cannot write {}: {}", started.log_file, std::strerror(errno))));
     started.log_begin = ::lseek(log.get(), 0, SEEK_END);
     std::array<int, 2> report{};
-    if (::pipe2(report.data(), O_CLOEXEC) != 0) return std::unexpected(failure("system", fmt::format("pipe: {}", std::strerror(errno))));
+    if (::pipe2(report.data(), O_CLOEXEC) != 0)
+        return std::unexpected(failure("system", fmt::format("pipe: {}", std::strerror(errno))));
     const UniqueFd reader{report[0]};
     UniqueFd writer{report[1]};
     started.pid = ::fork();
@@ -166,8 +175,12 @@ std::expected<Json, Problem> await(const Launch& launch, const Started& started,
         const std::string how = !died ? fmt::format("did not answer within {} s and was told to end", patience.count())
                                 : WIFSIGNALED(status) ? fmt::format("was killed by signal {}", WTERMSIG(status))
                                                       : fmt::format("ended with exit code {}", WEXITSTATUS(status));
-        Problem problem{died ? exit_failed : exit_timed_out, died ? "start_failed" : "timed_out", fmt::format("node {} {}", launch.name, how), {}};
-        problem.mend = fmt::format("its log, {}, ends with\n{}", started.log_file, last_lines(started.log_file, started.log_begin));
+        Problem problem{died ? exit_failed : exit_timed_out,
+                        died ? "start_failed" : "timed_out",
+                        fmt::format("node {} {}", launch.name, how),
+                        {}};
+        problem.mend =
+            fmt::format("its log, {}, ends with\n{}", started.log_file, last_lines(started.log_file, started.log_begin));
         if (problem.mend.ends_with('\n')) problem.mend.pop_back();
         return std::unexpected(problem);
     }
@@ -196,8 +209,10 @@ int run_up(const UpOptions& options, const CommonOptions& common, const Console&
     const auto launch = prepare(options, common);
     if (!launch) return console.fail(launch.error());
     if (Client::connect(launch->paths.socket))
-        return console.fail(failure("running", fmt::format("node {} is running already", launch->name),
-                                    fmt::format("`weft down --node {}` ends it; another node on this machine needs another --node NAME", launch->name)));
+        return console.fail(
+            failure("running", fmt::format("node {} is running already", launch->name),
+                    fmt::format("`weft down --node {}` ends it; another node on this machine needs another --node NAME",
+                                launch->name)));
     if (!options.detach) return console.fail(no_daemon(*launch, execute(*launch)));
     const auto started = start(*launch);
     if (!started) return console.fail(started.error());
@@ -221,9 +236,11 @@ int run_down(const DownOptions& options, const CommonOptions& common, const Cons
     const UniqueFd process{pid > 0 ? int(::syscall(SYS_pidfd_open, pid, 0u)) : -1};
     const auto stopped = client->call("node.stop", Json::object(), options.wait);
     // A node that ends at once may close the connection before its answer.
-    if (!stopped && stopped.error().kind != ControlError::Kind::closed) return console.fail(problem_of(stopped.error(), common.node));
+    if (!stopped && stopped.error().kind != ControlError::Kind::closed)
+        return console.fail(problem_of(stopped.error(), common.node));
     if (!gone(process.get(), *socket, deadline))
-        return console.fail({exit_timed_out, "timed_out", fmt::format("the node was told to end but is still there after {} s", options.wait.count()),
+        return console.fail({exit_timed_out, "timed_out",
+                             fmt::format("the node was told to end but is still there after {} s", options.wait.count()),
                              fmt::format("`kill -9 {}` ends it without order", pid)});
     if (console.json) console.print_json({{"stopped", text_in(*info, "name")}, {"pid", pid}});
     else console.note(fmt::format("node {} is down\n", text_in(*info, "name", "?")));

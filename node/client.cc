@@ -37,7 +37,8 @@ std::expected<void, ControlError> wait_for(int fd, short events, Clock::time_poi
         const int ready = ::poll(&entry, 1, remaining(deadline));
         if (ready > 0) return {};
         if (ready < 0 && errno != EINTR) return std::unexpected(system_error("poll", errno));
-        if (Clock::now() >= deadline) return std::unexpected(error(ControlError::Kind::timed_out, "the node did not answer in time"));
+        if (Clock::now() >= deadline)
+            return std::unexpected(error(ControlError::Kind::timed_out, "the node did not answer in time"));
     }
 }
 
@@ -124,8 +125,11 @@ std::expected<Json, ControlError> Client::read_message(Clock::time_point deadlin
             received_.erase(0, end + 1);
             searched_ = 0;
             auto message = parse_json(line, max_depth);
-            if (!message) return std::unexpected(error(ControlError::Kind::malformed, "the node's line is not JSON: " + message.error().message));
-            if (!message->is_object()) return std::unexpected(error(ControlError::Kind::malformed, "the node's line is not an object"));
+            if (!message)
+                return std::unexpected(
+                    error(ControlError::Kind::malformed, "the node's line is not JSON: " + message.error().message));
+            if (!message->is_object())
+                return std::unexpected(error(ControlError::Kind::malformed, "the node's line is not an object"));
             return std::move(*message);
         }
         searched_ = received_.size();
@@ -165,10 +169,13 @@ std::expected<Answer, ControlError> Client::conclude(Json message, bool carries_
         const Json& fault = message["error"];
         ControlError rejected = error(ControlError::Kind::rejected, "the node refused without a reason");
         if (fault.is_object()) {
-            if (auto text = fault.find("message"); text != fault.end() && text->is_string()) rejected.message = text->get<std::string>();
-            if (auto code = fault.find("code"); code != fault.end() && code->is_number_integer()) rejected.code = code->get<int>();
+            if (auto text = fault.find("message"); text != fault.end() && text->is_string())
+                rejected.message = text->get<std::string>();
+            if (auto code = fault.find("code"); code != fault.end() && code->is_number_integer())
+                rejected.code = code->get<int>();
             if (auto data = fault.find("data"); data != fault.end() && data->is_object())
-                if (auto cause = data->find("error"); cause != data->end() && cause->is_string()) rejected.cause = cause->get<std::string>();
+                if (auto cause = data->find("error"); cause != data->end() && cause->is_string())
+                    rejected.cause = cause->get<std::string>();
         }
         return std::unexpected(std::move(rejected));
     }
@@ -196,8 +203,7 @@ std::expected<Answer, ControlError> Client::call(std::string_view method, const 
     const bool carries_flow = method == "flow.connect";
     const std::uint64_t id = ++last_id_;
     const Json request{{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", params}};
-    if (auto sent = send_line(to_line(request) + '\n', deadline); !sent)
-        return std::unexpected(sent.error());
+    if (auto sent = send_line(to_line(request) + '\n', deadline); !sent) return std::unexpected(sent.error());
     for (;;) {
         auto message = read_message(deadline);
         if (!message) {

@@ -81,14 +81,16 @@ TEST(ControlClient, ToldWhyACallWasRefused) {
 }
 
 TEST(ControlClient, TakesAnErrorWithoutAnIdAsTheAnswer) {  // JSON-RPC 2.0, section 5: the id is null if it could not be read
-    EXPECT_EQ(kind_of("{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":\"not JSON\"}}\n"), ControlError::Kind::rejected);
+    EXPECT_EQ(kind_of("{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":\"not JSON\"}}\n"),
+              ControlError::Kind::rejected);
 }
 
 TEST(ControlClient, SurvivesWhatIsNotTheProtocol) {
-    for (const char* line : {"\n", "hello\n", "[]\n", "7\n", "{\n", "{\"id\":1}\n", "{\"method\":7}\n", "{}\n", "\xff\xfe\n", "{\"id\":1,\"id\":2}\n",
-                             "{\"method\":\"flow.accepted\",\"params\":{}}\n"})
+    for (const char* line : {"\n", "hello\n", "[]\n", "7\n", "{\n", "{\"id\":1}\n", "{\"method\":7}\n", "{}\n", "\xff\xfe\n",
+                             "{\"id\":1,\"id\":2}\n", "{\"method\":\"flow.accepted\",\"params\":{}}\n"})
         EXPECT_EQ(kind_of(line), ControlError::Kind::malformed) << line;
-    for (const char* fault : {"7", "null", "\"x\"", "[]", "{}", "{\"message\":7,\"code\":\"x\",\"data\":[]}", "{\"data\":{\"error\":{}}}"})
+    for (const char* fault :
+         {"7", "null", "\"x\"", "[]", "{}", "{\"message\":7,\"code\":\"x\",\"data\":[]}", "{\"data\":{\"error\":{}}}"})
         EXPECT_EQ(kind_of("{\"id\":1,\"error\":" + std::string{fault} + "}\n"), ControlError::Kind::rejected) << fault;
     EXPECT_EQ(kind_of(std::string(Client::max_depth + 1, '[') + "\n"), ControlError::Kind::malformed);
     EXPECT_EQ(kind_of(std::string(Client::max_line + 2, 'x')), ControlError::Kind::malformed);
@@ -107,7 +109,8 @@ TEST(ControlClient, RandomBytesEndInAnErrorAndNeverInACrash) {
     const std::string_view pieces = "{}[]\":,\\n0147etruflsjidm\x01\xc3";
     for (int run = 0; run < 200; ++run) {
         std::string line;
-        for (std::size_t i = random() % 60; i > 0; --i) line.push_back(random() % 8 == 0 ? '\n' : pieces[random() % pieces.size()]);
+        for (std::size_t i = random() % 60; i > 0; --i)
+            line.push_back(random() % 8 == 0 ? '\n' : pieces[random() % pieces.size()]);
         const ControlError::Kind kind = kind_of(line);
         EXPECT_TRUE(kind == ControlError::Kind::malformed || kind == ControlError::Kind::closed) << line;
     }
@@ -160,7 +163,10 @@ TEST(ControlClient, DescriptorsStayWithTheirLinesHoweverTheStreamIsCut) {
             std::string pending;
             for (int i = 0; i < lines; ++i) {
                 const bool carries = random() % 2 == 0;
-                std::string line = Json{{"method", carries ? "flow.accepted" : "flow.ended"}, {"params", {{"flow", std::to_string(i)}}}}.dump() + '\n';
+                std::string line =
+                    Json{{"method", carries ? "flow.accepted" : "flow.ended"}, {"params", {{"flow", std::to_string(i)}}}}
+                        .dump() +
+                    '\n';
                 if (carries) {
                     node.raw(pending);
                     auto [sent, kept] = stream_pair();
@@ -193,8 +199,11 @@ TEST(ControlClient, DescriptorsStayWithTheirLinesHoweverTheStreamIsCut) {
 TEST(ControlClient, SaysThatNobodyIsThere) {
     TemporaryDirectory directory;
     EXPECT_EQ(Client::connect(directory / "none.sock").error().kind, ControlError::Kind::not_running);
-    { const FakeNode gone{directory / "gone.sock", [](FakeConnection&) {}}; }
-    EXPECT_EQ(Client::connect(directory / "gone.sock").error().kind, ControlError::Kind::not_running) << "a socket that a dead node left";
+    {
+        const FakeNode gone{directory / "gone.sock", [](FakeConnection&) {}};
+    }
+    EXPECT_EQ(Client::connect(directory / "gone.sock").error().kind, ControlError::Kind::not_running)
+        << "a socket that a dead node left";
     EXPECT_EQ(Client::connect("/" + std::string(200, 'x')).error().kind, ControlError::Kind::system);
 }
 

@@ -40,7 +40,8 @@ TEST(CliCommand, TheNodeIsFoundByNameAndByEnvironment) {
 
 TEST(CliCommand, ANodeThatDoesNotRunIsExitCodeThreeAndItsMend) {
     TemporaryDirectory directory;
-    for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{{}, {"status"}, {"peers"}, {"flows"}, {"down"}, {"nc", "-l", "7000"}}) {
+    for (const std::vector<std::string>& words :
+         std::vector<std::vector<std::string>>{{}, {"status"}, {"peers"}, {"flows"}, {"down"}, {"nc", "-l", "7000"}}) {
         const Outcome outcome = run_weft(words, {{"WEFT_RUNTIME_DIR", directory.path()}});
         EXPECT_EQ(outcome.exit_code, 3);
         EXPECT_NE(outcome.err.find("weft up"), std::string::npos) << outcome.err;
@@ -132,12 +133,17 @@ TEST_F(CliUp, ADaemonThatNeverAnswersIsEndedAndTimesOut) {
     const Outcome outcome = run({"up", "-d", "-f", config, "--wait", "1"});
     EXPECT_EQ(outcome.exit_code, 4) << outcome.err;
     const auto pid = std::stoi(read_file(directory / "pid"));
-    for (int i = 0; i < 2'000 && ::kill(pid, 0) == 0 && read_file("/proc/" + std::to_string(pid) + "/stat").find(") Z") == std::string::npos; ++i) ::usleep(1'000);
+    for (int i = 0; i < 2'000 && ::kill(pid, 0) == 0 &&
+                    read_file("/proc/" + std::to_string(pid) + "/stat").find(") Z") == std::string::npos;
+         ++i)
+        ::usleep(1'000);
     EXPECT_TRUE(::kill(pid, 0) != 0 || read_file("/proc/" + std::to_string(pid) + "/stat").find(") Z") != std::string::npos);
 }
 
 TEST_F(CliUp, AMissingDaemonOrConfigurationIsNamed) {
-    const Outcome none = Program{{weft, "up", "-d", "-f", config}, {{"WEFT_RUNTIME_DIR", directory / "run"}, {"PATH", "/nonexistent"}}}.finish();
+    const Outcome none =
+        Program{{weft, "up", "-d", "-f", config}, {{"WEFT_RUNTIME_DIR", directory / "run"}, {"PATH", "/nonexistent"}}}
+            .finish();
     EXPECT_EQ(none.exit_code, 1);
     EXPECT_NE(none.err.find("cannot run weftd"), std::string::npos) << none.err;
     write_file(config, "[node]\nnmae = \"alice\"\n");

@@ -32,10 +32,17 @@ struct OneFlow {
 
     void operator()(FakeConnection& node) const {
         for (Json request; !(request = node.request()).is_null();) {
+            if (request.at("method") == "flow.abort") {
+                node.answer(request, {{"flow", "5:1"}});
+                continue;
+            }
             auto [near, far] = stream_pair();
             if (request.at("method") == "flow.listen") {
                 node.answer(request, {{"listener", "1:1"}, {"port", 7000}});
-                node.notify("flow.accepted", {{"listener", "1:1"}, {"flow", "5:1"}, {"remote", {{"address", some_address()}, {"port", 50'000}}}}, near.get());
+                node.notify(
+                    "flow.accepted",
+                    {{"listener", "1:1"}, {"flow", "5:1"}, {"remote", {{"address", some_address()}, {"port", 50'000}}}},
+                    near.get());
             } else {
                 EXPECT_EQ(request.at("method"), "flow.connect");
                 EXPECT_EQ(request.at("params").at("address"), some_address());
@@ -84,7 +91,8 @@ TEST_F(CliNc, SendsItsInputAndWritesWhatComesBack) {
         EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
         EXPECT_TRUE(arrived == sent);
         EXPECT_TRUE(outcome.out == back) << outcome.out.size() << " of " << back.size();
-        EXPECT_TRUE(outcome.err.starts_with("bytes=" + std::to_string(sent.size() + back.size()) + " seconds=")) << outcome.err;
+        EXPECT_TRUE(outcome.err.starts_with("bytes=" + std::to_string(sent.size() + back.size()) + " seconds="))
+            << outcome.err;
     }
 }
 
@@ -119,7 +127,9 @@ TEST_F(CliNc, AListenerSaysWhenItIsReadyWritesTheFileAndHashesIt) {
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     EXPECT_EQ(read_file(directory / "a file"), "abc");
     // FIPS 180-4's example.
-    EXPECT_TRUE(outcome.err.starts_with("listening on 7000\nbytes=3 sha256=ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad seconds=")) << outcome.err;
+    EXPECT_TRUE(outcome.err.starts_with(
+        "listening on 7000\nbytes=3 sha256=ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad seconds="))
+        << outcome.err;
 }
 
 TEST_F(CliNc, AnEmptyTransferHasTheHashOfNothing) {
@@ -144,7 +154,8 @@ TEST_F(CliNc, ReadyFdGetsThePortAndIsClosed) {
                             while (!go) std::this_thread::yield();
                         }}};
     ASSERT_EQ(::mkfifo((directory / "ready").c_str(), 0600), 0);
-    const std::string command = "exec 9>'" + (directory / "ready") + "'; exec " + weft_binary() + " nc --node " + socket + " -l 7000 -o '" + (directory / "f") + "' --ready-fd 9";
+    const std::string command = "exec 9>'" + (directory / "ready") + "'; exec " + weft_binary() + " nc --node " + socket +
+                                " -l 7000 -o '" + (directory / "f") + "' --ready-fd 9";
     Program program{{"/bin/sh", "-c", command}, {}};
     EXPECT_EQ(read_file(directory / "ready"), "7000\n");
     go = true;
@@ -152,7 +163,8 @@ TEST_F(CliNc, ReadyFdGetsThePortAndIsClosed) {
 }
 
 TEST_F(CliNc, AFlowThatFailsIsNoSuccessEvenIfAllItsBytesLookFine) {
-    const std::vector<std::pair<std::string, int>> causes{{"timed_out", 4}, {"reset", 1}, {"unreachable", 1}, {"something_new", 1}};
+    const std::vector<std::pair<std::string, int>> causes{
+        {"timed_out", 4}, {"reset", 1}, {"unreachable", 1}, {"something_new", 1}};
     for (const auto& [cause, code] : causes) {
         {
             const FakeNode node{socket, OneFlow{[](int flow) { write_all(flow, "part"); }, cause}};
@@ -183,10 +195,12 @@ TEST_F(CliNc, AFlowThatEndsDoesNotWaitForAnInputThatIsOpen) {
 }
 
 TEST_F(CliNc, ARefusedConnectionSaysWhatToDo) {
-    const std::vector<std::tuple<std::string, int, std::string>> cases{{"refused", 1, "weft nc -l"}, {"timed_out", 4, "weft peers"}, {"unreachable", 1, "[[peer]]"}};
+    const std::vector<std::tuple<std::string, int, std::string>> cases{
+        {"refused", 1, "weft nc -l"}, {"timed_out", 4, "weft peers"}, {"unreachable", 1, "[[peer]]"}};
     for (const auto& [cause, code, mend] : cases) {
         {
-            const FakeNode node{socket, [&](FakeConnection& connection) { connection.refuse(connection.request(), "no", cause); }};
+            const FakeNode node{socket,
+                                [&](FakeConnection& connection) { connection.refuse(connection.request(), "no", cause); }};
             const Outcome outcome = run({some_address(), "7000", "--json"}, "never sent");
             EXPECT_EQ(outcome.exit_code, code);
             EXPECT_NE(outcome.err.find(mend), std::string::npos) << outcome.err;
@@ -247,7 +261,9 @@ TEST_F(CliNc, KeepsServingOneAfterAnother) {
                             std::vector<UniqueFd> far;
                             for (int i = 0; i < 3; ++i) {  // all at once
                                 auto [near, end] = stream_pair();
-                                connection.notify("flow.accepted", {{"flow", std::to_string(i)}, {"remote", {{"address", "x"}, {"port", 1}}}}, near.get());
+                                connection.notify("flow.accepted",
+                                                  {{"flow", std::to_string(i)}, {"remote", {{"address", "x"}, {"port", 1}}}},
+                                                  near.get());
                                 far.push_back(std::move(end));
                             }
                             for (int i = 0; i < 3; ++i) {
@@ -263,8 +279,10 @@ TEST_F(CliNc, KeepsServingOneAfterAnother) {
 
 TEST_F(CliNc, FilesThatCannotBeUsedAreFoundBeforeAnythingIsSent) {
     const FakeNode node{socket, [](FakeConnection&) { ADD_FAILURE() << "asked the node"; }};
-    for (const auto& more : std::vector<std::vector<std::string>>{{"x", "1", "-i", directory / "none"}, {"x", "1", "-i", directory.path()},
-                                                                  {"x", "1", "-o", directory.path()}, {"-l", "1", "-o", "/dev/null", "--sha256"},
+    for (const auto& more : std::vector<std::vector<std::string>>{{"x", "1", "-i", directory / "none"},
+                                                                  {"x", "1", "-i", directory.path()},
+                                                                  {"x", "1", "-o", directory.path()},
+                                                                  {"-l", "1", "-o", "/dev/null", "--sha256"},
                                                                   {"-l", "1", "--ready-fd", "77"}}) {
         const Outcome outcome = run(more);
         EXPECT_EQ(outcome.exit_code, 2) << outcome.err;

@@ -61,7 +61,8 @@ TEST(CliOptions, EachCommandHasItsOptions) {
     EXPECT_EQ(nc.port, 7000);
     EXPECT_EQ(nc.input, "in");
     EXPECT_EQ(nc.timeout.count(), 2500);
-    const auto listen = parsed<NcOptions>({"nc", "-l", "7000", "--output", "out", "--sha256", "--summary", "--ready-fd", "3"});
+    const auto listen =
+        parsed<NcOptions>({"nc", "-l", "7000", "--output", "out", "--sha256", "--summary", "--ready-fd", "3"});
     EXPECT_TRUE(listen.listen && listen.sha256 && listen.summary);
     EXPECT_EQ(listen.ready_fd, 3);
 }
@@ -95,9 +96,12 @@ TEST(CliOptions, AMistypedWordIsAnsweredWithTheOneThatWasMeant) {
 }
 
 TEST(CliOptions, HelpShowsEveryCommandAndIsNoError) {
-    for (const auto& [words, expected] : std::vector<std::pair<std::vector<const char*>, const char*>>{
-             {{"--help"}, "Exit status:"}, {{"nc", "--help"}, "weft nc [OPTIONS] -l PORT"}, {{"up", "-h"}, "SIGTERM"},
-             {{"key", "gen", "--help"}, "never overwritten"}, {{"--version"}, WEFT_VERSION}}) {
+    for (const auto& [words, expected] :
+         std::vector<std::pair<std::vector<const char*>, const char*>>{{{"--help"}, "Exit status:"},
+                                                                       {{"nc", "--help"}, "weft nc [OPTIONS] -l PORT"},
+                                                                       {{"up", "-h"}, "SIGTERM"},
+                                                                       {{"key", "gen", "--help"}, "never overwritten"},
+                                                                       {{"--version"}, WEFT_VERSION}}) {
         const auto request = parse(words);
         ASSERT_FALSE(request);
         EXPECT_EQ(request.error().exit_code, 0);

@@ -36,7 +36,8 @@ protected:
         for (const auto& [name, pid] : pids)
             if (run(name, {"down"}).exit_code != 0) ::kill(pid, SIGKILL);
         if (HasFailure())
-            for (const char* name : {"alice", "bob"}) std::fprintf(stderr, "%s", read_file(directory / ("run/" + std::string{name} + ".log")).c_str());
+            for (const char* name : {"alice", "bob"})
+                std::fprintf(stderr, "%s", read_file(directory / ("run/" + std::string{name} + ".log")).c_str());
     }
 
     std::string make_key(const std::string& name) {
@@ -44,10 +45,12 @@ protected:
         if (!address.empty()) address.pop_back();
         return address;
     }
-    void configure(const std::string& name, const std::string& peer, const std::string& address, const std::string& endpoints) {
-        write_file(directory / (name + ".toml"), "[node]\nname = \"" + name + "\"\nkey = \"" + name + ".key\"\n[network]\nname = \"test\"\nwork = 0\n" +
-                                                     "[listen]\nudp = [\"127.0.0.1:0\"]\n[[peer]]\nname = \"" + peer + "\"\naddress = \"" +
-                                                     address + "\"\n" + endpoints);
+    void configure(const std::string& name, const std::string& peer, const std::string& address,
+                   const std::string& endpoints) {
+        write_file(directory / (name + ".toml"), "[node]\nname = \"" + name + "\"\nkey = \"" + name +
+                                                     ".key\"\n[network]\nname = \"test\"\nwork = 0\n" +
+                                                     "[listen]\nudp = [\"127.0.0.1:0\"]\n[[peer]]\nname = \"" + peer +
+                                                     "\"\naddress = \"" + address + "\"\n" + endpoints);
     }
     Json up(const std::string& name) {
         const Outcome outcome = run_weft({"up", "-d", "-f", directory / (name + ".toml"), "--json"}, environment);
@@ -67,7 +70,8 @@ protected:
     bool linked() {
         for (int i = 0; i < 500; ++i, ::usleep(20'000)) {
             const Json peers = Json::parse(run("alice", {"peers", "--json"}).out, nullptr, false);
-            if (text_in(array_in(peers, "peers").empty() ? Json{} : array_in(peers, "peers").at(0), "state") == "up") return true;
+            if (text_in(array_in(peers, "peers").empty() ? Json{} : array_in(peers, "peers").at(0), "state") == "up")
+                return true;
         }
         return false;
     }
@@ -166,6 +170,18 @@ TEST_F(TwoNodes, AReceiverThatIsKilledResetsTheFlow) {
     EXPECT_EQ(Json::parse(outcome.out).at("error"), "reset") << outcome.out;
     EXPECT_EQ(run("alice", {"status"}).exit_code, 0);
     EXPECT_EQ(run("bob", {"status"}).exit_code, 0);
+}
+
+TEST_F(TwoNodes, ASenderThatIsInterruptedDoesNotPassForTheEnd) {
+    Program receiver{words("bob", {"-l", "7000", "-o", "/dev/null"}), environment};
+    ASSERT_TRUE(receiver.wait_for_err("listening"));
+    Program sender{words("alice", {"bob", "7000", "-i", "/dev/zero", "--json"}), environment};
+    ASSERT_TRUE(receiver.wait_for_err("connection from"));
+    sender.kill(SIGTERM);
+    const Outcome outcome = sender.finish();
+    EXPECT_EQ(outcome.exit_code, 128 + SIGTERM);
+    EXPECT_EQ(Json::parse(outcome.out).at("error"), "interrupted") << outcome.out;
+    EXPECT_EQ(receiver.finish().exit_code, 1) << "reset, not ended";
 }
 
 TEST_F(TwoNodes, ANodeThatIsKilledTimesTheSenderOutAndComesBack) {

@@ -90,9 +90,11 @@ void Links::State::read_frames(Peer& peer, Keying& keying, const Receive& datagr
         case FrameType::net: take_net(peer, keying, datagram, plain, frame, now); break;
         case FrameType::path_challenge:   // the answer returns on the challenge's path; one a packet, so that it is no larger
             note_challenge(peer, now);
-            if (!std::exchange(answered, true) && may_seal(keying, now))
-                send_frames(peer, keying, make_frame(FrameType::path_response, take<8>(frame.body.data())), datagram.from,
-                            Ecn::ect0, now);
+            if (!std::exchange(answered, true) && may_seal(keying, now)) {
+                const auto response = make_frame(FrameType::path_response, take<8>(frame.body.data()));
+                if (datagram.from == peer.roaming.candidate) peer.roaming.sent += data_overhead + response.size();
+                send_frames(peer, keying, response, datagram.from, Ecn::ect0, now);
+            }
             break;
         case FrameType::path_response: take_response(peer, frame.body, datagram.from, now); break;
         case FrameType::report: take_report(peer, keying, frame.body); break;
@@ -151,7 +153,9 @@ void Links::State::take_response(Peer& peer, Bytes body, const UdpEndpoint& from
     if (!peer.roaming.active) return;
     // The challenge to the old endpoint went nowhere else: whoever brings the answer, that endpoint still reaches the peer.
     if (equal(body, peer.roaming.to_old)) return keep_endpoint(peer, now);
-    if (from == peer.roaming.candidate && equal(body, peer.roaming.to_new)) peer.roaming.answered = true;
+    if (from != peer.roaming.candidate || !equal(body, peer.roaming.to_new)) return;
+    peer.roaming.answered = true;
+    wake(peer, now);   // perhaps it is what was waited for
 }
 
 // Highest counter, received, CE marks, of what we sent under these keys.

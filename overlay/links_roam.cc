@@ -7,14 +7,17 @@ namespace weft::overlay {
 // An authentic packet, the highest so far, came from somewhere else.
 void Links::State::consider(Peer& peer, const UdpEndpoint& from, std::size_t bytes, Instant now) {
     Roaming& roaming = peer.roaming;
-    if (roaming.active) {
-        if (from == roaming.candidate) roaming.received += bytes;
+    if (roaming.active && from == roaming.candidate) {
+        roaming.received += bytes;
         return;
     }
+    // One that has not answered in the old endpoint's time gives way to the next.
+    if (roaming.active && (roaming.answered || now < roaming.started + peer.silence())) return;
     // A candidate that lost against a living endpoint waits, unless that endpoint has fallen silent since.
     if (from == roaming.blocked && now < roaming.blocked_until && now - peer.endpoint_heard < peer.silence()) return;
     roaming.active = true;
-    roaming.answered = roaming.repeated = false;
+    roaming.answered = false;
+    roaming.repeats = 0;
     roaming.candidate = from;
     roaming.started = now;
     roaming.received = bytes;
@@ -38,20 +41,27 @@ void Links::State::challenge_both(Peer& peer, Instant now) {
     send_frames(peer, *peer.current, to_old, peer.endpoint, Ecn::ect0, now);
 }
 
-// The old endpoint has max(200 ms, 3 srtt) to answer; only if it does not, the candidate's answer switches.
+// The old endpoint has max(200 ms, 3 srtt) to answer; only if it does not, the candidate's answer switches. That may come
+// later: its round trip is not known yet, and both are asked again after half of that time, once, twice, four times it.
 Instant Links::State::decide_roaming(Peer& peer, Instant now) {
     Roaming& roaming = peer.roaming;
     if (!roaming.active) return never;
-    const Instant half = roaming.started + peer.silence() / 2, end = roaming.started + peer.silence();
-    if (now < half) return half;
-    if (!roaming.repeated) {
-        roaming.repeated = true;
+    const Duration silence = peer.silence();
+    const Instant end = roaming.started + silence, last = roaming.started + std::max(Roaming::patience, silence);
+    if (roaming.answered && now >= end) {
+        move_to(peer, roaming.candidate, now);
+        return never;
+    }
+    if (now >= last) {
+        roaming.active = false;
+        return never;
+    }
+    const auto again = [&] { return roaming.started + silence / 2 * (std::int64_t{1} << roaming.repeats); };
+    if (now >= again()) {
+        while (now >= again()) ++roaming.repeats;
         challenge_both(peer, now);
     }
-    if (now < end) return end;
-    roaming.active = false;
-    if (roaming.answered) move_to(peer, roaming.candidate, now);
-    return never;
+    return std::min({again(), last, roaming.answered ? end : last});
 }
 
 void Links::State::keep_endpoint(Peer& peer, Instant now) {

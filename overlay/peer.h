@@ -79,12 +79,14 @@ inline constexpr Duration repetitions[] = {Duration::milliseconds(250), Duration
 
 // A source that may become the endpoint (section 4.4): it and the old endpoint are challenged with different bytes.
 struct Roaming {
+    static constexpr Duration patience = Duration::seconds(5);   // with a candidate that says nothing
+
     bool active{false};
     bool answered{false};            // the candidate has
     UdpEndpoint candidate;
     Block<8> to_new{}, to_old{};
     Instant started;
-    bool repeated{false};
+    unsigned repeats{0};             // of both challenges
     std::uint64_t received{0}, sent{0};   // bytes from and to the candidate: at most 3 times as many go as came
     UdpEndpoint blocked;
     Instant blocked_until;

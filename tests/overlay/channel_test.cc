@@ -302,6 +302,27 @@ TEST(Roaming, APortChangeInMidTransferGoesOnWithinASecond) {
     }
 }
 
+// Before a round trip was measured, or where the new path is the slower one, the candidate answers late.
+TEST(Roaming, AnAnswerThatTakesLongerThanTheOldEndpointsTimeStillMoves) {
+    for (const int first : {5, 140, 300}) {
+        Channel c;
+        if (first == 5) c.talk(ms(500), ms(5));
+        c.world.delay = ms(std::max(first, 140));
+        if (first != 5) {
+            c.a.links.remove_peer(c.b.address(), c.world.now);
+            c.world.run(sec(1));
+            c.world.introduce(c.a, c.b);
+        }
+        c.world.run(sec(3));
+        c.a.at.port = 7'777;
+        c.b.got.clear(), c.a.got.clear();
+        c.talk(sec(2), ms(10));
+        EXPECT_EQ(c.b.status(c.a).endpoint, c.a.at) << first;
+        EXPECT_GE(c.a.got.size(), 50u) << first;
+        EXPECT_EQ(c.a.count(Kind::roamed), 0u) << first;
+    }
+}
+
 TEST(Roaming, AnIdlePeerThatMovedIsFollowedWhenItSpeaks) {
     Channel c;
     c.world.run(sec(30));

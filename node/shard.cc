@@ -207,7 +207,10 @@ void Shard::take_link_event(const overlay::LinkEvent& event, Instant now) {
 }
 
 Shard::HeldPath& Shard::hold(const Address& peer, const PathOptions& options, Instant now) {
-    if (const auto known = held_.find(peer); known != held_.end()) return known->second;
+    if (const auto known = held_.find(peer); known != held_.end()) {
+        if (known->second.path != 0) links_.bind(peer, known->second.path);  // the links may have forgotten it meanwhile
+        return known->second;
+    }
     const auto path = engine_.open_path({.address = links_.address()}, {.address = peer}, options, now);
     const auto [place, added] = held_.emplace(peer, HeldPath{path.value_or(0), options, false, now});
     if (path) bound_[*path] = &place->first;

@@ -1,5 +1,5 @@
 // The packet cipher behind one small interface: ChaCha20-Poly1305 or AES-256-GCM, with its key schedule made once a key
-// (overlay.md, section 4.2). Both seal and open in place. An engine of another library is one more case here.
+// (docs/wire.md). Both seal and open in place. An engine of another library is one more case here.
 #pragma once
 
 #include <sodium.h>

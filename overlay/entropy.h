@@ -1,4 +1,4 @@
-// The one source of unpredictable bytes: ephemerals, indices, cookie secrets, challenges (overlay.md section 4.3).
+// The one source of unpredictable bytes: ephemerals, indices, cookie secrets, challenges (docs/wire.md).
 // node/ supplies libsodium's; sim/ and tests/ supply a seeded one. Nothing else of the overlay is random.
 #pragma once
 

@@ -1,4 +1,4 @@
-// The one grammar of every plaintext (overlay.md, section 4.2): NET and PAD run to the packet's end, all others are
+// The one grammar of every plaintext (docs/wire.md): NET and PAD run to the packet's end, all others are
 // `type u8, len u16, body`. Frames of a type that this version does not know are skipped by their length.
 #pragma once
 
@@ -11,7 +11,13 @@
 namespace weft::overlay {
 
 enum class FrameType : std::uint8_t {
-    pad = 0, path_challenge = 4, path_response = 5, close = 6, report = 7, label = 0x10, net = 0x40
+    pad = 0,
+    path_challenge = 4,
+    path_response = 5,
+    close = 6,
+    report = 7,
+    label = 0x10,
+    net = 0x40
 };
 
 struct Frame {

@@ -1,4 +1,4 @@
-// BLAKE2b as overlay.md section 2 uses it: a 16-byte context in the `personal` parameter, salt zero, key if named.
+// BLAKE2b as docs/wire.md uses it: a 16-byte context in the `personal` parameter, salt zero, key if named.
 #pragma once
 
 #include <sodium.h>
@@ -22,7 +22,8 @@ public:
     Hash(std::string_view context, std::size_t size, Bytes key = {}) : size_{size} {
         Block<crypto_generichash_blake2b_PERSONALBYTES> personal{};
         std::transform(context.begin(), context.end(), personal.begin(), [](char c) { return std::byte(c); });
-        crypto_generichash_blake2b_init_salt_personal(&state_, raw(key.data()), key.size(), size, nullptr, raw(personal.data()));
+        crypto_generichash_blake2b_init_salt_personal(&state_, raw(key.data()), key.size(), size, nullptr,
+                                                      raw(personal.data()));
     }
 
     Hash& add(Bytes bytes) {
@@ -59,9 +60,7 @@ Block<N> hash(std::string_view context, const Parts&... parts) {
 }
 
 // Constant time.
-inline bool equal(Bytes a, Bytes b) {
-    return a.size() == b.size() && sodium_memcmp(a.data(), b.data(), a.size()) == 0;
-}
+inline bool equal(Bytes a, Bytes b) { return a.size() == b.size() && sodium_memcmp(a.data(), b.data(), a.size()) == 0; }
 
 inline unsigned char* raw(std::byte* bytes) { return reinterpret_cast<unsigned char*>(bytes); }
 inline const unsigned char* raw(const std::byte* bytes) { return reinterpret_cast<const unsigned char*>(bytes); }

@@ -1,4 +1,4 @@
-// Keys, addresses, networks and work over libsodium's Ed25519, X25519 and BLAKE2b (overlay.md, section 2).
+// Keys, addresses, networks and work over libsodium's Ed25519, X25519 and BLAKE2b (docs/wire.md).
 #include "overlay/identity.h"
 
 #include <bit>

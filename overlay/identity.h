@@ -1,4 +1,4 @@
-// Who a node is: an Ed25519 key, the 512-bit address that it hashes to, the network that it belongs to (overlay.md, 2).
+// Who a node is: an Ed25519 key, the 512-bit address that it hashes to, the network that it belongs to (docs/wire.md).
 #pragma once
 
 #include <array>
@@ -24,7 +24,7 @@ std::uint64_t tag_of(const Address& address);  // first 8 bytes, little-endian: 
 // An Ed25519 public key as the X25519 key that Noise uses; none for a point that is not on the curve's main subgroup.
 std::optional<std::array<std::byte, 32>> noise_public_of(const PublicKey& key);
 
-// net[32] of overlay.md, section 2. The public network: name "weft", 20 bits of work, no secret.
+// net[32] of docs/wire.md. The public network: name "weft", 20 bits of work, no secret.
 struct Network {
     std::array<std::byte, 32> net{};
     std::uint8_t work_bits{0};

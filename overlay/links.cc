@@ -7,15 +7,8 @@
 namespace weft::overlay {
 
 Links::State::State(Identity who, const LinksConfig& settings, Entropy random, BufferPool& buffers)
-    : identity{std::move(who)},
-      config{settings},
-      entropy{random},
-      pool{buffers},
-      door{config.network, identity.address()},
-      keyed_hash{entropy},
-      jar{entropy},
-      half_open{keyed_hash},
-      outbox{buffers, config.link} {
+    : identity{std::move(who)}, config{settings}, entropy{random}, pool{buffers}, door{config.network, identity.address()},
+      keyed_hash{entropy}, jar{entropy}, half_open{keyed_hash}, outbox{buffers, config.link} {
     config.suites &= suites_of_this_machine();
     config.rekey_packets = std::clamp<std::uint64_t>(config.rekey_packets, 1, 1ull << 30);
     config.mtu = std::clamp<std::uint32_t>(config.mtu, 1'200, 65'000);
@@ -53,7 +46,8 @@ Peer* Links::State::make_room(const Address& address, Instant now) {
     if (strangers >= neighbour_limit) {
         Peer* oldest = nullptr;
         for (const auto& [key, peer] : peers)
-            if (!peer->configured && !peer->current && (!oldest || peer->last_heard < oldest->last_heard)) oldest = peer.get();
+            if (!peer->configured && !peer->current && (!oldest || peer->last_heard < oldest->last_heard))
+                oldest = peer.get();
         if (!oldest) return nullptr;
         forget(*oldest);
     }
@@ -78,7 +72,8 @@ void Links::State::add_peer(const Address& address, std::span<const UdpEndpoint>
     if (!peer) peer = make_peer(address, now);
     if (!peer->configured) --strangers;
     peer->configured = true;
-    peer->endpoints.assign(endpoints.begin(), endpoints.begin() + std::ptrdiff_t(std::min<std::size_t>(endpoints.size(), 8)));
+    peer->endpoints.assign(endpoints.begin(),
+                           endpoints.begin() + std::ptrdiff_t(std::min<std::size_t>(endpoints.size(), 8)));
     if (!peer->current && !peer->attempt) dial(*peer, now, false);
     wake(*peer, now);
 }
@@ -98,7 +93,8 @@ void Links::State::raise(LinkEvent::Kind kind, Peer& peer, Instant now) {
     LinkEvent event{kind, peer.address, config.mtu - 35 + 136, peer.current && peer.current->elided, peer.endpoint};
     raised.push_back(event);
     sink.add(now, trace::no_flow, trace::Type::link,
-             trace::LinkChange{peer.number, std::uint32_t(kind), event.mtu, peer.loss_ppm, peer.srtt.count(), tag_of(peer.address)});
+             trace::LinkChange{peer.number, std::uint32_t(kind), event.mtu, peer.loss_ppm, peer.srtt.count(),
+                               tag_of(peer.address)});
 }
 
 void Links::State::drop(LinkDrop why, std::uint64_t detail, Instant now) {
@@ -118,7 +114,8 @@ void Links::State::drop(LinkDrop why, std::uint64_t detail, Instant now) {
 
 void Links::State::note_state(Peer& peer, Instant now) {
     using Now = PeerStatus::State;
-    const bool waits_for_fin = std::any_of(peer.keyings.begin(), peer.keyings.end(), [](const auto& k) { return k->waits(); });
+    const bool waits_for_fin =
+        std::any_of(peer.keyings.begin(), peer.keyings.end(), [](const auto& k) { return k->waits(); });
     const bool shaking = peer.attempt || waits_for_fin;
     Now state = shaking ? Now::init_sent : Now::idle;
     if (peer.current) state = peer.suspect ? Now::suspect : (peer.attempt ? Now::rekey : Now::up);

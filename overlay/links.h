@@ -1,4 +1,4 @@
-// The links of a node: one secure channel a neighbour over UDP (overlay.md sections 4.1 to 4.4), without I/O.
+// The links of a node: one secure channel a neighbour over UDP (docs/wire.md), without I/O.
 // Datagrams, packets of the engine and the time go in; datagrams, opened packets, events and the next deadline come out.
 #pragma once
 
@@ -31,8 +31,8 @@ struct LinksConfig {
     std::uint64_t rekey_packets{1ull << 30};          // under one key; nothing is sealed from twice as many on
     bool accept_members{true};                        // link permission: every member; false: configured peers alone
     std::uint64_t unix_zero{0};                       // unix seconds at Instant{}: the clock that our ID tells
-    std::vector<UdpEndpoint> own;                     // this host's addresses with our port: a peer that sees us at another
-                                                      // one sees a NAT, which is then kept open
+    std::vector<UdpEndpoint> own;  // this host's addresses with our port: a peer that sees us at another
+        // one sees a NAT, which is then kept open
 };
 
 // What became of a neighbour. Every event tells mtu, sums_elided and endpoint as they are now: a restarted peer may come
@@ -41,20 +41,20 @@ struct LinkEvent {
     enum class Kind : std::uint8_t { up, suspect, recovered, down, rekeyed, roamed, mtu };
     Kind kind{};
     Address peer;
-    std::uint32_t mtu{0};        // PathOptions::mtu of the engine's path: UDP payload - 35 + 136
-    bool sums_elided{false};     // both IDs have the feature
-    UdpEndpoint endpoint;        // in use
+    std::uint32_t mtu{0};  // PathOptions::mtu of the engine's path: UDP payload - 35 + 136
+    bool sums_elided{false};  // both IDs have the feature
+    UdpEndpoint endpoint;  // in use
 };
 
 struct PeerStatus {
     Address address;
-    UdpEndpoint endpoint;        // in use, or the first configured one
+    UdpEndpoint endpoint;  // in use, or the first configured one
     enum class State : std::uint8_t { idle, init_sent, up, rekey, suspect } state{};
-    std::uint8_t aead{0};        // 0 ChaCha20-Poly1305, 1 AES-256-GCM
+    std::uint8_t aead{0};  // 0 ChaCha20-Poly1305, 1 AES-256-GCM
     bool configured{false};
     Duration srtt;
-    Instant since;               // of `state`
-    Instant last_heard;          // last authenticated packet
+    Instant since;  // of `state`
+    Instant last_heard;  // last authenticated packet
     std::uint64_t datagrams_in{0}, datagrams_out{0}, bytes_in{0}, bytes_out{0}, handshakes{0}, replayed{0};
     std::uint32_t path{0};
 };
@@ -69,26 +69,36 @@ struct LinksStatistics {
 // number of a LinkEvent::Kind; trace::Define tells a neighbour's address before the first of its LinkChanges.
 inline constexpr std::uint32_t trace_links = 16;
 enum class LinkDrop : std::uint32_t {
-    malformed = 1, mac1_wrong, unknown_index, unauthentic, replayed, refused, cookie_limit, half_open_full, no_session,
-    no_memory, too_large, congestion_not_ect
+    malformed = 1,
+    mac1_wrong,
+    unknown_index,
+    unauthentic,
+    replayed,
+    refused,
+    cookie_limit,
+    half_open_full,
+    no_session,
+    no_memory,
+    too_large,
+    congestion_not_ect
 };
 
 class Links {
 public:
     Links(Identity identity, const LinksConfig& config, Entropy entropy, BufferPool& pool);
-    Links(Links&&) noexcept;             // channels are move-only: a copied counter would reuse a nonce
+    Links(Links&&) noexcept;  // channels are move-only: a copied counter would reuse a nonce
     Links& operator=(Links&&) noexcept;
     ~Links();
 
-    const Address& address() const;      // of this node
+    const Address& address() const;  // of this node
 
     // in. Frames are opened in place: each datagram's bytes must not have been shown to anyone else.
     void receive(std::span<Receive> datagrams, Instant now);
     void advance(Instant now);
     void add_peer(const Address& peer, std::span<const UdpEndpoint> endpoints, Instant now);  // dials, and keeps dialling
-    void remove_peer(const Address& peer, Instant now);                                       // CLOSE, forgotten
+    void remove_peer(const Address& peer, Instant now);  // CLOSE, forgotten
     void bind(const Address& peer, std::uint32_t path);  // the engine's path to that peer; 0 unbinds, and drops what waits
-    void close(Instant now);             // CLOSE to every neighbour; then drain transmit() once
+    void close(Instant now);  // CLOSE to every neighbour; then drain transmit() once
 
     // in: packets of the engine for bound paths, sealed and cut into datagrams at once. One for a neighbour whose channel is
     // not up waits (a few, bounded, the newest kept) and the neighbour is dialled at once.
@@ -97,7 +107,7 @@ public:
     // out, each until it says 0: first events (bind the path of a new neighbour before its packets come), then
     // deliver, then transmit; then sleep until the deadline. What transmit() shows is valid until the next call.
     std::size_t events(std::span<LinkEvent> out);
-    std::size_t deliver(std::span<Receive> out);    // with `path` and `protocol` set; frame from the transport header
+    std::size_t deliver(std::span<Receive> out);  // with `path` and `protocol` set; frame from the transport header
     std::size_t transmit(std::span<Transmit> out, Instant now);
     Instant deadline() const;
 

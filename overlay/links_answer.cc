@@ -1,4 +1,4 @@
-// The responder: length, mac1, load, half-open table, Diffie-Hellman, in this order; then FIN (overlay.md, section 4.1).
+// The responder: length, mac1, load, half-open table, Diffie-Hellman, in this order; then FIN (docs/wire.md).
 #include "overlay/frames.h"
 #include "overlay/links_state.h"
 

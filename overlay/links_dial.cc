@@ -1,4 +1,4 @@
-// The initiator: INIT and its repetitions, COOKIE, RESP, FIN until it is answered (overlay.md, section 4.1).
+// The initiator: INIT and its repetitions, COOKIE, RESP, FIN until it is answered (docs/wire.md).
 #include "overlay/frames.h"
 #include "overlay/links_state.h"
 
@@ -11,7 +11,8 @@ void Links::State::dial(Peer& peer, Instant now, bool for_silence) {
     if (peer.endpoint.port != 0) attempt->to.push_back(peer.endpoint);
     if (!peer.current || for_silence)
         for (const UdpEndpoint& endpoint : peer.endpoints)
-            if (std::find(attempt->to.begin(), attempt->to.end(), endpoint) == attempt->to.end()) attempt->to.push_back(endpoint);
+            if (std::find(attempt->to.begin(), attempt->to.end(), endpoint) == attempt->to.end())
+                attempt->to.push_back(endpoint);
     if (attempt->to.empty()) return;
 
     attempt->state = Lent{states};
@@ -165,7 +166,8 @@ void Links::State::confirm(Peer& peer, Keying& keying, Instant now) {
     peer.gap = Duration::seconds(5);
     peer.next_attempt = now;
     if (&keying == peer.current) return note_state(peer, now);
-    const bool theirs = keying.crossed && !(identity.address() < peer.address) && peer.current && may_seal(*peer.current, now);
+    const bool theirs =
+        keying.crossed && !(identity.address() < peer.address) && peer.current && may_seal(*peer.current, now);
     if (theirs || (!keying.crossed && peer.current && peer.current->born > keying.born)) return;
     choose(peer, &keying, now);
     flush(peer, now);

@@ -1,4 +1,4 @@
-// Keys: how long they live, which one is sent under, and sealing (overlay.md, sections 4.2 and 4.3).
+// Keys: how long they live, which one is sent under, and sealing (docs/wire.md).
 #include "overlay/frames.h"
 #include "overlay/links_state.h"
 

@@ -1,4 +1,4 @@
-// What arrives: the dispatch by type, packets under keys, and the frames inside them (overlay.md, sections 4.2 to 4.4).
+// What arrives: the dispatch by type, packets under keys, and the frames inside them (docs/wire.md).
 #include "overlay/frames.h"
 #include "overlay/links_state.h"
 
@@ -45,7 +45,8 @@ void Links::State::receive_data(Receive& datagram, Instant now) {
     }
     // The caller shows these bytes to nobody else: they are opened where they lie.
     const MutableBytes sealed{const_cast<std::byte*>(bytes.data()) + data_header, bytes.size() - data_header};
-    if (!keying.keys->receive.open(bytes.first(data_header), sealed, counter)) return drop(LinkDrop::unauthentic, counter, now);
+    if (!keying.keys->receive.open(bytes.first(data_header), sealed, counter))
+        return drop(LinkDrop::unauthentic, counter, now);
     const bool highest = counter >= keying.window.next();
     if (!keying.window.take(counter)) {
         ++peer.replayed;
@@ -88,7 +89,7 @@ void Links::State::read_frames(Peer& peer, Keying& keying, const Receive& datagr
     for (Frame frame; reader.next(frame);) {
         switch (frame.type) {
         case FrameType::net: take_net(peer, keying, datagram, plain, frame, now); break;
-        case FrameType::path_challenge:   // the answer returns on the challenge's path; one a packet, so that it is no larger
+        case FrameType::path_challenge:  // the answer returns on the challenge's path; one a packet, so that it is no larger
             note_challenge(peer, now);
             if (!std::exchange(answered, true) && may_seal(keying, now)) {
                 const auto response = make_frame(FrameType::path_response, take<8>(frame.body.data()));
@@ -98,9 +99,7 @@ void Links::State::read_frames(Peer& peer, Keying& keying, const Receive& datagr
             break;
         case FrameType::path_response: take_response(peer, frame.body, datagram.from, now); break;
         case FrameType::report: take_report(peer, keying, frame.body); break;
-        case FrameType::close:
-            peer.next_attempt = now + Duration::seconds(5);
-            return lose(peer, Loss::closed, now);
+        case FrameType::close: peer.next_attempt = now + Duration::seconds(5); return lose(peer, Loss::closed, now);
         case FrameType::label: drop(LinkDrop::no_session, 0, now); break;
         case FrameType::pad: break;
         }
@@ -110,7 +109,8 @@ void Links::State::read_frames(Peer& peer, Keying& keying, const Receive& datagr
 
 // A challenge on an idle path, right after an empty packet: the NAT had forgotten us and the peer saw a new source.
 void Links::State::note_challenge(Peer& peer, Instant now) {
-    if (peer.kept_alive == never || now - peer.kept_alive > Duration::seconds(1) || peer.last_used >= peer.kept_alive) return;
+    if (peer.kept_alive == never || now - peer.kept_alive > Duration::seconds(1) || peer.last_used >= peer.kept_alive)
+        return;
     peer.kept_alive = never;
     peer.keepalive_cap = peer.keepalive = std::max(Duration::seconds(15), peer.keepalive / 2);
 }

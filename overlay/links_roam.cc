@@ -1,4 +1,4 @@
-// Roaming: a new source becomes the endpoint only after it and the old endpoint were both challenged (overlay.md, 4.4).
+// Roaming: a new source becomes the endpoint only after it and the old endpoint were both challenged (docs/wire.md).
 #include "overlay/frames.h"
 #include "overlay/links_state.h"
 

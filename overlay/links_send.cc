@@ -1,4 +1,4 @@
-// Packets of the engine: cut into datagrams and sealed in one pass, or held until the handshake ends (overlay.md, 4.2).
+// Packets of the engine: cut into datagrams and sealed in one pass, or held until the handshake ends (docs/wire.md).
 #include <optional>
 
 #include "overlay/frames.h"
@@ -20,7 +20,8 @@ public:
             whole_ = &*summed_;
         }
         constexpr std::size_t full = wire::OverlayView::header_size;
-        if (whole.transport < full || whole.transport > whole.header_length || whole.header_length > whole.header.size()) return;
+        if (whole.transport < full || whole.transport > whole.header_length || whole.header_length > whole.header.size())
+            return;
         const std::byte* header = &whole.header[whole.transport - full];
         if ((header[0] & std::byte{0xf0}) != std::byte{0x80}) return;
         net_.protocol = std::to_integer<std::uint8_t>(header[6]);
@@ -128,7 +129,8 @@ void Links::State::send_packet(Peer& peer, const Transmit& packet, Instant now) 
     const Ecn outer = peer.carries_ect ? packet.ecn : Ecn::not_capable;
     while (const std::size_t left = frames.left()) {
         const std::size_t size = frames.next_size();
-        std::byte* at = outbox.add(peer.endpoint, outer, packet.depart, data_overhead + size, (left - 1) * (data_overhead + size));
+        std::byte* at =
+            outbox.add(peer.endpoint, outer, packet.depart, data_overhead + size, (left - 1) * (data_overhead + size));
         if (!at) return drop(LinkDrop::no_memory, left, now);
         frames.next({at + data_header, size});
         seal(peer, keying, at, size);

@@ -1,4 +1,4 @@
-// Everything that happens because time passed: repetitions, rekeys, liveness, keepalive (overlay.md, sections 4.1 and 4.3).
+// Everything that happens because time passed: repetitions, rekeys, liveness, keepalive (docs/wire.md).
 #include "overlay/frames.h"
 #include "overlay/links_state.h"
 
@@ -28,9 +28,9 @@ void Links::State::expire_half_open(Instant now) {
 void Links::State::run_peer(Peer& peer, Instant now) {
     peer.armed = never;
     Instant next = never;
-    for (const auto part : {&State::retire_keys, &State::repeat_fins, &State::repeat_init, &State::watch_silence,
-                            &State::decide_roaming, &State::send_report, &State::send_challenge, &State::send_keepalive,
-                            &State::begin_attempts})
+    for (const auto part :
+         {&State::retire_keys, &State::repeat_fins, &State::repeat_init, &State::watch_silence, &State::decide_roaming,
+          &State::send_report, &State::send_challenge, &State::send_keepalive, &State::begin_attempts})
         next = std::min(next, (this->*part)(peer, now));
     wake(peer, next);
 }

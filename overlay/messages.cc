@@ -1,4 +1,4 @@
-// Layouts, macs and cookies of the handshake (overlay.md, section 4.1).
+// Layouts, macs and cookies of the handshake (docs/wire.md).
 #include "overlay/messages.h"
 
 #include <string_view>
@@ -48,22 +48,16 @@ Id Id::decode(std::span<const std::byte, size> bytes) {
 }
 
 Door::Door(const Network& network, const Address& responder)
-    : net_{network.net},
-      responder_{},
-      mac1_key_{hash<32>(context::mac1, network.net, responder.bytes())},
+    : net_{network.net}, responder_{}, mac1_key_{hash<32>(context::mac1, network.net, responder.bytes())},
       cookie_key_{hash<32>(context::cookie, network.net, responder.bytes())} {
     std::copy_n(responder.bytes().begin(), std::min(responder.bytes().size(), responder_.size()), responder_.begin());
 }
 
-Block<16> Door::mac1(Bytes init) const {
-    return keyed_hash<16>(context::none, mac1_key_, init.first(160));
-}
+Block<16> Door::mac1(Bytes init) const { return keyed_hash<16>(context::none, mac1_key_, init.first(160)); }
 
 bool Door::mac1_holds(Bytes init) const { return equal(mac1(init), init.subspan(160, 16)); }
 
-Block<16> Door::mac2(const Block<16>& cookie, Bytes init) {
-    return keyed_hash<16>(context::none, cookie, init.first(176));
-}
+Block<16> Door::mac2(const Block<16>& cookie, Bytes init) { return keyed_hash<16>(context::none, cookie, init.first(176)); }
 
 Block<109> Door::prologue(Bytes init) const {
     Block<109> out;
@@ -80,20 +74,21 @@ Cookie Door::seal_cookie(Bytes init, const Block<24>& nonce, const Block<16>& co
     out[1] = std::byte{protocol_version};
     append(&out[4], init.subspan(4, 4));
     append(&out[8], nonce);
-    crypto_aead_xchacha20poly1305_ietf_encrypt(raw(&out[32]), nullptr, raw(cookie.data()), cookie.size(), raw(&init[160]), 16,
-                                               nullptr, raw(nonce.data()), raw(cookie_key_.data()));
+    crypto_aead_xchacha20poly1305_ietf_encrypt(raw(&out[32]), nullptr, raw(cookie.data()), cookie.size(), raw(&init[160]),
+                                               16, nullptr, raw(nonce.data()), raw(cookie_key_.data()));
     return out;
 }
 
 std::optional<Block<16>> Door::open_cookie(Bytes message, Bytes init) const {
     Block<16> cookie;
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(raw(cookie.data()), nullptr, nullptr, raw(&message[32]), 32, raw(&init[160]),
-                                                   16, raw(&message[8]), raw(cookie_key_.data())) != 0)
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(raw(cookie.data()), nullptr, nullptr, raw(&message[32]), 32,
+                                                   raw(&init[160]), 16, raw(&message[8]), raw(cookie_key_.data())) != 0)
         return std::nullopt;
     return cookie;
 }
 
-Init make_init(const Door& door, noise::State& state, std::uint16_t suites, std::uint32_t index, const noise::Key& ephemeral) {
+Init make_init(const Door& door, noise::State& state, std::uint16_t suites, std::uint32_t index,
+               const noise::Key& ephemeral) {
     Init init{};
     init[0] = std::byte(Message::init);
     init[1] = std::byte{protocol_version};

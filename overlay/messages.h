@@ -1,4 +1,4 @@
-// The four handshake messages and the ID inside them, to the byte (overlay.md, section 4.1).
+// The four handshake messages and the ID inside them, to the byte (docs/wire.md).
 #pragma once
 
 #include <cstddef>
@@ -72,6 +72,7 @@ private:
 };
 
 // Writes INIT for the state, which begins here; mac2 stays zero.
-Init make_init(const Door& door, noise::State& state, std::uint16_t suites, std::uint32_t index, const noise::Key& ephemeral);
+Init make_init(const Door& door, noise::State& state, std::uint16_t suites, std::uint32_t index,
+               const noise::Key& ephemeral);
 
 }  // namespace weft::overlay

@@ -34,7 +34,8 @@ public:
         Chunk* chunk = pool_->allocate(wanted);
         if (!chunk && wanted > size) chunk = pool_->allocate(size);
         if (!chunk) return nullptr;
-        trains_.push_back({to, depart, Slice{chunk, 0, chunk->capacity}, chunk, std::uint32_t(size), std::uint32_t(size), 1, ecn, false});
+        trains_.push_back(
+            {to, depart, Slice{chunk, 0, chunk->capacity}, chunk, std::uint32_t(size), std::uint32_t(size), 1, ecn, false});
         return chunk->data();
     }
 

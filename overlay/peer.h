@@ -1,4 +1,4 @@
-// What a node knows of one neighbour: its keys, its endpoint and how alive it is (overlay.md, sections 4.1 to 4.4).
+// What a node knows of one neighbour: its keys, its endpoint and how alive it is (docs/wire.md).
 #pragma once
 
 #include <cstddef>
@@ -74,10 +74,10 @@ struct Attempt {
 };
 
 // The times after the first sending at which INIT and FIN are repeated.
-inline constexpr Duration repetitions[] = {Duration::milliseconds(250), Duration::milliseconds(750), Duration::milliseconds(1'750),
-                                           Duration::milliseconds(3'750)};
+inline constexpr Duration repetitions[] = {Duration::milliseconds(250), Duration::milliseconds(750),
+                                           Duration::milliseconds(1'750), Duration::milliseconds(3'750)};
 
-// A source that may become the endpoint (section 4.4): it and the old endpoint are challenged with different bytes.
+// A source that may become the endpoint: it and the old endpoint are challenged with different bytes.
 struct Roaming {
     static constexpr Duration patience = Duration::seconds(5);   // with a candidate that says nothing
 

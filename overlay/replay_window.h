@@ -1,4 +1,4 @@
-// Which counters of one key were received (RFC 6479): 64 bits inline, 8,192 once the traffic needs them (overlay.md, 4.2).
+// Which counters of one key were received (RFC 6479): 64 bits inline, 8,192 once the traffic needs them (docs/wire.md).
 #pragma once
 
 #include <array>
@@ -48,7 +48,8 @@ private:
         if (wide_) {
             const std::uint64_t from = next_ == 0 ? 0 : (next_ - 1) / 64 + 1, to = counter / 64;
             if (to >= from && to - from >= words) wide_->fill(0);
-            else for (std::uint64_t word = from; word <= to; ++word) (*wide_)[word % words] = 0;
+            else
+                for (std::uint64_t word = from; word <= to; ++word) (*wide_)[word % words] = 0;
         }
         next_ = counter + 1;
         if (wide_) mark(counter);

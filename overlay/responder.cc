@@ -1,4 +1,4 @@
-// Cookies, rates and the half-open table (overlay.md, section 4.1).
+// Cookies, rates and the half-open table (docs/wire.md).
 #include "overlay/responder.h"
 
 #include "overlay/hash.h"
@@ -46,7 +46,7 @@ Block<16> CookieJar::cookie(const UdpEndpoint& source, Instant now) {
 
 bool CookieJar::mac2_holds(Bytes init, const UdpEndpoint& source, Instant now) {
     const Bytes mac2 = init.subspan(176, 16);
-    if (std::all_of(mac2.begin(), mac2.end(), [](std::byte b) { return b == std::byte{0}; })) return false;   // has no cookie
+    if (std::all_of(mac2.begin(), mac2.end(), [](std::byte b) { return b == std::byte{0}; })) return false;  // has no cookie
     rotate(now);
     for (unsigned i = 0; i < known_; ++i)
         if (equal(Door::mac2(make(secrets_[i], source), init), mac2)) return true;

@@ -1,5 +1,5 @@
 // The responder's side until a channel exists: who may make us do a Diffie-Hellman, cookies for the rest, and the bounded
-// table of half-open records (overlay.md, section 4.1, "Responder order").
+// table of half-open records (docs/wire.md).
 #pragma once
 
 #include <array>

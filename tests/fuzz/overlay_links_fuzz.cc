@@ -57,8 +57,10 @@ struct Play {
             for (std::size_t i = 0; i < n; ++i)
                 for (const Slice& slice : out[i].payload) {
                     bytes += slice.size();
-                    if (out[i].to == dialled_at && slice.size() == init_size) last_init.assign(slice.bytes().begin(), slice.bytes().end());
-                    if (out[i].to == member_at && slice.size() == resp_size) last_resp.assign(slice.bytes().begin(), slice.bytes().end());
+                    if (out[i].to == dialled_at && slice.size() == init_size)
+                        last_init.assign(slice.bytes().begin(), slice.bytes().end());
+                    if (out[i].to == member_at && slice.size() == resp_size)
+                        last_resp.assign(slice.bytes().begin(), slice.bytes().end());
                     if (out[i].to == dialled_at && slice.size() >= fin_size && slice.bytes()[0] == std::byte{5})
                         last_fin.assign(slice.bytes().begin(), slice.bytes().end());
                 }
@@ -66,7 +68,8 @@ struct Play {
     }
 
     static ByteVector bent(ByteVector bytes, Bytes with) {
-        for (std::size_t i = 0; i + 1 < with.size() && !bytes.empty(); i += 2) bytes[std::size_t(with[i]) % bytes.size()] ^= with[i + 1];
+        for (std::size_t i = 0; i + 1 < with.size() && !bytes.empty(); i += 2)
+            bytes[std::size_t(with[i]) % bytes.size()] ^= with[i + 1];
         return bytes;
     }
 
@@ -87,14 +90,14 @@ struct Play {
             if (shaken) give(bent(member.seal_as(some(), in.little<std::uint64_t>()), some()), member_at, true);
             return;
         case 5:
-            if (!last_init.empty()) give(bent(dialled.resp(Door{config.network, dialled.identity.address()}, last_init), some()), dialled_at, true);
+            if (!last_init.empty())
+                give(bent(dialled.resp(Door{config.network, dialled.identity.address()}, last_init), some()), dialled_at,
+                     true);
             return;
         case 6:
             if (!last_fin.empty() && dialled.take_fin(last_fin)) give(dialled.seal(some()), dialled_at, true);
             return;
-        case 7:
-            now = now + Duration::milliseconds(in.little<std::uint16_t>());
-            return links.advance(now);
+        case 7: now = now + Duration::milliseconds(in.little<std::uint16_t>()); return links.advance(now);
         case 8: {
             Transmit packet;
             packet.path = 1 + in.u8() % 2u;

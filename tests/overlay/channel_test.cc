@@ -11,7 +11,8 @@ using Kind = LinkEvent::Kind;
 using PeerState = PeerStatus::State;
 
 struct Channel {
-    explicit Channel(const LinksConfig& config = {}, std::uint64_t seed = 1) : world{seed}, a{world.add(1, config)}, b{world.add(2, config)} {
+    explicit Channel(const LinksConfig& config = {}, std::uint64_t seed = 1)
+        : world{seed}, a{world.add(1, config)}, b{world.add(2, config)} {
         world.introduce(a, b);
         world.run(ms(100));
         a.got.clear(), b.got.clear();
@@ -108,14 +109,14 @@ TEST(Restart, AKilledPeerIsReachableAgainWithinASecondOfItsReturn) {
     for (const bool configured_both : {false, true})
         for (const bool dialler : {false, true})
             for (std::int64_t pause : {50, 150, 250, 450, 700, 1'000, 1'500, 1'700, 2'500, 5'000, 12'000, 40'000}) {
-                if (dialler && !configured_both) continue;   // below: it dials anew itself
+                if (dialler && !configured_both) continue;  // below: it dials anew itself
                 Channel c;
                 if (configured_both) c.world.introduce(c.b, c.a);
                 c.talk(ms(300), ms(10));
                 Node &dead = dialler ? c.a : c.b, &living = dialler ? c.b : c.a;
                 dead.alive = false;
                 for (const Instant end = c.world.now + ms(pause); c.world.now < end; c.world.run(ms(100)))
-                    c.send(living, dead);   // TCP would retransmit
+                    c.send(living, dead);  // TCP would retransmit
                 c.world.restart(dead, 77, dialler ? 1 : 2);
                 dead.got.clear();
                 const Instant back = c.world.now;
@@ -177,9 +178,7 @@ TEST(Rekey, EachSecondOneWayAndUnderLossTheChannelLives) {
         c.world.loss_percent = 0;
         c.world.run(sec(2));
         EXPECT_GE(c.b.got.size(), c.sent_a * (100 - loss) / 100 * 95 / 100) << loss;
-        if (loss == 0) {
-            EXPECT_EQ(c.b.got.size(), c.sent_a);
-        }
+        if (loss == 0) { EXPECT_EQ(c.b.got.size(), c.sent_a); }
     }
 }
 
@@ -205,7 +204,7 @@ TEST(Rekey, TheResponderBeginsWhenTheInitiatorDoesNot) {
     lazy.rekey_initiator = sec(120);
     eager.rekey_initiator = sec(120);
     Channel c;
-    c.world.wiretap = [&](Datagram& d) { return !(d.type() == 1 && d.from == c.a.at); };   // its INITs are lost
+    c.world.wiretap = [&](Datagram& d) { return !(d.type() == 1 && d.from == c.a.at); };  // its INITs are lost
     c.talk(sec(170), ms(500));
     EXPECT_EQ(c.a.count(Kind::down) + c.b.count(Kind::down), 0u);
     EXPECT_GE(c.b.status(c.a).handshakes, 2u);
@@ -214,7 +213,7 @@ TEST(Rekey, TheResponderBeginsWhenTheInitiatorDoesNot) {
 
 TEST(Rekey, KeysEndThreeHalvesOfTheirTimeAndTheChannelWithThem) {
     Channel c;
-    c.world.wiretap = [&](Datagram& d) { return d.type() != 1; };   // no handshake succeeds any more
+    c.world.wiretap = [&](Datagram& d) { return d.type() != 1; };  // no handshake succeeds any more
     c.talk(sec(179), ms(1'000));
     EXPECT_EQ(c.a.count(Kind::down), 0u);
     const std::size_t before = c.b.got.size();
@@ -256,7 +255,7 @@ TEST(Rekey, CrossingHandshakesEndOnTheOneWhoseInitiatorHasTheLowerAddress) {
     config.rekey_initiator = config.rekey_responder = sec(10);
     Channel c{config};
     Node &lower = c.a.address() < c.b.address() ? c.a : c.b, &higher = &lower == &c.a ? c.b : c.a;
-    std::uint32_t to_lower = 0, to_higher = 0;   // receiver indices of the lower one's handshake
+    std::uint32_t to_lower = 0, to_higher = 0;  // receiver indices of the lower one's handshake
     std::size_t inits = 0, others = 0, data = 0;
     bool settled = false;
     c.world.wiretap = [&](Datagram& d) {
@@ -353,7 +352,7 @@ TEST(Roaming, ACopierThatRelaysDoesNotBecomeTheEndpoint) {
             c.send(c.a, c.b);
             c.send(c.b, c.a);
             c.world.run(ms(5));
-            for (Datagram& d : std::exchange(c.world.outsiders[copier], {})) {   // what b sends to the copier goes on to a
+            for (Datagram& d : std::exchange(c.world.outsiders[copier], {})) {  // what b sends to the copier goes on to a
                 d.from = copier;
                 d.to = c.a.at;
                 c.world.inject(d, ms(1));
@@ -373,7 +372,7 @@ TEST(Roaming, ACandidateGetsAtMostThreeTimesWhatItSent) {
     std::size_t from_candidate = 0;
     c.world.wiretap = [&](Datagram& d) {
         if (d.from == c.a.at) {
-            d.from = forged;   // a man in the middle moves every packet to an address of his victim's
+            d.from = forged;  // a man in the middle moves every packet to an address of his victim's
             from_candidate += d.bytes.size();
         }
         return true;
@@ -391,7 +390,7 @@ TEST(Roaming, ACandidateGetsAtMostThreeTimesWhatItSent) {
 
 TEST(Nat, AnEmptyPacketKeepsTheMappingOnlyWhereThePeerSeesAnotherEndpoint) {
     LinksConfig behind;
-    behind.own = {ipv4(192, 168, 0, 2, 7'000)};   // not what the peer will see
+    behind.own = {ipv4(192, 168, 0, 2, 7'000)};  // not what the peer will see
     World world;
     Node &a = world.add(1, behind), &b = world.add(2);
     world.introduce(a, b);
@@ -478,7 +477,7 @@ TEST(Ecn, DatagramsCarryEctOnlyOnceTheLinkWasSeenToCarryIt) {
         c.world.run(ms(1));
     }
     EXPECT_EQ(seen.front(), Ecn::not_capable);
-    EXPECT_EQ(seen.back(), Ecn::ect0);   // the peer's PATH_CHALLENGE or RESPONSE came with a mark
+    EXPECT_EQ(seen.back(), Ecn::ect0);  // the peer's PATH_CHALLENGE or RESPONSE came with a mark
 }
 
 TEST(Close, TellsTheOtherEndAtOnce) {
@@ -489,7 +488,7 @@ TEST(Close, TellsTheOtherEndAtOnce) {
     EXPECT_EQ(c.a.status(c.b).state, PeerState::idle);
     EXPECT_TRUE(c.b.links.peers().empty());
     c.world.run(ms(4'900));
-    EXPECT_EQ(c.a.status(c.b).state, PeerState::idle);   // it took its leave: not dialled again at once
+    EXPECT_EQ(c.a.status(c.b).state, PeerState::idle);  // it took its leave: not dialled again at once
     c.world.run(sec(3));
     EXPECT_EQ(c.a.status(c.b).state, PeerState::up);
 }

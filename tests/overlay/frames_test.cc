@@ -1,4 +1,4 @@
-// The frame grammar against an independent reading of overlay.md's section 4.2.
+// The frame grammar against an independent reading of docs/wire.md.
 #include "overlay/frames.h"
 
 #include <gtest/gtest.h>
@@ -44,7 +44,8 @@ Read model(const ByteVector& bytes) {
         }
         const std::size_t length = rest < 3 ? bytes.size() : unsigned(bytes[at + 1]) + unsigned(bytes[at + 2]) * 256;
         const bool fits = rest >= 3 && length <= rest - 3;
-        const bool exact = !((type == 4 || type == 5) && length != 8) && !(type == 6 && length != 1) && !(type == 7 && length != 12);
+        const bool exact =
+            !((type == 4 || type == 5) && length != 8) && !(type == 6 && length != 1) && !(type == 7 && length != 12);
         if (!fits || !exact) return out.malformed = true, out;
         out.frames.emplace_back(type, length);
         at += 3 + length;

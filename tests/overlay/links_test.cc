@@ -18,7 +18,8 @@ struct Pair {
         world.introduce(a, b);
         world.run(ms(100));
     }
-    void send(Node& from, Node& to, std::size_t bytes, std::uint16_t segment = 0, std::uint32_t seq = 1000, std::uint8_t fill = 0) {
+    void send(Node& from, Node& to, std::size_t bytes, std::uint16_t segment = 0, std::uint32_t seq = 1000,
+              std::uint8_t fill = 0) {
         Packet packet{from, from.path_to(to), bytes, segment, seq, fill};
         from.links.send(packet.span(), world.now);
     }
@@ -175,9 +176,8 @@ TEST(Links, EachHandshakeMessageMayBeLostAndIsRepeatedInTime) {
             unsigned left = times;
             p.world.wiretap = [&](Datagram& d) { return !(d.type() == type && left > 0 && left-- > 0); };
             p.world.introduce(p.a, p.b);
-            const bool up = p.world.run_until(sec(4), [&] {
-                return p.a.status(p.b).state == PeerState::up && p.b.status(p.a).state == PeerState::up;
-            });
+            const bool up = p.world.run_until(
+                sec(4), [&] { return p.a.status(p.b).state == PeerState::up && p.b.status(p.a).state == PeerState::up; });
             EXPECT_TRUE(up) << "type " << type << " lost " << times << " times";
             p.world.wiretap = {};
             p.send(p.a, p.b, 10);
@@ -271,9 +271,7 @@ TEST(Links, CrossingDialsEndInOneChannelThatBothSendOn) {
         }
         EXPECT_EQ(a.got.size(), 20u) << seed;
         EXPECT_EQ(b.got.size(), 20u) << seed;
-        if (seed % 4 == 0) {
-            EXPECT_EQ(a.count(Kind::down) + b.count(Kind::down), 0u) << seed;
-        }
+        if (seed % 4 == 0) { EXPECT_EQ(a.count(Kind::down) + b.count(Kind::down), 0u) << seed; }
     }
 }
 

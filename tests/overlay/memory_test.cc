@@ -47,7 +47,8 @@ TEST(Memory, AnExhaustedPoolDropsPacketsAndRecovers) {
 struct Story {
     std::vector<trace::Record> records;
     operator trace::Sink() {
-        return {trace::all, this, [](void* self, const trace::Record& record) { static_cast<Story*>(self)->records.push_back(record); }};
+        return {trace::all, this,
+                [](void* self, const trace::Record& record) { static_cast<Story*>(self)->records.push_back(record); }};
     }
 };
 

@@ -15,7 +15,9 @@ namespace weft::overlay {
 using ByteVector = std::vector<std::byte>;
 
 struct Script {
-    Script(const Seed& seed, const Network& net, const Address& other) : identity{seed}, door{net, other} { id.key = identity.public_key(); }
+    Script(const Seed& seed, const Network& net, const Address& other) : identity{seed}, door{net, other} {
+        id.key = identity.public_key();
+    }
 
     noise::Static statics() const { return {identity.noise_secret(), identity.noise_public()}; }
 

@@ -1,4 +1,4 @@
-// Those who should get nothing, and get it: the rows of overlay.md's section 15 that concern links.
+// Those who should get nothing, and get it: the rows of docs/security.md.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -19,7 +19,8 @@ const UdpEndpoint mallory_at = ipv4(203, 0, 113, 5, 999);
 
 // One node, and somebody with a script at an address of his own.
 struct Siege {
-    explicit Siege(const LinksConfig& config = {}, std::uint64_t who = 50) : node{world.add(1, config)}, script{seed_of(who), config.network, node.address()} {
+    explicit Siege(const LinksConfig& config = {}, std::uint64_t who = 50)
+        : node{world.add(1, config)}, script{seed_of(who), config.network, node.address()} {
         world.outsiders[mallory_at];
         world.outsiders[ipv4(203, 0, 113, 6, 999)];
     }
@@ -306,7 +307,13 @@ TEST(Flood, FromOneNetworkTheTwentyFirstInitInASecondGetsACookieThatServes) {
     std::size_t resps = 0, cookies = 0;
     ByteVector cookie;
     for (std::uint8_t i = 1; i <= 30; ++i) {
-        s.world.inject({mallory_at, s.node.at, [&] { const Init init = s.script.init(1, i); return ByteVector(init.begin(), init.end()); }(), {}});
+        s.world.inject({mallory_at,
+                        s.node.at,
+                        [&] {
+                            const Init init = s.script.init(1, i);
+                            return ByteVector(init.begin(), init.end());
+                        }(),
+                        {}});
     }
     s.world.run(ms(1));
     for (const Datagram& d : s.heard()) {
@@ -338,8 +345,12 @@ TEST(Flood, SpoofedSourcesFillAtMostTheFreeRecordsAndGetNoMoreThan5000CookiesASe
     for (int i = 0; i < 20'000; ++i) {
         const std::uint64_t r = random();
         const Init init = s.script.init(1, std::uint8_t(i));
-        s.world.inject({ipv4(std::uint8_t(r), std::uint8_t(r >> 8), std::uint8_t(r >> 16), std::uint8_t(r >> 24), std::uint16_t(r >> 32)),
-                        s.node.at, {init.begin(), init.end()}, {}}, Duration::microseconds(i * 50));
+        s.world.inject({ipv4(std::uint8_t(r), std::uint8_t(r >> 8), std::uint8_t(r >> 16), std::uint8_t(r >> 24),
+                             std::uint16_t(r >> 32)),
+                        s.node.at,
+                        {init.begin(), init.end()},
+                        {}},
+                       Duration::microseconds(i * 50));
         in += init.size();
     }
     s.world.run(sec(1));
@@ -365,8 +376,11 @@ TEST(Flood, AnHonestNeighbourConnectsAndAChannelLivesThroughIt) {
         for (int i = 0; i < count; ++i) {
             const std::uint64_t r = random();
             const Init init = script.init(1, std::uint8_t(r >> 40));
-            world.inject({ipv4(std::uint8_t(r), std::uint8_t(r >> 8), std::uint8_t(r >> 16), 1, std::uint16_t(r >> 32)), victim.at,
-                          {init.begin(), init.end()}, {}}, Duration::microseconds(i * 100));
+            world.inject({ipv4(std::uint8_t(r), std::uint8_t(r >> 8), std::uint8_t(r >> 16), 1, std::uint16_t(r >> 32)),
+                          victim.at,
+                          {init.begin(), init.end()},
+                          {}},
+                         Duration::microseconds(i * 100));
         }
     };
     flood(20'000);
@@ -490,18 +504,27 @@ TEST(Hostile, AMillionDatagramsDeliverNothingGetNoLargerReplyAndLeaveMemoryFlat)
     for (std::size_t i = 0; i < total; ++i) {
         const std::uint64_t r = random();
         ByteVector bytes;
-        UdpEndpoint from = ipv4(std::uint8_t(r), std::uint8_t(r >> 8), std::uint8_t(r >> 16), std::uint8_t(r >> 24), std::uint16_t(r >> 32));
+        UdpEndpoint from = ipv4(std::uint8_t(r), std::uint8_t(r >> 8), std::uint8_t(r >> 16), std::uint8_t(r >> 24),
+                                std::uint16_t(r >> 32));
         if (r >> 60 < 4) from = a.at;
         const Datagram& seen = record[random() % record.size()];
         switch (random() % 8) {
-        case 0: case 1:   // random, often with a plausible first byte and length
+        case 0:
+        case 1:   // random, often with a plausible first byte and length
             bytes.resize(std::array<std::size_t, 8>{0, 1, 31, 32, 64, 176, 192, 1'200}[random() % 8]);
             for (std::byte& byte : bytes) byte = std::byte(random() >> 56);
-            if (bytes.size() > 4 && random() % 2) bytes[0] = std::byte(random() % 7), bytes[1] = std::byte(random() % 2), bytes[2] = bytes[3] = std::byte{0};
+            if (bytes.size() > 4 && random() % 2)
+                bytes[0] = std::byte(random() % 7), bytes[1] = std::byte(random() % 2), bytes[2] = bytes[3] = std::byte{0};
             break;
         case 2: bytes = seen.bytes; break;                                             // replayed
-        case 3: bytes = seen.bytes; bytes.resize(random() % (bytes.size() + 1)); break;   // truncated
-        case 4: bytes = seen.bytes; bytes[random() % bytes.size()] ^= std::byte(1 + random() % 255); break;
+        case 3:
+            bytes = seen.bytes;
+            bytes.resize(random() % (bytes.size() + 1));
+            break;   // truncated
+        case 4:
+            bytes = seen.bytes;
+            bytes[random() % bytes.size()] ^= std::byte(1 + random() % 255);
+            break;
         case 5: {                                                                      // a living index, a wrong key
             bytes = seen.bytes;
             if (bytes[0] == std::byte{4}) store_little(&bytes[8], random() % 3 == 0 ? random() : random() % 200);
@@ -512,7 +535,10 @@ TEST(Hostile, AMillionDatagramsDeliverNothingGetNoLargerReplyAndLeaveMemoryFlat)
             bytes.assign(init.begin(), init.end());
             break;
         }
-        default: bytes = seen.bytes; bytes.resize(bytes.size() + random() % 40); break;   // longer
+        default:
+            bytes = seen.bytes;
+            bytes.resize(bytes.size() + random() % 40);
+            break;   // longer
         }
         Chunk* chunk = b.pool.allocate(std::max<std::size_t>(bytes.size(), 1));
         ASSERT_NE(chunk, nullptr);

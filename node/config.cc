@@ -52,8 +52,8 @@ private:
     void only(const toml::table& table, std::string_view where, Keys allowed) {
         for (const auto& [key, value] : table) {
             if (std::ranges::find(allowed, key.str()) != allowed.end()) continue;
-            mistake(key.source(), fmt::format("unknown key \"{}\" in {}{} (allowed: {})", key.str(), where, did_you_mean(key.str(), allowed),
-                                              listed(allowed)));
+            mistake(key.source(), fmt::format("unknown key \"{}\" in {}{} (allowed: {})", key.str(), where,
+                                              did_you_mean(key.str(), allowed), listed(allowed)));
         }
     }
 
@@ -62,7 +62,8 @@ private:
         const toml::node* node = root.get(name);
         if (!node) return nullptr;
         const toml::table* table = node->as_table();
-        if (!table) mistake(node->source(), fmt::format("\"{}\" is {}; it must be a table: [{}]", name, type_of(*node), name));
+        if (!table)
+            mistake(node->source(), fmt::format("\"{}\" is {}; it must be a table: [{}]", name, type_of(*node), name));
         else only(*table, fmt::format("[{}]", name), allowed);
         return table;
     }
@@ -88,27 +89,36 @@ private:
         const toml::node* node = table ? table->get(key) : nullptr;
         if (!node) return;
         const auto* value = node->as_integer();
-        if (!value) return mistake(node->source(), fmt::format("\"{}\" is {}; it must be an integer from {} to {}", key, type_of(*node), least, most));
+        if (!value)
+            return mistake(node->source(), fmt::format("\"{}\" is {}; it must be an integer from {} to {}", key,
+                                                       type_of(*node), least, most));
         if (value->get() < least || value->get() > most)
-            return mistake(node->source(), fmt::format("\"{}\" = {}; it must be from {} to {}", key, value->get(), least, most));
+            return mistake(node->source(),
+                           fmt::format("\"{}\" = {}; it must be from {} to {}", key, value->get(), least, most));
         into = Number(value->get());
     }
 
-    void duration(const toml::table* table, std::string_view key, Duration least, Duration most, std::string_view range, Duration& into) {
+    void duration(const toml::table* table, std::string_view key, Duration least, Duration most, std::string_view range,
+                  Duration& into) {
         const auto* value = text(table, key, duration_form);
         if (!value) return;
         const auto parsed = parse_duration(value->get());
-        if (!parsed) return mistake(value->source(), fmt::format("\"{}\": \"{}\" {}; write {}", key, value->get(), parsed.error(), duration_form));
+        if (!parsed)
+            return mistake(value->source(),
+                           fmt::format("\"{}\": \"{}\" {}; write {}", key, value->get(), parsed.error(), duration_form));
         if (*parsed < least || *parsed > most)
             return mistake(value->source(), fmt::format("\"{}\" = \"{}\"; it must be from {}", key, value->get(), range));
         into = *parsed;
     }
 
-    void size(const toml::table* table, std::string_view key, std::uint64_t least, std::uint64_t most, std::string_view range, std::uint64_t& into) {
+    void size(const toml::table* table, std::string_view key, std::uint64_t least, std::uint64_t most,
+              std::string_view range, std::uint64_t& into) {
         const auto* value = text(table, key, size_form);
         if (!value) return;
         const auto parsed = parse_size(value->get());
-        if (!parsed) return mistake(value->source(), fmt::format("\"{}\": \"{}\" {}; write {}", key, value->get(), parsed.error(), size_form));
+        if (!parsed)
+            return mistake(value->source(),
+                           fmt::format("\"{}\": \"{}\" {}; write {}", key, value->get(), parsed.error(), size_form));
         if (*parsed < least || *parsed > most)
             return mistake(value->source(), fmt::format("\"{}\" = \"{}\"; it must be from {}", key, value->get(), range));
         into = *parsed;
@@ -118,7 +128,9 @@ private:
         const auto* value = text(table, key, percent_form);
         if (!value) return;
         const auto parsed = parse_percent(value->get());
-        if (!parsed) return mistake(value->source(), fmt::format("\"{}\": \"{}\" {}; write {}", key, value->get(), parsed.error(), percent_form));
+        if (!parsed)
+            return mistake(value->source(),
+                           fmt::format("\"{}\": \"{}\" {}; write {}", key, value->get(), parsed.error(), percent_form));
         into = *parsed;
     }
 
@@ -126,30 +138,36 @@ private:
     std::optional<std::size_t> choice(const toml::value<std::string>& value, std::string_view key, Keys words) {
         const auto found = std::ranges::find(words, value.get());
         if (found != words.end()) return std::size_t(found - words.begin());
-        mistake(value.source(), fmt::format("\"{}\" = \"{}\"{} (allowed: {})", key, value.get(), did_you_mean(value.get(), words), listed(words)));
+        mistake(value.source(), fmt::format("\"{}\" = \"{}\"{} (allowed: {})", key, value.get(),
+                                            did_you_mean(value.get(), words), listed(words)));
         return std::nullopt;
     }
 
     // The strings of an array, or a single string.
-    std::vector<const toml::value<std::string>*> strings(const toml::table& table, std::string_view key, std::string_view form) {
+    std::vector<const toml::value<std::string>*> strings(const toml::table& table, std::string_view key,
+                                                         std::string_view form) {
         std::vector<const toml::value<std::string>*> values;
         const toml::node* node = table.get(key);
         if (!node) return values;
         if (const auto* single = node->as_string()) return {single};
         const toml::array* array = node->as_array();
         if (!array) {
-            mistake(node->source(), fmt::format("\"{}\" is {}; it must be an array of strings: {}", key, type_of(*node), form));
+            mistake(node->source(),
+                    fmt::format("\"{}\" is {}; it must be an array of strings: {}", key, type_of(*node), form));
             return values;
         }
         for (const toml::node& element : *array) {
             if (const auto* value = element.as_string()) values.push_back(value);
-            else mistake(element.source(), fmt::format("an element of \"{}\" is {}; it must be a string: {}", key, type_of(element), form));
+            else
+                mistake(element.source(),
+                        fmt::format("an element of \"{}\" is {}; it must be a string: {}", key, type_of(element), form));
         }
         return values;
     }
 
     std::string beside(const std::string& file) const {
-        return std::filesystem::path(file).is_absolute() ? file : (std::filesystem::path(path_).parent_path() / file).string();
+        return std::filesystem::path(file).is_absolute() ? file
+                                                         : (std::filesystem::path(path_).parent_path() / file).string();
     }
 
     void read_node(const toml::table& root, NodeConfig& config);
@@ -187,8 +205,12 @@ void Reader::read_node(const toml::table& root, NodeConfig& config) {
     const toml::table* table = section(root, "node", keys);
     if (const auto* name = text(table, "name", "a name such as \"alice\"")) {
         if (node_name_is_valid(name->get())) config.name = name->get();
-        else mistake(name->source(), fmt::format("\"name\" = \"{}\"; it must be 1 to 32 characters of a-z, A-Z, 0-9, -, _ and ., the first one a "
-                                                 "letter or a digit", name->get()));
+        else
+            mistake(
+                name->source(),
+                fmt::format("\"name\" = \"{}\"; it must be 1 to 32 characters of a-z, A-Z, 0-9, -, _ and ., the first one a "
+                            "letter or a digit",
+                            name->get()));
     }
     if (const auto* key = text(table, "key", "the path of the key file")) {
         if (key->get().empty()) mistake(key->source(), "\"key\" is empty; it must be the path of the key file");
@@ -216,7 +238,8 @@ void Reader::read_network(const toml::table& root, NodeConfig& config) {
         else config.network = name->get();
     }
     if (const auto* secret = text(table, "secret", "the path of the network's secret")) {
-        if (secret->get().empty()) mistake(secret->source(), "\"secret\" is empty; it must be a path, or left out where there is none");
+        if (secret->get().empty())
+            mistake(secret->source(), "\"secret\" is empty; it must be a path, or left out where there is none");
         else config.secret = beside(secret->get());
     }
     integer(table, "work", 0, 28, config.work_bits);
@@ -225,11 +248,14 @@ void Reader::read_network(const toml::table& root, NodeConfig& config) {
 void Reader::read_listen_endpoint(const toml::value<std::string>& value, NodeConfig& config) {
     const auto endpoint = parse_udp_endpoint(value.get());
     if (!endpoint)
-        return mistake(value.source(), fmt::format("\"{}\" is no UDP endpoint: {}; write \"192.0.2.1:7001\" or \"[2001:db8::1]:7001\"", value.get(),
-                                                   to_string(endpoint.error())));
+        return mistake(value.source(),
+                       fmt::format("\"{}\" is no UDP endpoint: {}; write \"192.0.2.1:7001\" or \"[2001:db8::1]:7001\"",
+                                   value.get(), to_string(endpoint.error())));
     const bool v4 = !value.get().starts_with('[');
     std::optional<UdpEndpoint>& place = v4 ? config.listen4 : config.listen6;
-    if (place) return mistake(value.source(), fmt::format("\"{}\" is the second IPv{} endpoint; there is one socket of each family", value.get(), v4 ? 4 : 6));
+    if (place)
+        return mistake(value.source(), fmt::format("\"{}\" is the second IPv{} endpoint; there is one socket of each family",
+                                                   value.get(), v4 ? 4 : 6));
     place = *endpoint;
 }
 
@@ -239,7 +265,8 @@ void Reader::read_listen(const toml::table& root, NodeConfig& config) {
     if (table && table->get("udp")) {
         const auto endpoints = strings(*table, "udp", "\"0.0.0.0:7001\", \"[::]:7001\"");
         for (const auto* value : endpoints) read_listen_endpoint(*value, config);
-        if (endpoints.empty()) mistake(table->get("udp")->source(), "\"udp\" names no endpoint; write at least one, such as \"0.0.0.0:7001\"");
+        if (endpoints.empty())
+            mistake(table->get("udp")->source(), "\"udp\" names no endpoint; write at least one, such as \"0.0.0.0:7001\"");
     } else {
         config.listen4 = parse_udp_endpoint("0.0.0.0:7001").value();
         config.listen6 = parse_udp_endpoint("[::]:7001").value();
@@ -248,7 +275,8 @@ void Reader::read_listen(const toml::table& root, NodeConfig& config) {
     if (table && table->get("aead")) {
         config.suites = 0;
         for (const auto* value : strings(*table, "aead", listed(suites)))
-            if (const auto index = choice(*value, "aead", suites)) config.suites = std::uint16_t(config.suites | 1u << *index);
+            if (const auto index = choice(*value, "aead", suites))
+                config.suites = std::uint16_t(config.suites | 1u << *index);
         if (config.suites == 0 && mistakes.empty())
             mistake(table->get("aead")->source(), fmt::format("\"aead\" names no cipher (allowed: {})", listed(suites)));
     }
@@ -261,25 +289,31 @@ void Reader::read_peer(const toml::table& table, NodeConfig& config) {
     PeerConfig peer;
     if (const auto* name = text(&table, "name", "a name such as \"bob\"")) {
         if (!node_name_is_valid(name->get()))
-            mistake(name->source(), fmt::format("\"name\" = \"{}\"; it must be 1 to 32 characters of a-z, A-Z, 0-9, -, _ and .", name->get()));
+            mistake(
+                name->source(),
+                fmt::format("\"name\" = \"{}\"; it must be 1 to 32 characters of a-z, A-Z, 0-9, -, _ and .", name->get()));
         else if (std::ranges::find(config.peers, name->get(), &PeerConfig::name) != config.peers.end())
             mistake(name->source(), fmt::format("\"{}\" is the name of two peers", name->get()));
         peer.name = name->get();
     }
-    if (!table.get("address")) return mistake(table.source(), "a peer without \"address\"; it must have its weft1... text form");
+    if (!table.get("address"))
+        return mistake(table.source(), "a peer without \"address\"; it must have its weft1... text form");
     const auto* address = text(&table, "address", "its weft1... text form");
     if (!address) return;
     const auto parsed = OverlayFamily::parse(address->get());
-    if (!parsed) return mistake(address->source(), fmt::format("\"address\" is no overlay address: {}", to_string(parsed.error())));
+    if (!parsed)
+        return mistake(address->source(), fmt::format("\"address\" is no overlay address: {}", to_string(parsed.error())));
     if (std::ranges::find(config.peers, *parsed, &PeerConfig::address) != config.peers.end())
         return mistake(address->source(), "this address is that of two peers");
     peer.address = *parsed;
     for (const auto* value : strings(table, "endpoints", "\"192.0.2.1:7001\"")) {
         const auto endpoint = parse_udp_endpoint(value->get());
         if (!endpoint || endpoint->port == 0)
-            mistake(value->source(), fmt::format("\"{}\" is no UDP endpoint: {}; write \"192.0.2.1:7001\" or \"[2001:db8::1]:7001\"", value->get(),
-                                                 endpoint ? "port 0 cannot be dialled" : to_string(endpoint.error())));
-        else if (peer.endpoints.size() == most_endpoints) mistake(value->source(), fmt::format("a peer has at most {} endpoints", most_endpoints));
+            mistake(value->source(),
+                    fmt::format("\"{}\" is no UDP endpoint: {}; write \"192.0.2.1:7001\" or \"[2001:db8::1]:7001\"",
+                                value->get(), endpoint ? "port 0 cannot be dialled" : to_string(endpoint.error())));
+        else if (peer.endpoints.size() == most_endpoints)
+            mistake(value->source(), fmt::format("a peer has at most {} endpoints", most_endpoints));
         else peer.endpoints.push_back(*endpoint);
     }
     config.peers.push_back(std::move(peer));
@@ -289,15 +323,18 @@ void Reader::read_peers(const toml::table& root, NodeConfig& config) {
     const toml::node* node = root.get("peer");
     if (!node) return;
     const toml::array* array = node->as_array();
-    if (!array || !array->is_array_of_tables()) return mistake(node->source(), "\"peer\" must be written as [[peer]], once for each peer");
+    if (!array || !array->is_array_of_tables())
+        return mistake(node->source(), "\"peer\" must be written as [[peer]], once for each peer");
     if (array->size() > most_peers) return mistake(node->source(), fmt::format("more than {} peers", most_peers));
     for (const toml::node& element : *array) read_peer(*element.as_table(), config);
 }
 
 void Reader::read_tcp(const toml::table& root, NodeConfig& config) {
-    static constexpr std::string_view keys[]{"user_timeout", "time_wait", "send_buffer", "receive_buffer", "backlog", "nodelay"};
+    static constexpr std::string_view keys[]{"user_timeout",   "time_wait", "send_buffer",
+                                             "receive_buffer", "backlog",   "nodelay"};
     const toml::table* table = section(root, "tcp", keys);
-    duration(table, "user_timeout", Duration::milliseconds(100), Duration::seconds(86'400), "100ms to 24h", config.user_timeout);
+    duration(table, "user_timeout", Duration::milliseconds(100), Duration::seconds(86'400), "100ms to 24h",
+             config.user_timeout);
     duration(table, "time_wait", Duration::seconds(0), Duration::seconds(240), "0s to 4min", config.time_wait);
     size(table, "send_buffer", 128 << 10, 1 << 30, "128KiB to 1GiB", config.send_buffer);
     size(table, "receive_buffer", 128 << 10, 1 << 30, "128KiB to 1GiB", config.receive_buffer);
@@ -308,8 +345,10 @@ void Reader::read_tcp(const toml::table& root, NodeConfig& config) {
 void Reader::read_rekey(const toml::table& root, NodeConfig& config) {
     static constexpr std::string_view keys[]{"initiator", "responder", "idle"};
     const toml::table* table = section(root, "rekey", keys);
-    duration(table, "initiator", Duration::milliseconds(100), Duration::seconds(120), "100ms to 2min", config.rekey_initiator);
-    duration(table, "responder", Duration::milliseconds(100), Duration::seconds(165), "100ms to 165s", config.rekey_responder);
+    duration(table, "initiator", Duration::milliseconds(100), Duration::seconds(120), "100ms to 2min",
+             config.rekey_initiator);
+    duration(table, "responder", Duration::milliseconds(100), Duration::seconds(165), "100ms to 165s",
+             config.rekey_responder);
     duration(table, "idle", Duration::seconds(1), Duration::seconds(3'600), "1s to 1h", config.rekey_idle);
 }
 
@@ -328,7 +367,8 @@ void Reader::read_fault(const toml::table& root, NodeConfig& config) {
 }  // namespace
 
 std::expected<NodeConfig, ConfigError> parse_config(std::string_view text, const std::string& path) {
-    if (text.size() > longest_file) return std::unexpected(ConfigError{{fmt::format("{}: longer than {} bytes", path, longest_file)}});
+    if (text.size() > longest_file)
+        return std::unexpected(ConfigError{{fmt::format("{}: longer than {} bytes", path, longest_file)}});
     try {
         const toml::table root = toml::parse(text, path);
         Reader reader{path};
@@ -337,7 +377,8 @@ std::expected<NodeConfig, ConfigError> parse_config(std::string_view text, const
         return config;
     } catch (const toml::parse_error& error) {
         const auto& at = error.source().begin;
-        return std::unexpected(ConfigError{{fmt::format("{}:{}:{}: this is not TOML: {}", path, at.line, at.column, error.description())}});
+        return std::unexpected(
+            ConfigError{{fmt::format("{}:{}:{}: this is not TOML: {}", path, at.line, at.column, error.description())}});
     }
 }
 

@@ -29,7 +29,8 @@ struct FaultConfig {
     Duration delay, jitter;
     std::uint64_t seed{1};
     bool any() const {
-        return loss_ppm != 0 || duplicate_ppm != 0 || corrupt_ppm != 0 || reorder_ppm != 0 || delay > Duration{} || jitter > Duration{};
+        return loss_ppm != 0 || duplicate_ppm != 0 || corrupt_ppm != 0 || reorder_ppm != 0 || delay > Duration{} ||
+               jitter > Duration{};
     }
     friend bool operator==(const FaultConfig&, const FaultConfig&) = default;
 };
@@ -66,7 +67,8 @@ struct NodeConfig {
     bool nodelay{false};
 
     // [rekey]: after the first packet under a key
-    Duration rekey_initiator{Duration::seconds(120)}, rekey_responder{Duration::seconds(165)}, rekey_idle{Duration::seconds(3'600)};
+    Duration rekey_initiator{Duration::seconds(120)}, rekey_responder{Duration::seconds(165)},
+        rekey_idle{Duration::seconds(3'600)};
 
     FaultConfig fault;
 };

@@ -28,8 +28,8 @@ bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") 
 
 }  // namespace
 
-std::expected<std::unique_ptr<Control>, std::string> Control::open(Loop& loop, const ControlPaths& paths, std::span<const RpcMethod> methods,
-                                                                   Callbacks callbacks) {
+std::expected<std::unique_ptr<Control>, std::string> Control::open(Loop& loop, const ControlPaths& paths,
+                                                                   std::span<const RpcMethod> methods, Callbacks callbacks) {
     std::unique_ptr<Control> control{new Control(loop, paths, methods, std::move(callbacks))};
     if (auto made = control->prepare_directory(); !made) return std::unexpected(made.error());
     if (auto locked = control->take_lock(); !locked) return std::unexpected(locked.error());
@@ -40,9 +40,10 @@ std::expected<std::unique_ptr<Control>, std::string> Control::open(Loop& loop, c
     control->listener_ = std::move(*full);
     control->read_only_listener_ = std::move(*read_only);
     Control* self = control.get();
-    control->watch_ = loop.add(self->listener_.get(), EPOLLIN, [self](std::uint32_t) { self->accept(self->listener_.get(), false); });
-    control->read_only_watch_ =
-        loop.add(self->read_only_listener_.get(), EPOLLIN, [self](std::uint32_t) { self->accept(self->read_only_listener_.get(), true); });
+    control->watch_ =
+        loop.add(self->listener_.get(), EPOLLIN, [self](std::uint32_t) { self->accept(self->listener_.get(), false); });
+    control->read_only_watch_ = loop.add(self->read_only_listener_.get(), EPOLLIN,
+                                         [self](std::uint32_t) { self->accept(self->read_only_listener_.get(), true); });
     return control;
 }
 
@@ -67,10 +68,12 @@ std::expected<void, std::string> Control::prepare_directory() {
     if (::lstat(directory.c_str(), &status) != 0) return std::unexpected(reason(directory));
     if (!S_ISDIR(status.st_mode)) return std::unexpected(directory + ": is not a directory");
     if (status.st_uid != ::geteuid())
-        return std::unexpected(fmt::format("{}: belongs to user {}, not to this one ({}); set WEFT_RUNTIME_DIR to a directory of yours", directory,
-                                           status.st_uid, ::geteuid()));
+        return std::unexpected(
+            fmt::format("{}: belongs to user {}, not to this one ({}); set WEFT_RUNTIME_DIR to a directory of yours",
+                        directory, status.st_uid, ::geteuid()));
     if ((status.st_mode & 077) != 0)
-        return std::unexpected(fmt::format("{}: others may enter it (mode {:04o}): run `chmod 700 {}`", directory, status.st_mode & 07777, directory));
+        return std::unexpected(fmt::format("{}: others may enter it (mode {:04o}): run `chmod 700 {}`", directory,
+                                           status.st_mode & 07777, directory));
     return {};
 }
 
@@ -79,8 +82,10 @@ std::expected<void, std::string> Control::take_lock() {
     if (!lock_) return std::unexpected(reason(paths_.lock));
     if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) return std::unexpected(reason(paths_.lock));
-        return std::unexpected(fmt::format("a node of this name is running already ({} is locked): end it with `weft down`, or choose another "
-                                           "--name", paths_.lock));
+        return std::unexpected(
+            fmt::format("a node of this name is running already ({} is locked): end it with `weft down`, or choose another "
+                        "--name",
+                        paths_.lock));
     }
     return {};
 }
@@ -92,7 +97,8 @@ std::expected<UniqueFd, std::string> Control::listen_at(const std::string& path)
     sockaddr_un name{.sun_family = AF_UNIX, .sun_path = {}};
     std::memcpy(name.sun_path, path.data(), std::min(path.size(), sizeof name.sun_path - 1));
     ::unlink(path.c_str());
-    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) return std::unexpected(reason("bind " + path));
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0)
+        return std::unexpected(reason("bind " + path));
     if (::chmod(path.c_str(), 0600) != 0 || ::listen(fd.get(), 64) != 0) return std::unexpected(reason("listen at " + path));
     return fd;
 }
@@ -116,7 +122,8 @@ void Control::welcome(UniqueFd fd, bool read_only) {
     if (::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 || (who.uid != 0 && who.uid != ::geteuid()))
         return turn_away(fd.get(), RpcCode::not_permitted, "this node belongs to another user");
     if (living_ == max_clients)
-        return turn_away(fd.get(), RpcCode::too_many, fmt::format("the node has {} clients already: end one and try again", max_clients));
+        return turn_away(fd.get(), RpcCode::too_many,
+                         fmt::format("the node has {} clients already: end one and try again", max_clients));
 
     std::uint32_t index = 0;
     while (index < clients_.size() && clients_[index].fd) ++index;
@@ -182,7 +189,10 @@ void Control::take_lines(ClientId id) {
         if (client->in.size() > rpc_max_line) {
             client->closing = true;
             client->in.clear();
-            return send(id, error_line(nullptr, {RpcCode::not_a_request, fmt::format("a line is longer than {} bytes: the connection ends", rpc_max_line), {}}));
+            return send(
+                id, error_line(nullptr, {RpcCode::not_a_request,
+                                         fmt::format("a line is longer than {} bytes: the connection ends", rpc_max_line),
+                                         {}}));
         }
         if (client->input_ended && !is_blank(client->in)) {
             const std::string line = std::move(client->in);
@@ -252,7 +262,8 @@ void Control::settle(ClientId id) {
     take_lines(id);  // what waited while too much was unread
     Client* client = find(id);
     if (!client) return;
-    const bool more = !client->closing && (client->in.find('\n', client->searched) != std::string::npos || (client->input_ended && !is_blank(client->in)));
+    const bool more = !client->closing && (client->in.find('\n', client->searched) != std::string::npos ||
+                                           (client->input_ended && !is_blank(client->in)));
     if (client->out.empty() && (client->closing || (client->input_ended && client->holds == 0 && !more))) return drop(id);
     const bool reads = !client->input_ended && !client->closing && !more;
     std::uint32_t wanted = reads ? std::uint32_t(EPOLLIN | EPOLLRDHUP) : 0u;

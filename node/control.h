@@ -39,7 +39,8 @@ public:
     // Takes the node's lock, so that two daemons never share a name; removes what a killed one left behind. `loop` must
     // outlive the object. The error is a message for a person.
     static std::expected<std::unique_ptr<Control>, std::string> open(Loop& loop, const ControlPaths& paths,
-                                                                     std::span<const RpcMethod> methods, Callbacks callbacks);
+                                                                     std::span<const RpcMethod> methods,
+                                                                     Callbacks callbacks);
     ~Control();  // removes both sockets
     Control(const Control&) = delete;
     Control& operator=(const Control&) = delete;

@@ -96,7 +96,8 @@ void forbid_core_dumps() {
     ::prctl(PR_SET_DUMPABLE, 0ul, 0ul, 0ul, 0ul);
 }
 
-std::expected<std::unique_ptr<Daemon>, std::string> Daemon::start(NodeConfig config, std::string config_path, std::optional<std::string> name) {
+std::expected<std::unique_ptr<Daemon>, std::string> Daemon::start(NodeConfig config, std::string config_path,
+                                                                  std::optional<std::string> name) {
     std::unique_ptr<Daemon> daemon{new Daemon(std::move(config), std::move(config_path), std::move(name))};
     if (auto opened = daemon->open(); !opened) return std::unexpected(opened.error());
     return daemon;
@@ -136,8 +137,10 @@ std::expected<void, std::string> Daemon::open() {
     std::string listening;
     for (const UdpEndpoint& endpoint : {udp.local4(), udp.local6()})
         if (endpoint.port != 0) listening += (listening.empty() ? "" : ", ") + to_string(endpoint);
-    log(LogLevel::info, "node", fmt::format("{} is {} in network \"{}\", on UDP {}, with {} peers; control socket {}", config_.name,
-                                            OverlayFamily::format(shard_->address()), config_.network, listening, config_.peers.size(), paths->socket));
+    log(LogLevel::info, "node",
+        fmt::format("{} is {} in network \"{}\", on UDP {}, with {} peers; control socket {}", config_.name,
+                    OverlayFamily::format(shard_->address()), config_.network, listening, config_.peers.size(),
+                    paths->socket));
     return {};
 }
 
@@ -162,7 +165,9 @@ void Daemon::take_signals() {
 
 void Daemon::stop(std::string_view why) {
     if (++stops_ > 1) return;
-    log(LogLevel::info, "node", fmt::format("{}: ending flows in order, for at most {} s; again: at once", why, stop_patience.count() / 1'000'000'000));
+    log(LogLevel::info, "node",
+        fmt::format("{}: ending flows in order, for at most {} s; again: at once", why,
+                    stop_patience.count() / 1'000'000'000));
     stop_by_ = monotonic_now() + stop_patience;
     shard_->finish();
 }
@@ -189,8 +194,9 @@ void Daemon::reload() {
         shard_->add_peer(peer.address, peer.endpoints);
         ++added;
     }
-    const bool rest = read->name == config_.name && read->key == config_.key && read->memory == config_.memory && read->network == config_.network &&
-                      read->secret == config_.secret && read->work_bits == config_.work_bits && read->listen4 == config_.listen4 &&
+    const bool rest = read->name == config_.name && read->key == config_.key && read->memory == config_.memory &&
+                      read->network == config_.network && read->secret == config_.secret &&
+                      read->work_bits == config_.work_bits && read->listen4 == config_.listen4 &&
                       read->listen6 == config_.listen6 && read->mtu == config_.mtu && read->suites == config_.suites &&
                       read->accept_members == config_.accept_members && read->send_buffer == config_.send_buffer &&
                       read->receive_buffer == config_.receive_buffer && read->time_wait == config_.time_wait &&
@@ -203,7 +209,9 @@ void Daemon::reload() {
     config_.backlog = read->backlog;
     config_.nodelay = read->nodelay;
     log(LogLevel::info, "config", fmt::format("read again: {} peers new or changed, {} removed", added, removed));
-    if (!rest) log(LogLevel::warning, "config", "beside peers, log, and user_timeout, backlog and nodelay of [tcp], changes need a restart");
+    if (!rest)
+        log(LogLevel::warning, "config",
+            "beside peers, log, and user_timeout, backlog and nodelay of [tcp], changes need a restart");
 }
 
 }  // namespace weft::node

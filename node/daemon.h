@@ -20,7 +20,8 @@ class Daemon {
 public:
     // Reads the key, finds the proof of work, opens sockets. The error is a message for a person.
     // `name` is used instead of the configuration's, after it was read again too.
-    static std::expected<std::unique_ptr<Daemon>, std::string> start(NodeConfig config, std::string config_path, std::optional<std::string> name);
+    static std::expected<std::unique_ptr<Daemon>, std::string> start(NodeConfig config, std::string config_path,
+                                                                     std::optional<std::string> name);
     ~Daemon();
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;

@@ -26,7 +26,9 @@ std::optional<Flow> parse_flow(std::string_view text) {
     return flow;
 }
 
-Json endpoint_json(const Endpoint& endpoint) { return Json{{"address", OverlayFamily::format(endpoint.address)}, {"port", endpoint.port}}; }
+Json endpoint_json(const Endpoint& endpoint) {
+    return Json{{"address", OverlayFamily::format(endpoint.address)}, {"port", endpoint.port}};
+}
 
 // RFC 9293's names as an identifier: a '-' would be an operator to a filter.
 std::string state_text(tcp::State state) {
@@ -41,11 +43,19 @@ RpcError Daemon::connect_error(Error error, const Address& peer, std::uint16_t p
     const std::string known = name_of(peer), name = known.empty() ? format_short_form(peer) : known;
     std::string message, cause{error_name(error)};
     switch (error) {
-    case Error::refused: message = fmt::format("{} refuses port {}: nothing listens there; run `weft nc -l {}` on that node", name, port, port); break;
-    case Error::timed_out: message = fmt::format("{} did not answer in time: is it running, and `weft peers` says up?", name); break;
-    case Error::unreachable: message = fmt::format("the link to {} is down: is it running, and is its endpoint right?", name); break;
+    case Error::refused:
+        message =
+            fmt::format("{} refuses port {}: nothing listens there; run `weft nc -l {}` on that node", name, port, port);
+        break;
+    case Error::timed_out:
+        message = fmt::format("{} did not answer in time: is it running, and `weft peers` says up?", name);
+        break;
+    case Error::unreachable:
+        message = fmt::format("the link to {} is down: is it running, and is its endpoint right?", name);
+        break;
     case Error::network_unreachable:
-        message = fmt::format("no link leads to {}: name it under [[peer]] with an endpoint, or wait until it dials this node", name);
+        message = fmt::format(
+            "no link leads to {}: name it under [[peer]] with an endpoint, or wait until it dials this node", name);
         cause = "unreachable";
         break;
     case Error::reset: message = fmt::format("{} reset the connection while it was opening", name); break;
@@ -60,7 +70,8 @@ RpcError Daemon::connect_error(Error error, const Address& peer, std::uint16_t p
 std::optional<RpcError> Daemon::flow_connect(ClientId client, const RpcRequest& request) {
     const auto address = resolve(request.params["address"]);
     if (!address) return address.error();
-    if (opening_.size() == most_openings) return RpcError{RpcCode::too_many, "too many connections are opening: try again", {}};
+    if (opening_.size() == most_openings)
+        return RpcError{RpcCode::too_many, "too many connections are opening: try again", {}};
     const auto port = request.params["port"].get<std::uint16_t>();
     ConnectOptions options;
     options.user_timeout = config_.user_timeout;
@@ -71,7 +82,8 @@ std::optional<RpcError> Daemon::flow_connect(ClientId client, const RpcRequest& 
     const std::uint64_t number = ++last_number_;
     FlowCallbacks callbacks;
     callbacks.opened = [this, number](Flow flow, const Peers&, UniqueFd fd) { flow_opened(number, flow, std::move(fd)); };
-    callbacks.ended = [this, number, client, peer = *address, port](Flow flow, std::optional<Error> error, const FlowReport& report) {
+    callbacks.ended = [this, number, client, peer = *address, port](Flow flow, std::optional<Error> error,
+                                                                    const FlowReport& report) {
         const auto opening = std::ranges::find(opening_, number, [](const auto& entry) { return entry.first; });
         if (opening == opening_.end()) return flow_ended(client, number, flow, error, report);
         const Json id = std::move(opening->second.id);
@@ -105,7 +117,8 @@ void Daemon::flow_ended(ClientId client, std::uint64_t, Flow flow, std::optional
 }
 
 std::expected<Json, RpcError> Daemon::flow_listen(ClientId client, const Json& params) {
-    if (listening_.size() == most_listeners) return std::unexpected(RpcError{RpcCode::too_many, "the node has too many listeners", {}});
+    if (listening_.size() == most_listeners)
+        return std::unexpected(RpcError{RpcCode::too_many, "the node has too many listeners", {}});
     const auto port = params["port"].get<std::uint16_t>();
     const std::uint64_t number = ++last_number_;
     ListenOptions options;
@@ -115,7 +128,10 @@ std::expected<Json, RpcError> Daemon::flow_listen(ClientId client, const Json& p
     FlowCallbacks callbacks;
     callbacks.opened = [this, client, number](Flow flow, const Peers& peers, UniqueFd fd) {
         control_->hold(client);
-        control_->send(client, notification_line("flow.accepted", Json{{"listener", number}, {"flow", flow_text(flow)}, {"remote", endpoint_json(peers.remote)}}),
+        control_->send(client,
+                       notification_line(
+                           "flow.accepted",
+                           Json{{"listener", number}, {"flow", flow_text(flow)}, {"remote", endpoint_json(peers.remote)}}),
                        std::move(fd));
     };
     callbacks.ended = [this, client, number](Flow flow, std::optional<Error> error, const FlowReport& report) {
@@ -123,9 +139,12 @@ std::expected<Json, RpcError> Daemon::flow_listen(ClientId client, const Json& p
     };
     const auto listener = shard_->listen(port, options, std::move(callbacks));
     if (!listener && listener.error() == Error::address_in_use)
-        return std::unexpected(RpcError{RpcCode::failed, fmt::format("port {} is taken by another listener of this node: choose another one", port), "address_in_use"});
+        return std::unexpected(RpcError{
+            RpcCode::failed, fmt::format("port {} is taken by another listener of this node: choose another one", port),
+            "address_in_use"});
     if (!listener)
-        return std::unexpected(RpcError{RpcCode::failed, fmt::format("cannot listen on port {}: {}", port, error_name(listener.error())),
+        return std::unexpected(RpcError{RpcCode::failed,
+                                        fmt::format("cannot listen on port {}: {}", port, error_name(listener.error())),
                                         std::string(error_name(listener.error()))});
     listening_.push_back({number, client, *listener, port});
     control_->hold(client);
@@ -146,8 +165,11 @@ void Daemon::client_gone(ClientId client) {
 
 std::expected<Json, RpcError> Daemon::flow_abort(const Json& params) {
     const auto flow = parse_flow(params["flow"].get_ref<const std::string&>());
-    if (!flow) return std::unexpected(RpcError{RpcCode::bad_parameters, "\"flow\" must be PLACE:GENERATION, as flow.list shows it", {}});
-    if (!shard_->abort(*flow)) return std::unexpected(RpcError{RpcCode::failed, "there is no such flow: flow.list shows them", "no_such_flow"});
+    if (!flow)
+        return std::unexpected(
+            RpcError{RpcCode::bad_parameters, "\"flow\" must be PLACE:GENERATION, as flow.list shows it", {}});
+    if (!shard_->abort(*flow))
+        return std::unexpected(RpcError{RpcCode::failed, "there is no such flow: flow.list shows them", "no_such_flow"});
     return Json{{"flow", flow_text(*flow)}};
 }
 

@@ -21,31 +21,64 @@ double seconds(Duration duration) { return double(duration.count() / 1'000) / 1e
 RpcError bad(std::string message) { return {RpcCode::bad_parameters, std::move(message), {}}; }
 
 Json udp_statistics(const link::Udp::Statistics& s) {
-    return Json{{"datagrams_in", s.datagrams_in}, {"datagrams_out", s.datagrams_out}, {"bytes_in", s.bytes_in}, {"bytes_out", s.bytes_out},
-                {"calls_in", s.calls_in}, {"calls_out", s.calls_out}, {"dropped_in", s.dropped_in}, {"dropped_out", s.dropped_out},
-                {"overflowed", s.overflowed}, {"blocked", s.blocked}, {"soft_errors", s.soft_errors}};
+    return Json{{"datagrams_in", s.datagrams_in}, {"datagrams_out", s.datagrams_out}, {"bytes_in", s.bytes_in},
+                {"bytes_out", s.bytes_out},       {"calls_in", s.calls_in},           {"calls_out", s.calls_out},
+                {"dropped_in", s.dropped_in},     {"dropped_out", s.dropped_out},     {"overflowed", s.overflowed},
+                {"blocked", s.blocked},           {"soft_errors", s.soft_errors}};
 }
 
 Json tcp_statistics(const Statistics& s) {
-    return Json{{"segments_in", s.segments_in}, {"segments_out", s.segments_out}, {"bytes_in", s.bytes_in}, {"bytes_out", s.bytes_out},
-                {"retransmitted_segments", s.retransmitted_segments}, {"retransmitted_bytes", s.retransmitted_bytes}, {"timeouts", s.timeouts},
-                {"checksum_errors", s.checksum_errors}, {"malformed", s.malformed}, {"no_listener", s.no_listener},
-                {"challenge_acks", s.challenge_acks}, {"resets_sent", s.resets_sent}, {"resets_received", s.resets_received},
-                {"connections_opened", s.connections_opened}, {"connections_accepted", s.connections_accepted},
-                {"connections_failed", s.connections_failed}, {"backlog_overflows", s.backlog_overflows}, {"connections", s.connections},
-                {"half_open", s.half_open}, {"time_wait", s.time_wait}, {"listeners", s.listeners}, {"paths", s.paths}};
+    return Json{{"segments_in", s.segments_in},
+                {"segments_out", s.segments_out},
+                {"bytes_in", s.bytes_in},
+                {"bytes_out", s.bytes_out},
+                {"retransmitted_segments", s.retransmitted_segments},
+                {"retransmitted_bytes", s.retransmitted_bytes},
+                {"timeouts", s.timeouts},
+                {"checksum_errors", s.checksum_errors},
+                {"malformed", s.malformed},
+                {"no_listener", s.no_listener},
+                {"challenge_acks", s.challenge_acks},
+                {"resets_sent", s.resets_sent},
+                {"resets_received", s.resets_received},
+                {"connections_opened", s.connections_opened},
+                {"connections_accepted", s.connections_accepted},
+                {"connections_failed", s.connections_failed},
+                {"backlog_overflows", s.backlog_overflows},
+                {"connections", s.connections},
+                {"half_open", s.half_open},
+                {"time_wait", s.time_wait},
+                {"listeners", s.listeners},
+                {"paths", s.paths}};
 }
 
 Json overlay_statistics(const overlay::LinksStatistics& s) {
-    return Json{{"datagrams_in", s.datagrams_in}, {"datagrams_out", s.datagrams_out}, {"bytes_in", s.bytes_in}, {"bytes_out", s.bytes_out},
-                {"malformed", s.malformed}, {"unknown_index", s.unknown_index}, {"unauthentic", s.unauthentic}, {"replayed", s.replayed},
-                {"mac1_wrong", s.mac1_wrong}, {"cookies_sent", s.cookies_sent}, {"half_open", s.half_open}, {"handshakes", s.handshakes},
-                {"refused", s.refused}, {"dropped_no_session", s.dropped_no_session}, {"dropped_no_memory", s.dropped_no_memory}};
+    return Json{{"datagrams_in", s.datagrams_in},
+                {"datagrams_out", s.datagrams_out},
+                {"bytes_in", s.bytes_in},
+                {"bytes_out", s.bytes_out},
+                {"malformed", s.malformed},
+                {"unknown_index", s.unknown_index},
+                {"unauthentic", s.unauthentic},
+                {"replayed", s.replayed},
+                {"mac1_wrong", s.mac1_wrong},
+                {"cookies_sent", s.cookies_sent},
+                {"half_open", s.half_open},
+                {"handshakes", s.handshakes},
+                {"refused", s.refused},
+                {"dropped_no_session", s.dropped_no_session},
+                {"dropped_no_memory", s.dropped_no_memory}};
 }
 
 Json fault_statistics(const link::FaultStatistics& s) {
-    return Json{{"datagrams", s.datagrams}, {"sent", s.sent}, {"lost", s.lost}, {"reordered", s.reordered}, {"duplicated", s.duplicated},
-                {"corrupted", s.corrupted}, {"overflowed", s.overflowed}, {"refused", s.refused}};
+    return Json{{"datagrams", s.datagrams},
+                {"sent", s.sent},
+                {"lost", s.lost},
+                {"reordered", s.reordered},
+                {"duplicated", s.duplicated},
+                {"corrupted", s.corrupted},
+                {"overflowed", s.overflowed},
+                {"refused", s.refused}};
 }
 
 Json listening_on(const link::Udp& udp) {
@@ -71,7 +104,8 @@ std::string_view state_name(overlay::PeerStatus::State state) {
 
 void Daemon::request(ClientId client, RpcRequest request) {
     if (request.method->name == "flow.connect") {
-        if (const auto error = flow_connect(client, request); error && request.wants_answer) control_->send(client, error_line(request.id, *error));
+        if (const auto error = flow_connect(client, request); error && request.wants_answer)
+            control_->send(client, error_line(request.id, *error));
         return;
     }
     auto result = request.method->name == "flow.listen" ? flow_listen(client, request.params) : answer(request);
@@ -145,7 +179,11 @@ Json Daemon::peer_list() const {
 
 Json Daemon::link_list() const {
     const link::Udp& udp = shard_->udp();
-    Json one{{"link", 0}, {"kind", "udp"}, {"listen", listening_on(udp)}, {"mtu", config_.mtu}, {"statistics", udp_statistics(udp.statistics())}};
+    Json one{{"link", 0},
+             {"kind", "udp"},
+             {"listen", listening_on(udp)},
+             {"mtu", config_.mtu},
+             {"statistics", udp_statistics(udp.statistics())}};
     if (const link::FaultStatistics* fault = shard_->faults()) one["fault"] = fault_statistics(*fault);
     return Json{{"links", Json::array({std::move(one)})}};
 }
@@ -176,23 +214,27 @@ std::expected<Address, RpcError> Daemon::resolve(const std::string& text) const 
         for (const overlay::PeerStatus& peer : shard_->links().peers())
             if (begins_with(peer.address, *prefix)) found.push_back(peer.address);
         if (found.size() == 1) return found.front();
-        return std::unexpected(bad(fmt::format("{} known addresses begin with this short form: write the whole address", found.empty() ? "no" : "several")));
+        return std::unexpected(bad(fmt::format("{} known addresses begin with this short form: write the whole address",
+                                               found.empty() ? "no" : "several")));
     }
     const auto address = OverlayFamily::parse(text);
     if (address) return *address;
     if (text.size() < 60)
-        return std::unexpected(bad(fmt::format("\"{}\" is neither the name of a configured peer nor an address{}", text, did_you_mean(text, names))));
+        return std::unexpected(bad(fmt::format("\"{}\" is neither the name of a configured peer nor an address{}", text,
+                                               did_you_mean(text, names))));
     return std::unexpected(bad(fmt::format("this is no overlay address: {}", to_string(address.error()))));
 }
 
 std::expected<Json, RpcError> Daemon::peer_add(const Json& params) {
     const std::string text = params["address"];
     const auto address = OverlayFamily::parse(text);
-    if (!address) return std::unexpected(bad(fmt::format("\"address\" is no overlay address: {}", to_string(address.error()))));
+    if (!address)
+        return std::unexpected(bad(fmt::format("\"address\" is no overlay address: {}", to_string(address.error()))));
     if (*address == shard_->address()) return std::unexpected(bad("this is the node's own address"));
     PeerConfig peer{params.value("name", std::string{}), *address, {}};
     if (!peer.name.empty() && !node_name_is_valid(peer.name))
-        return std::unexpected(bad("\"name\" must be 1 to 32 characters of a-z, A-Z, 0-9, -, _ and ., the first one a letter or a digit"));
+        return std::unexpected(
+            bad("\"name\" must be 1 to 32 characters of a-z, A-Z, 0-9, -, _ and ., the first one a letter or a digit"));
     for (const auto* list : {&config_.peers, &added_})
         for (const PeerConfig& other : *list)
             if (!peer.name.empty() && other.name == peer.name && other.address != peer.address)
@@ -200,14 +242,17 @@ std::expected<Json, RpcError> Daemon::peer_add(const Json& params) {
     for (const Json& endpoint : params.value("endpoints", Json::array())) {
         const auto parsed = parse_udp_endpoint(endpoint.get_ref<const std::string&>());
         if (!parsed || parsed->port == 0)
-            return std::unexpected(bad(fmt::format("\"{}\" is no UDP endpoint: write \"192.0.2.1:7001\" or \"[2001:db8::1]:7001\"",
-                                                   endpoint.get_ref<const std::string&>())));
-        if (peer.endpoints.size() == most_endpoints) return std::unexpected(bad(fmt::format("a peer has at most {} endpoints", most_endpoints)));
+            return std::unexpected(
+                bad(fmt::format("\"{}\" is no UDP endpoint: write \"192.0.2.1:7001\" or \"[2001:db8::1]:7001\"",
+                                endpoint.get_ref<const std::string&>())));
+        if (peer.endpoints.size() == most_endpoints)
+            return std::unexpected(bad(fmt::format("a peer has at most {} endpoints", most_endpoints)));
         peer.endpoints.push_back(*parsed);
     }
     shard_->add_peer(peer.address, peer.endpoints);
     std::erase_if(added_, [&](const PeerConfig& other) { return other.address == peer.address; });
-    if (std::ranges::find(config_.peers, peer.address, &PeerConfig::address) == config_.peers.end()) added_.push_back(std::move(peer));
+    if (std::ranges::find(config_.peers, peer.address, &PeerConfig::address) == config_.peers.end())
+        added_.push_back(std::move(peer));
     log(LogLevel::info, "control", fmt::format("peer {} added", format_short_form(*address)));
     return Json{{"address", OverlayFamily::format(*address)}};
 }
@@ -215,8 +260,10 @@ std::expected<Json, RpcError> Daemon::peer_add(const Json& params) {
 std::expected<Json, RpcError> Daemon::peer_remove(const Json& params) {
     const auto address = resolve(params["address"]);
     if (!address) return std::unexpected(address.error());
-    const bool linked = std::ranges::any_of(shard_->links().peers(), [&](const auto& peer) { return peer.address == *address; });
-    if (!linked && !find_peer(*address)) return std::unexpected(RpcError{RpcCode::failed, "there is no such peer: peer.list shows them", "no_such_peer"});
+    const bool linked =
+        std::ranges::any_of(shard_->links().peers(), [&](const auto& peer) { return peer.address == *address; });
+    if (!linked && !find_peer(*address))
+        return std::unexpected(RpcError{RpcCode::failed, "there is no such peer: peer.list shows them", "no_such_peer"});
     shard_->remove_peer(*address);
     std::erase_if(added_, [&](const PeerConfig& peer) { return peer.address == *address; });
     std::erase_if(config_.peers, [&](const PeerConfig& peer) { return peer.address == *address; });

@@ -23,7 +23,8 @@ std::string_view first_line(SecretKind kind) { return kind == SecretKind::node_k
 std::string_view word(SecretKind kind) { return kind == SecretKind::node_key ? "seed" : "secret"; }
 std::string_view noun(SecretKind kind) { return kind == SecretKind::node_key ? "key file" : "network secret file"; }
 std::string_view maker(SecretKind kind) {
-    return kind == SecretKind::node_key ? "make one with `weft key gen`" : "copy it from a member of the network, with mode 0600";
+    return kind == SecretKind::node_key ? "make one with `weft key gen`"
+                                        : "copy it from a member of the network, with mode 0600";
 }
 
 // A buffer that is wiped when it goes.
@@ -48,7 +49,8 @@ std::string_view next_line(std::string_view& rest) {
 std::expected<Secret, std::string> parse(std::string_view text, SecretKind kind) {
     std::string_view rest = text;
     if (next_line(rest) != first_line(kind))
-        return std::unexpected(fmt::format("line 1 is not \"{}\": this is no {}, or one of a newer version", first_line(kind), noun(kind)));
+        return std::unexpected(
+            fmt::format("line 1 is not \"{}\": this is no {}, or one of a newer version", first_line(kind), noun(kind)));
     std::array<std::byte, 32> bytes{};
     bool found = false;
     for (unsigned number = 2; !rest.empty(); ++number) {
@@ -58,12 +60,13 @@ std::expected<Secret, std::string> parse(std::string_view text, SecretKind kind)
         std::size_t length = 0;
         const char* end = nullptr;
         const bool right = !found && line.starts_with(prefix) && line.size() == prefix.size() + 64 &&
-                           sodium_hex2bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), line.data() + prefix.size(), 64,
-                                          nullptr, &length, &end) == 0 &&
+                           sodium_hex2bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(),
+                                          line.data() + prefix.size(), 64, nullptr, &length, &end) == 0 &&
                            length == bytes.size();
         if (!right) {
             sodium_memzero(bytes.data(), bytes.size());
-            return std::unexpected(fmt::format("line {} is not \"{} \" and 64 hexadecimal digits, once", number, word(kind)));
+            return std::unexpected(
+                fmt::format("line {} is not \"{} \" and 64 hexadecimal digits, once", number, word(kind)));
         }
         found = true;
     }
@@ -104,15 +107,19 @@ Secret Secret::random() {
 std::expected<Secret, std::string> read_secret_file(const std::string& path, SecretKind kind) {
     const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
     if (!file) {
-        if (errno == ENOENT) return std::unexpected(fmt::format("{}: there is no such {}: {}", path, noun(kind), maker(kind)));
+        if (errno == ENOENT)
+            return std::unexpected(fmt::format("{}: there is no such {}: {}", path, noun(kind), maker(kind)));
         return std::unexpected(fmt::format("{}: cannot open: {}", path, std::strerror(errno)));
     }
     struct stat status{};
-    if (::fstat(file.get(), &status) != 0) return std::unexpected(fmt::format("{}: cannot read: {}", path, std::strerror(errno)));
+    if (::fstat(file.get(), &status) != 0)
+        return std::unexpected(fmt::format("{}: cannot read: {}", path, std::strerror(errno)));
     if (!S_ISREG(status.st_mode)) return std::unexpected(fmt::format("{}: is not a regular file", path));
     if ((status.st_mode & 077) != 0)
-        return std::unexpected(fmt::format("{}: others may read this {} (mode {:04o}): run `chmod 600 {}`; if anyone else could log in "
-                                           "here, make a new one", path, noun(kind), status.st_mode & 07777, path));
+        return std::unexpected(
+            fmt::format("{}: others may read this {} (mode {:04o}): run `chmod 600 {}`; if anyone else could log in "
+                        "here, make a new one",
+                        path, noun(kind), status.st_mode & 07777, path));
     if (status.st_size > off_t(longest_file)) return std::unexpected(fmt::format("{}: too long for a {}", path, noun(kind)));
     Text text;
     while (text.size < text.bytes.size()) {
@@ -132,17 +139,20 @@ std::expected<void, std::string> write_secret_file(const std::string& path, Secr
     const fs::path parent = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : fs::path(".");
     const std::string temporary = fmt::format("{}/.{}.{}", parent.string(), fs::path(path).filename().string(), ::getpid());
     std::array<char, 65> hex{};
-    sodium_bin2hex(hex.data(), hex.size(), reinterpret_cast<const unsigned char*>(secret.bytes().data()), secret.bytes().size());
+    sodium_bin2hex(hex.data(), hex.size(), reinterpret_cast<const unsigned char*>(secret.bytes().data()),
+                   secret.bytes().size());
     Text text;
-    const auto end = fmt::format_to_n(text.bytes.data(), text.bytes.size(), "{}\n# Whoever has this {} is this {}: keep it to yourself.\n{} {}\n",
-                                      first_line(kind), word(kind), kind == SecretKind::node_key ? "node" : "network's member",
-                                      word(kind), hex.data());
+    const auto end = fmt::format_to_n(
+        text.bytes.data(), text.bytes.size(), "{}\n# Whoever has this {} is this {}: keep it to yourself.\n{} {}\n",
+        first_line(kind), word(kind), kind == SecretKind::node_key ? "node" : "network's member", word(kind), hex.data());
     text.size = std::min(end.size, text.bytes.size());
     sodium_memzero(hex.data(), hex.size());
 
     ::unlink(temporary.c_str());  // of a process that died here with our number
     const UniqueFd file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
-    if (!file) return std::unexpected(fmt::format("{}: cannot create a file in {}: {}", path, parent.string(), std::strerror(errno)));
+    if (!file)
+        return std::unexpected(
+            fmt::format("{}: cannot create a file in {}: {}", path, parent.string(), std::strerror(errno)));
     if (::fchmod(file.get(), 0600) != 0 || !write_all(file.get(), text.view()) || ::fsync(file.get()) != 0) {
         const int error = errno;
         ::unlink(temporary.c_str());
@@ -153,7 +163,8 @@ std::expected<void, std::string> write_secret_file(const std::string& path, Secr
     const int error = errno;
     ::unlink(temporary.c_str());
     if (linked != 0 && error == EEXIST)
-        return std::unexpected(fmt::format("{}: is there already and is never overwritten: move it away, or choose another path", path));
+        return std::unexpected(
+            fmt::format("{}: is there already and is never overwritten: move it away, or choose another path", path));
     if (linked != 0) return std::unexpected(fmt::format("{}: cannot create: {}", path, std::strerror(error)));
     if (const UniqueFd directory{::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)}) ::fsync(directory.get());
     return {};

@@ -20,7 +20,7 @@ void set_log_level(LogLevel level);
 void set_log_format(LogFormat format);
 bool log_wanted(LogLevel level);
 
-// One line, in one write(2), stamped with UTC. Control characters in `message` are escaped: it may quote what came from outside.
+// One line, in one write(2), stamped with UTC. Control characters are escaped: `message` may quote what came from outside.
 void log(LogLevel level, std::string_view subsystem, std::string_view message);
 
 // For what a stranger can trigger: at most `burst` lines an interval, then one that counts the suppressed ones.

@@ -82,7 +82,8 @@ void Loop::remove(Watch watch) {
 
 int Loop::sleep(Instant deadline) {
     auto* events = reinterpret_cast<epoll_event*>(ready_.data());
-    const std::int64_t left = deadline == Instant::never() ? -1 : std::max<std::int64_t>(0, (deadline - monotonic_now()).count());
+    const std::int64_t left =
+        deadline == Instant::never() ? -1 : std::max<std::int64_t>(0, (deadline - monotonic_now()).count());
     if (!timer_ || left <= 0) {
         const timespec timeout = to_timespec(std::max<std::int64_t>(0, left));
         if (timer_) return ::epoll_wait(epoll_.get(), events, batch, left < 0 ? -1 : 0);

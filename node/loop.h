@@ -26,7 +26,8 @@ public:
 
     static std::expected<Loop, std::string> create();
 
-    // The descriptor stays its owner's, who removes the watch before closing it. Handlers may add and remove, themselves too.
+    // The descriptor stays its owner's, who removes the watch before closing it. Handlers may add and remove, even
+    // themselves.
     Watch add(int fd, std::uint32_t events, Handler handler);
     void modify(Watch watch, std::uint32_t events);
     void remove(Watch watch);
@@ -46,11 +47,11 @@ private:
     int sleep(Instant deadline);
 
     UniqueFd epoll_;
-    UniqueFd timer_;                   // where the kernel has no epoll_pwait2
-    std::deque<Slot> slots_;           // a running handler must not move
+    UniqueFd timer_;  // where the kernel has no epoll_pwait2
+    std::deque<Slot> slots_;  // a running handler must not move
     std::vector<std::uint32_t> free_;
-    std::vector<Handler> removed_;     // one of them may be running
-    std::vector<std::byte> ready_;     // epoll_event[], seen in the source alone
+    std::vector<Handler> removed_;  // one of them may be running
+    std::vector<std::byte> ready_;  // epoll_event[], seen in the source alone
 };
 
 }  // namespace weft::node

@@ -6,42 +6,60 @@ namespace {
 
 using Type = RpcParameter::Type;
 
-constexpr RpcParameter address_parameter{"address", Type::string, true, 0, 0,
-                                         "a 512-bit address (weft1...), its short form, or the name of a configured peer"};
+constexpr RpcParameter address_parameter{
+    "address", Type::string, true, 0, 0, "a 512-bit address (weft1...), its short form, or the name of a configured peer"};
 constexpr RpcParameter flow_parameter{"flow", Type::string, true, 0, 0, "PLACE:GENERATION, as flow.list shows it"};
 
 constexpr RpcParameter peer_add[]{
     {"address", Type::string, true, 0, 0, "the peer's 512-bit address (weft1...)"},
     {"name", Type::string, false, 0, 0, "what to call it, 1 to 32 characters"},
-    {"endpoints", Type::strings, false, 0, 0, "up to 8 of \"192.0.2.1:7001\" or \"[2001:db8::1]:7001\"; none: it dials this node"},
+    {"endpoints", Type::strings, false, 0, 0,
+     "up to 8 of \"192.0.2.1:7001\" or \"[2001:db8::1]:7001\"; none: it dials this node"},
 };
 constexpr RpcParameter peer_remove[]{address_parameter};
 constexpr RpcParameter flow_abort[]{flow_parameter};
 constexpr RpcParameter flow_connect[]{
     address_parameter,
     {"port", Type::integer, true, 1, 65'535, "the port there"},
-    {"user_timeout_ms", Type::integer, false, 100, 86'400'000, "how long text may wait for an acknowledgement; else [tcp] user_timeout"},
+    {"user_timeout_ms", Type::integer, false, 100, 86'400'000,
+     "how long text may wait for an acknowledgement; else [tcp] user_timeout"},
 };
-constexpr RpcParameter flow_listen[]{{"port", Type::integer, true, 1, 65'535, "the port of this node that opens to members"}};
+constexpr RpcParameter flow_listen[]{
+    {"port", Type::integer, true, 1, 65'535, "the port of this node that opens to members"}};
 
 constexpr RpcMethod methods[]{
-    {"node.info", {}, false, "This node: address, sockets, totals.",
+    {"node.info",
+     {},
+     false,
+     "This node: address, sockets, totals.",
      "{name, version, address, short, pid, uptime_s, listen, network, work_bits, mtu, udp, tcp, overlay, memory}"},
     {"node.stop", {}, true, "Ends the node as SIGTERM does: flows end in order, neighbours are told.", "{stopping}"},
-    {"peer.list", {}, false, "The neighbours, configured or linked.",
-     "{peers: [{address, short, name, endpoint, state, aead, configured, srtt_us, last_heard_s, datagrams_in, datagrams_out, bytes_in, "
+    {"peer.list",
+     {},
+     false,
+     "The neighbours, configured or linked.",
+     "{peers: [{address, short, name, endpoint, state, aead, configured, srtt_us, last_heard_s, datagrams_in, "
+     "datagrams_out, bytes_in, "
      "bytes_out, handshakes, replayed}]}"},
-    {"peer.add", peer_add, true, "Adds a peer and dials it, until the node ends or the peer is removed; the configuration is not written.", "{address}"},
+    {"peer.add", peer_add, true,
+     "Adds a peer and dials it, until the node ends or the peer is removed; the configuration is not written.", "{address}"},
     {"peer.remove", peer_remove, true, "Ends the link to a peer and forgets it.", "{address}"},
     {"link.list", {}, false, "The devices under the overlay.", "{links: [{link, kind, listen, mtu, statistics, fault}]}"},
-    {"flow.list", {}, false, "The connections, in the terms of RFC 9293; times in the unit of their names.",
-     "{flows: [{flow, state, local, remote, congestion, mss, cwnd, ssthresh, srtt_us, rttvar_us, min_rtt_us, rto_ms, snd_wnd, rcv_wnd, unacked, "
+    {"flow.list",
+     {},
+     false,
+     "The connections, in the terms of RFC 9293; times in the unit of their names.",
+     "{flows: [{flow, state, local, remote, congestion, mss, cwnd, ssthresh, srtt_us, rttvar_us, min_rtt_us, rto_ms, "
+     "snd_wnd, rcv_wnd, unacked, "
      "send_queue, receive_queue, bytes_in, bytes_out, segments_in, segments_out, retransmissions, timeouts, age_s}]}"},
     {"flow.abort", flow_abort, true, "Resets a connection.", "{flow}"},
     {"flow.connect", flow_connect, true,
-     "Opens a connection. The answer carries one end of a stream socketpair (SCM_RIGHTS); flow.ended follows when it is over.", "{flow}"},
+     "Opens a connection. The answer carries one end of a stream socketpair (SCM_RIGHTS); flow.ended follows when it is "
+     "over.",
+     "{flow}"},
     {"flow.listen", flow_listen, true,
-     "Opens a port of this node while the control connection lives. Each connection comes as a flow.accepted with one end of a stream "
+     "Opens a port of this node while the control connection lives. Each connection comes as a flow.accepted with one end "
+     "of a stream "
      "socketpair (SCM_RIGHTS), and a flow.ended when it is over.",
      "{listener, port}"},
     {"rpc.discover", {}, false, "This list.", "{methods: [{name, params, changes, doc, result}]}"},

@@ -34,14 +34,16 @@ std::string runtime_directory() {
 
 std::expected<ControlPaths, std::string> control_paths(std::string_view name) {
     if (!node_name_is_valid(name))
-        return std::unexpected("\"" + std::string(name) + "\" is not a node's name: 1 to 32 characters of a-z, A-Z, 0-9, -, _ and ., "
+        return std::unexpected("\"" + std::string(name) +
+                               "\" is not a node's name: 1 to 32 characters of a-z, A-Z, 0-9, -, _ and ., "
                                "the first one a letter or a digit");
     const std::string directory = runtime_directory();
     const std::string base = directory + "/" + std::string(name);
     ControlPaths paths{directory, base + ".sock", base + ".ro.sock", base + ".lock"};
     if (paths.read_only_socket.size() >= sizeof(sockaddr_un::sun_path))
         return std::unexpected(paths.read_only_socket + " is longer than a socket's path may be (" +
-                               std::to_string(sizeof(sockaddr_un::sun_path) - 1) + " bytes): set WEFT_RUNTIME_DIR to a shorter directory");
+                               std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
+                               " bytes): set WEFT_RUNTIME_DIR to a shorter directory");
     return paths;
 }
 

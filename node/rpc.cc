@@ -11,7 +11,9 @@
 namespace weft::node {
 namespace {
 
-std::string_view type_name(const Json& value) { return value.is_number() ? (value.is_number_integer() ? "integer" : "fraction") : value.type_name(); }
+std::string_view type_name(const Json& value) {
+    return value.is_number() ? (value.is_number_integer() ? "integer" : "fraction") : value.type_name();
+}
 
 std::string wanted(const RpcParameter& parameter) {
     switch (parameter.type) {
@@ -25,16 +27,21 @@ std::string wanted(const RpcParameter& parameter) {
 bool fits(const RpcParameter& parameter, const Json& value) {
     switch (parameter.type) {
     case RpcParameter::Type::string: return value.is_string();
-    case RpcParameter::Type::strings: return value.is_array() && std::ranges::all_of(value, [](const Json& v) { return v.is_string(); });
+    case RpcParameter::Type::strings:
+        return value.is_array() && std::ranges::all_of(value, [](const Json& v) { return v.is_string(); });
     case RpcParameter::Type::integer:
-        if (value.is_number_unsigned()) return value.get<std::uint64_t>() <= std::uint64_t(parameter.most) &&
-                                               std::int64_t(value.get<std::uint64_t>()) >= parameter.least;
-        return value.is_number_integer() && value.get<std::int64_t>() >= parameter.least && value.get<std::int64_t>() <= parameter.most;
+        if (value.is_number_unsigned())
+            return value.get<std::uint64_t>() <= std::uint64_t(parameter.most) &&
+                   std::int64_t(value.get<std::uint64_t>()) >= parameter.least;
+        return value.is_number_integer() && value.get<std::int64_t>() >= parameter.least &&
+               value.get<std::int64_t>() <= parameter.most;
     }
     return false;
 }
 
-std::string cut(std::string_view text) { return text.size() <= 64 ? std::string(text) : std::string(text.substr(0, 61)) + "..."; }
+std::string cut(std::string_view text) {
+    return text.size() <= 64 ? std::string(text) : std::string(text.substr(0, 61)) + "...";
+}
 
 // "" if they are right.
 std::string wrong_parameters(const RpcMethod& method, const Json& params) {
@@ -43,8 +50,8 @@ std::string wrong_parameters(const RpcMethod& method, const Json& params) {
     for (const auto& [name, value] : params.items()) {
         const auto known = std::ranges::find(method.parameters, std::string_view(name), &RpcParameter::name);
         if (known == method.parameters.end())
-            return fmt::format("{} has no parameter \"{}\"{} (allowed: {})", method.name, cut(name), did_you_mean(name, names),
-                               names.empty() ? "none" : listed(names));
+            return fmt::format("{} has no parameter \"{}\"{} (allowed: {})", method.name, cut(name),
+                               did_you_mean(name, names), names.empty() ? "none" : listed(names));
         if (!fits(*known, value))
             return fmt::format("{}: \"{}\" must be {}, not {}", method.name, name, wanted(*known),
                                value.is_number() ? cut(value.dump()) : fmt::format("{}", type_name(value)));
@@ -69,7 +76,8 @@ std::string wrong_envelope(const Json& value) {
     const auto method = value.find("method");
     if (method == value.end() || !method->is_string()) return "\"method\" must be a string";
     const auto params = value.find("params");
-    if (params != value.end() && !params->is_object()) return fmt::format("\"params\" must be an object with named members, not {}", type_name(*params));
+    if (params != value.end() && !params->is_object())
+        return fmt::format("\"params\" must be an object with named members, not {}", type_name(*params));
     for (const auto& [name, member] : value.items())
         if (std::ranges::find(members, std::string_view(name)) == std::end(members))
             return fmt::format("a request has no member \"{}\"{}", cut(name), did_you_mean(name, members));
@@ -78,10 +86,13 @@ std::string wrong_envelope(const Json& value) {
 
 }  // namespace
 
-std::expected<RpcRequest, RpcRefusal> parse_request(std::string_view line, std::span<const RpcMethod> methods, bool read_only) {
+std::expected<RpcRequest, RpcRefusal> parse_request(std::string_view line, std::span<const RpcMethod> methods,
+                                                    bool read_only) {
     auto parsed = parse_json(line, rpc_max_depth);
-    if (!parsed) return refuse(nullptr, parsed.error().too_deep ? RpcCode::not_a_request : RpcCode::not_json,
-                               fmt::format("the line is {}: {}", parsed.error().too_deep ? "no request" : "not JSON", parsed.error().message));
+    if (!parsed)
+        return refuse(
+            nullptr, parsed.error().too_deep ? RpcCode::not_a_request : RpcCode::not_json,
+            fmt::format("the line is {}: {}", parsed.error().too_deep ? "no request" : "not JSON", parsed.error().message));
     Json& value = *parsed;
 
     RpcRequest request;
@@ -90,24 +101,29 @@ std::expected<RpcRequest, RpcRefusal> parse_request(std::string_view line, std::
         request.wants_answer = id != value.end();
         if (id != value.end()) {
             if (!id->is_string() && !id->is_number_integer() && !id->is_null())
-                return refuse(nullptr, RpcCode::not_a_request, fmt::format("\"id\" must be a string or an integer, not {}", type_name(*id)));
+                return refuse(nullptr, RpcCode::not_a_request,
+                              fmt::format("\"id\" must be a string or an integer, not {}", type_name(*id)));
             if (id->is_string() && id->get_ref<const std::string&>().size() > 256)
                 return refuse(nullptr, RpcCode::not_a_request, "\"id\" is longer than 256 bytes");
             request.id = *id;
         }
     }
-    if (std::string wrong = wrong_envelope(value); !wrong.empty()) return refuse(request.id, RpcCode::not_a_request, std::move(wrong));
+    if (std::string wrong = wrong_envelope(value); !wrong.empty())
+        return refuse(request.id, RpcCode::not_a_request, std::move(wrong));
 
     const std::string& name = value["method"].get_ref<const std::string&>();
     const auto method = std::ranges::find(methods, std::string_view(name), &RpcMethod::name);
     if (method == methods.end()) {
         std::vector<std::string_view> names;
         for (const RpcMethod& known : methods) names.push_back(known.name);
-        return refuse(request.id, RpcCode::no_such_method,
-                      fmt::format("there is no method \"{}\"{} (rpc.discover lists them)", cut(name), did_you_mean(name, names)), request.wants_answer);
+        return refuse(
+            request.id, RpcCode::no_such_method,
+            fmt::format("there is no method \"{}\"{} (rpc.discover lists them)", cut(name), did_you_mean(name, names)),
+            request.wants_answer);
     }
     if (read_only && method->changes)
-        return refuse(request.id, RpcCode::read_only, fmt::format("{} changes the node, and this socket only reads: use NAME.sock", method->name),
+        return refuse(request.id, RpcCode::read_only,
+                      fmt::format("{} changes the node, and this socket only reads: use NAME.sock", method->name),
                       request.wants_answer);
     request.method = &*method;
     request.params = value.contains("params") ? std::move(value["params"]) : Json::object();
@@ -135,10 +151,16 @@ Json describe(std::span<const RpcMethod> methods) {
     for (const RpcMethod& method : methods) {
         Json parameters = Json::array();
         for (const RpcParameter& parameter : method.parameters) {
-            Json one{{"name", parameter.name}, {"required", parameter.required}, {"doc", parameter.doc}, {"type", wanted(parameter)}};
+            Json one{{"name", parameter.name},
+                     {"required", parameter.required},
+                     {"doc", parameter.doc},
+                     {"type", wanted(parameter)}};
             parameters.push_back(std::move(one));
         }
-        list.push_back(Json{{"name", method.name}, {"params", std::move(parameters)}, {"changes", method.changes}, {"doc", method.doc},
+        list.push_back(Json{{"name", method.name},
+                            {"params", std::move(parameters)},
+                            {"changes", method.changes},
+                            {"doc", method.doc},
                             {"result", method.result}});
     }
     return Json{{"methods", std::move(list)}};

@@ -67,7 +67,8 @@ struct RpcRefusal {
     bool wants_answer{true};
 };
 
-std::expected<RpcRequest, RpcRefusal> parse_request(std::string_view line, std::span<const RpcMethod> methods, bool read_only);
+std::expected<RpcRequest, RpcRefusal> parse_request(std::string_view line, std::span<const RpcMethod> methods,
+                                                    bool read_only);
 
 // Each one line, its line feed included.
 std::string result_line(const Json& id, Json result);

@@ -3,6 +3,7 @@
 
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 
@@ -72,21 +73,21 @@ Config seeded(Config config, overlay::Entropy entropy) {
 
 }  // namespace
 
-std::expected<std::unique_ptr<Shard>, std::string> Shard::open(overlay::Identity identity, const ShardConfig& config, overlay::Entropy entropy) {
+std::expected<std::unique_ptr<Shard>, std::string> Shard::open(overlay::Identity identity, const ShardConfig& config,
+                                                               overlay::Entropy entropy) {
     auto loop = Loop::create();
     if (!loop) return std::unexpected(loop.error());
     auto udp = link::Udp::open(config.udp);
     if (!udp)
-        return std::unexpected(fmt::format("{}: {}{}", udp.error().call, std::strerror(udp.error().error),
-                                           udp.error().error == EADDRINUSE ? ": another program has this port; choose another one in [listen]" : ""));
+        return std::unexpected(fmt::format(
+            "{}: {}{}", udp.error().call, std::strerror(udp.error().error),
+            udp.error().error == EADDRINUSE ? ": another program has this port; choose another one in [listen]" : ""));
     ::prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);  // this thread's sleeps end to the nanosecond
     return std::unique_ptr<Shard>(new Shard(std::move(identity), config, entropy, std::move(*loop), std::move(*udp)));
 }
 
 Shard::Shard(overlay::Identity identity, const ShardConfig& config, overlay::Entropy entropy, Loop loop, link::Udp udp)
-    : pool_{config.memory},
-      loop_{std::move(loop)},
-      device_{make_device(config, std::move(udp))},
+    : pool_{config.memory}, loop_{std::move(loop)}, device_{make_device(config, std::move(udp))},
       links_{std::move(identity), completed(config.links, this->udp()), entropy, pool_},
       engine_{seeded(config.engine, entropy), pool_},
       default_options_{path_options(config.links.link, config.links.mtu - link_overhead + network_header, false)} {
@@ -181,13 +182,23 @@ void Shard::take_link_events(Instant now) {
         for (std::size_t i = 0; i < count; ++i) take_link_event(events[i], now);
 }
 
+// A member may come and go as often as it likes: its lines are limited.
+void Shard::log_link_event(const overlay::LinkEvent& event, Instant now) {
+    using Kind = overlay::LinkEvent::Kind;
+    static constexpr std::array<std::string_view, 7> names{"is up",        "is silent", "is heard again", "is down",
+                                                           "has new keys", "has moved", "has a new MTU"};
+    const bool notable = event.kind == Kind::up || event.kind == Kind::down || event.kind == Kind::roamed;
+    const LogLevel level = notable ? LogLevel::info : LogLevel::debug;
+    if (!log_wanted(level) || !link_lines_.allow(now)) return;
+    if (const std::uint64_t kept = link_lines_.take_suppressed(); kept > 0)
+        log(LogLevel::info, "link", fmt::format("{} lines about links were left out", kept));
+    log(level, "link",
+        fmt::format("{} {} ({})", format_short_form(event.peer), names[std::size_t(event.kind)], to_string(event.endpoint)));
+}
+
 void Shard::take_link_event(const overlay::LinkEvent& event, Instant now) {
     using Kind = overlay::LinkEvent::Kind;
-    static constexpr std::array<std::string_view, 7> names{"is up", "is silent", "is heard again", "is down", "has new keys", "has moved", "has a new MTU"};
-    const LogLevel level = event.kind == Kind::up || event.kind == Kind::down || event.kind == Kind::roamed ? LogLevel::info : LogLevel::debug;
-    if (log_wanted(level))
-        log(level, "link", fmt::format("{} {} ({})", format_short_form(event.peer), names[std::size_t(event.kind)], to_string(event.endpoint)));
-
+    log_link_event(event, now);
     const auto known = held_.find(event.peer);
     if (event.kind == Kind::down) {
         if (known == held_.end()) return;
@@ -272,9 +283,18 @@ bool Shard::transmit(Instant now) {
 
 void Shard::flush(Instant now) {
     while (const std::size_t count = links_.transmit(datagrams_, now)) {
-        // What a full socket does not take is lost, as in any queue: whoever sent it will send it again.
-        (void)device_send(std::span(datagrams_).first(count));
+        std::span<const Transmit> left = std::span(datagrams_).first(count);
+        left = left.subspan(device_send(left));
+        // A full socket has a moment to drain; what it does not take then is lost, as in any queue.
+        if (!left.empty() && wait_writable()) (void)device_send(left);
     }
+}
+
+bool Shard::wait_writable() const {
+    std::array<pollfd, 2> sockets{};
+    nfds_t count = 0;
+    for (const int fd : udp().descriptors()) sockets[count++] = {fd, POLLOUT, 0};
+    return ::poll(sockets.data(), count, 1) > 0;
 }
 
 bool Shard::take_events(Instant now) {
@@ -317,7 +337,8 @@ void Shard::remove_peer(const Address& peer) {
 bool Shard::reachable(const Address& peer) const {
     return std::ranges::any_of(links_.peers(), [&](const overlay::PeerStatus& status) {
         using State = overlay::PeerStatus::State;
-        return status.address == peer && (status.endpoint.port != 0 || status.state == State::up || status.state == State::rekey);
+        return status.address == peer &&
+               (status.endpoint.port != 0 || status.state == State::up || status.state == State::rekey);
     });
 }
 

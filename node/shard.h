@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "node/log.h"
 #include "node/loop.h"
 #include "node/pump.h"
 #include "node/unique_fd.h"
@@ -81,27 +82,27 @@ public:
     const overlay::Links& links() const { return links_; }
     const BufferPool& pool() const { return pool_; }
     const link::Udp& udp() const;
-    const link::FaultStatistics* faults() const;   // nullptr: no fault link
+    const link::FaultStatistics* faults() const;  // nullptr: no fault link
     const Address& address() const { return links_.address(); }
     FlowReport report(Flow flow) const;
 
 private:
     using Device = std::variant<link::Udp, link::Fault<link::Udp>>;
-    struct Carried {                               // a flow and its program
-        Flow flow;                                 // none: the place is free
+    struct Carried {  // a flow and its program
+        Flow flow;  // none: the place is free
         FlowCallbacks callbacks;
-        std::optional<Pump> pump;                  // from when it is open
+        std::optional<Pump> pump;  // from when it is open
         Loop::Watch watch;
         Instant opened_at;
         std::uint64_t retransmissions{0};
         std::optional<Error> error;
         bool queued{false};
     };
-    struct HeldPath {                              // bound in the links, and a reference held in the engine, so that its
-        PathId path{0};                            // number is not given to other addresses meanwhile
+    struct HeldPath {  // bound in the links, and a reference held in the engine, so that its
+        PathId path{0};  // number is not given to other addresses meanwhile
         PathOptions options;
         bool up{false};
-        Instant used;                              // last sent to while it was down
+        Instant used;  // last sent to while it was down
     };
 
     Shard(overlay::Identity identity, const ShardConfig& config, overlay::Entropy entropy, Loop loop, link::Udp udp);
@@ -113,10 +114,12 @@ private:
     void receive(Instant now);
     void take_link_events(Instant now);
     void take_link_event(const overlay::LinkEvent& event, Instant now);
+    void log_link_event(const overlay::LinkEvent& event, Instant now);
     void deliver(Instant now);
     void settle(Instant now);
     bool transmit(Instant now);
     void flush(Instant now);
+    bool wait_writable() const;
     bool take_events(Instant now);
     void take_event(const Event& event, Instant now);
     void accept_all(ListenerId listener, Instant now);
@@ -133,7 +136,7 @@ private:
     void reset(std::uint32_t place, Error error, Instant now);
     void end(std::uint32_t place, Instant now);
 
-    BufferPool pool_;                              // outlives all that holds its chunks
+    BufferPool pool_;  // outlives all that holds its chunks
     Loop loop_;
     Device device_;
     overlay::Links links_;
@@ -143,19 +146,20 @@ private:
     bool udp_readable_{true};
     bool work_left_{true};
     bool finishing_{false};
+    RateLimit link_lines_{50, Duration::seconds(10)};
 
     std::map<Address, HeldPath> held_;
-    std::unordered_map<PathId, const Address*> bound_;    // to the keys of held_
+    std::unordered_map<PathId, const Address*> bound_;  // to the keys of held_
     Instant release_at_{Instant::never()};
-    std::vector<PathId> unheld_;                   // bound while what transmit() showed had to stay valid
+    std::vector<PathId> unheld_;  // bound while what transmit() showed had to stay valid
 
     std::deque<Carried> carried_;
-    std::vector<std::uint32_t> free_;              // places of carried_
-    std::unordered_map<std::uint32_t, std::uint32_t> place_of_;       // by Flow::place
+    std::vector<std::uint32_t> free_;  // places of carried_
+    std::unordered_map<std::uint32_t, std::uint32_t> place_of_;  // by Flow::place
     std::vector<std::pair<ListenerId, FlowCallbacks>> listeners_;
-    std::vector<std::uint32_t> queue_, turn_;      // places with work; those of this turn
+    std::vector<std::uint32_t> queue_, turn_;  // places with work; those of this turn
     std::size_t living_{0};
-    std::vector<std::uint32_t> starved_;           // places that wait for a free chunk
+    std::vector<std::uint32_t> starved_;  // places that wait for a free chunk
     Instant starved_until_{Instant::never()};
 
     std::array<Receive, 64> in_;

@@ -24,7 +24,8 @@ bool make_socketpair(UniqueFd& ours, UniqueFd& theirs) {
 
 }  // namespace
 
-Result<Flow> Shard::connect(const Address& peer, std::uint16_t port, const ConnectOptions& options, FlowCallbacks callbacks) {
+Result<Flow> Shard::connect(const Address& peer, std::uint16_t port, const ConnectOptions& options,
+                            FlowCallbacks callbacks) {
     if (peer == address() || port == 0) return std::unexpected(Error::invalid);
     if (!reachable(peer) || finishing_) return std::unexpected(Error::network_unreachable);
     const Instant now = monotonic_now();
@@ -79,9 +80,7 @@ void Shard::queue(std::uint32_t place) {
 // The handshake is through: the program gets its end of a socketpair.
 void Shard::open(Carried& carried, std::uint32_t place, Instant now) {
     UniqueFd ours, theirs;
-    if (!make_socketpair(ours, theirs)) {
-        return reset(place, Error::no_memory, now);
-    }
+    if (!make_socketpair(ours, theirs)) { return reset(place, Error::no_memory, now); }
     const int fd = ours.get();
     carried.opened_at = now;
     carried.pump.emplace(carried.flow, std::move(ours));
@@ -92,7 +91,8 @@ void Shard::open(Carried& carried, std::uint32_t place, Instant now) {
     queue(place);
     const Flow flow = carried.flow;
     if (finishing_) carried.pump->end_input();
-    if (const auto peers = engine_.peers(flow); peers && carried.callbacks.opened) carried.callbacks.opened(flow, *peers, std::move(theirs));
+    if (const auto peers = engine_.peers(flow); peers && carried.callbacks.opened)
+        carried.callbacks.opened(flow, *peers, std::move(theirs));
 }
 
 void Shard::accept_all(ListenerId listener, Instant now) {
@@ -178,7 +178,8 @@ void Shard::end(std::uint32_t place, Instant now) {
     const auto ended = std::move(carried.callbacks.ended);
     const std::optional<Error> error = carried.error;
     const bool queued = carried.queued;
-    if (const auto known = place_of_.find(flow.place); known != place_of_.end() && known->second == place) place_of_.erase(known);
+    if (const auto known = place_of_.find(flow.place); known != place_of_.end() && known->second == place)
+        place_of_.erase(known);
     carried = Carried{};
     carried.queued = queued;
     free_.push_back(place);

@@ -60,8 +60,12 @@ std::expected<std::uint64_t, UnitError> parse_with(std::span<const Unit> units, 
 }  // namespace
 
 std::expected<Duration, UnitError> parse_duration(std::string_view text) {
-    static constexpr std::array<Unit, 6> units{{{"ns", 1}, {"us", 1'000}, {"ms", 1'000'000}, {"s", 1'000'000'000},
-                                                {"min", 60'000'000'000}, {"h", 3'600'000'000'000}}};
+    static constexpr std::array<Unit, 6> units{{{"ns", 1},
+                                                {"us", 1'000},
+                                                {"ms", 1'000'000},
+                                                {"s", 1'000'000'000},
+                                                {"min", 60'000'000'000},
+                                                {"h", 3'600'000'000'000}}};
     constexpr std::uint64_t thousand_days = 86'400'000ull * 1'000'000'000;
     const auto ns = parse_with(units, text, thousand_days, "is longer than 1000 days", "is finer than a nanosecond");
     if (!ns) return std::unexpected(ns.error());
@@ -69,8 +73,13 @@ std::expected<Duration, UnitError> parse_duration(std::string_view text) {
 }
 
 std::expected<std::uint64_t, UnitError> parse_size(std::string_view text) {
-    static constexpr std::array<Unit, 7> units{{{"B", 1}, {"kB", 1'000}, {"MB", 1'000'000}, {"GB", 1'000'000'000},
-                                                {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}}};
+    static constexpr std::array<Unit, 7> units{{{"B", 1},
+                                                {"kB", 1'000},
+                                                {"MB", 1'000'000},
+                                                {"GB", 1'000'000'000},
+                                                {"KiB", 1 << 10},
+                                                {"MiB", 1 << 20},
+                                                {"GiB", 1 << 30}}};
     return parse_with(units, text, 1ull << 50, "is larger than 2^50 bytes", "is not a whole number of bytes");
 }
 

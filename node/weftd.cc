@@ -67,7 +67,8 @@ int check(const NodeConfig& config, const std::string& path) {
     if (!start_sodium()) return complain("libsodium cannot start");
     if (const auto key = read_secret_file(config.key, SecretKind::node_key); !key) return complain(key.error());
     if (!config.secret.empty())
-        if (const auto secret = read_secret_file(config.secret, SecretKind::network_secret); !secret) return complain(secret.error());
+        if (const auto secret = read_secret_file(config.secret, SecretKind::network_secret); !secret)
+            return complain(secret.error());
     std::printf("%s: ok\n", path.c_str());
     return 0;
 }

@@ -7,7 +7,8 @@ namespace weft::node {
 namespace {
 
 const std::string address_text =
-    "weft1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0jqgfzyvjz2f389q5j52ev95hz7vp3xgengdfkxuurjw3m8s7nu0cgtz8t88hdnqpmhm";
+    "weft1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0jqgfzyvjz2f389q5j52ev95hz7vp3xgengdfkxuurjw3m8s7nu0cgtz8t88hdnq"
+    "pmhm";
 
 std::vector<std::string> mistakes(std::string_view text) {
     const auto config = parse_config(text, "weft.toml");
@@ -72,7 +73,8 @@ corrupt = "0.1%"
 delay = "20ms"
 jitter = "2ms"
 seed = 42
-)", "conf/weft.toml");
+)",
+                                     "conf/weft.toml");
     ASSERT_TRUE(config) << config.error().messages.front();
     EXPECT_EQ(config->name, "alice");
     EXPECT_EQ(config->key, "conf/keys/alice.key");
@@ -118,22 +120,28 @@ TEST(Config, WhatIsNoTomlIsSaidWithItsPlace) {
 
 TEST(Config, AnUnknownSectionIsNamedWithWhatIsAllowed) {
     EXPECT_EQ(mistake("[lisen]\nmtu = 1400\n"),
-              "weft.toml:1:2: unknown key \"lisen\" in the file; did you mean \"listen\"? (allowed: node, log, network, listen, peer, tcp, "
+              "weft.toml:1:2: unknown key \"lisen\" in the file; did you mean \"listen\"? (allowed: node, log, network, "
+              "listen, peer, tcp, "
               "rekey, fault)");
 }
 
 TEST(Config, AnUnknownKeyIsNamedWithWhatIsAllowed) {
     EXPECT_EQ(mistake("[tcp]\n  user_timeot = \"5s\"\n"),
-              "weft.toml:2:3: unknown key \"user_timeot\" in [tcp]; did you mean \"user_timeout\"? (allowed: user_timeout, time_wait, "
+              "weft.toml:2:3: unknown key \"user_timeot\" in [tcp]; did you mean \"user_timeout\"? (allowed: user_timeout, "
+              "time_wait, "
               "send_buffer, receive_buffer, backlog, nodelay)");
-    EXPECT_EQ(mistake("[network]\nbanana = 1\n"), "weft.toml:2:1: unknown key \"banana\" in [network] (allowed: name, secret, work)");
+    EXPECT_EQ(mistake("[network]\nbanana = 1\n"),
+              "weft.toml:2:1: unknown key \"banana\" in [network] (allowed: name, secret, work)");
 }
 
 TEST(Config, AWrongTypeSaysWhichIsRight) {
-    EXPECT_EQ(mistake("[node]\nname = 5\n"), "weft.toml:2:8: \"name\" is an integer; it must be a string: a name such as \"alice\"");
+    EXPECT_EQ(mistake("[node]\nname = 5\n"),
+              "weft.toml:2:8: \"name\" is an integer; it must be a string: a name such as \"alice\"");
     EXPECT_EQ(mistake("[tcp]\nuser_timeout = 5\n"),
-              "weft.toml:2:16: \"user_timeout\" is an integer; it must be a string: a number and one of ns, us, ms, s, min, h, such as \"250ms\"");
-    EXPECT_EQ(mistake("[listen]\nmtu = \"1400\"\n"), "weft.toml:2:7: \"mtu\" is a string; it must be an integer from 1200 to 65000");
+              "weft.toml:2:16: \"user_timeout\" is an integer; it must be a string: a number and one of ns, us, ms, s, min, "
+              "h, such as \"250ms\"");
+    EXPECT_EQ(mistake("[listen]\nmtu = \"1400\"\n"),
+              "weft.toml:2:7: \"mtu\" is a string; it must be an integer from 1200 to 65000");
     EXPECT_EQ(mistake("[tcp]\nnodelay = 1\n"), "weft.toml:2:11: \"nodelay\" is an integer; it must be true or false");
     EXPECT_EQ(mistake("node = 3\n"), "weft.toml:1:8: \"node\" is an integer; it must be a table: [node]");
     EXPECT_EQ(mistake("[peer]\nname = \"x\"\n"), "weft.toml:1:1: \"peer\" must be written as [[peer]], once for each peer");
@@ -141,31 +149,38 @@ TEST(Config, AWrongTypeSaysWhichIsRight) {
 
 TEST(Config, ANumberWithoutItsUnitIsRefused) {
     EXPECT_EQ(mistake("[tcp]\nuser_timeout = \"5\"\n"),
-              "weft.toml:2:16: \"user_timeout\": \"5\" has no unit; write a number and one of ns, us, ms, s, min, h, such as \"250ms\"");
+              "weft.toml:2:16: \"user_timeout\": \"5\" has no unit; write a number and one of ns, us, ms, s, min, h, such "
+              "as \"250ms\"");
     EXPECT_EQ(mistake("[tcp]\nsend_buffer = \"1mb\"\n"),
-              "weft.toml:2:15: \"send_buffer\": \"1mb\" has an unknown unit; write a number and one of B, kB, MB, GB, KiB, MiB, GiB, such as \"4MiB\"");
+              "weft.toml:2:15: \"send_buffer\": \"1mb\" has an unknown unit; write a number and one of B, kB, MB, GB, KiB, "
+              "MiB, GiB, such as \"4MiB\"");
     EXPECT_EQ(mistake("[fault]\nloss = \"101%\"\n"),
               "weft.toml:2:8: \"loss\": \"101%\" is more than 100%; write a number from 0 to 100 and %, such as \"0.5%\"");
 }
 
 TEST(Config, ANumberOutOfItsRangeSaysTheRange) {
     EXPECT_EQ(mistake("[listen]\nmtu = 900\n"), "weft.toml:2:7: \"mtu\" = 900; it must be from 1200 to 65000");
-    EXPECT_EQ(mistake("[tcp]\nuser_timeout = \"1ms\"\n"), "weft.toml:2:16: \"user_timeout\" = \"1ms\"; it must be from 100ms to 24h");
+    EXPECT_EQ(mistake("[tcp]\nuser_timeout = \"1ms\"\n"),
+              "weft.toml:2:16: \"user_timeout\" = \"1ms\"; it must be from 100ms to 24h");
     EXPECT_EQ(mistake("[network]\nwork = 64\n"), "weft.toml:2:8: \"work\" = 64; it must be from 0 to 28");
 }
 
 TEST(Config, AWordThatIsNoChoiceIsNamedWithTheChoices) {
     EXPECT_EQ(mistake("[log]\nlevel = \"dbug\"\n"),
               "weft.toml:2:9: \"level\" = \"dbug\"; did you mean \"debug\"? (allowed: error, warning, info, debug, trace)");
-    EXPECT_EQ(mistake("[listen]\naead = [\"aes\"]\n"), "weft.toml:2:9: \"aead\" = \"aes\" (allowed: chacha20-poly1305, aes-256-gcm)");
+    EXPECT_EQ(mistake("[listen]\naead = [\"aes\"]\n"),
+              "weft.toml:2:9: \"aead\" = \"aes\" (allowed: chacha20-poly1305, aes-256-gcm)");
 }
 
 TEST(Config, EndpointsAndAddressesSayWhatIsWrong) {
-    EXPECT_EQ(mistake("[listen]\nudp = [\"localhost:7001\"]\n").substr(0, 51), "weft.toml:2:8: \"localhost:7001\" is no UDP endpoint:");
+    EXPECT_EQ(mistake("[listen]\nudp = [\"localhost:7001\"]\n").substr(0, 51),
+              "weft.toml:2:8: \"localhost:7001\" is no UDP endpoint:");
     EXPECT_EQ(mistake("[listen]\nudp = [\"127.0.0.1:1\", \"127.0.0.2:1\"]\n"),
               "weft.toml:2:23: \"127.0.0.2:1\" is the second IPv4 endpoint; there is one socket of each family");
-    EXPECT_EQ(mistake("[listen]\nudp = []\n"), "weft.toml:2:7: \"udp\" names no endpoint; write at least one, such as \"0.0.0.0:7001\"");
-    EXPECT_EQ(mistake("[[peer]]\nname = \"bob\"\n"), "weft.toml:1:1: a peer without \"address\"; it must have its weft1... text form");
+    EXPECT_EQ(mistake("[listen]\nudp = []\n"),
+              "weft.toml:2:7: \"udp\" names no endpoint; write at least one, such as \"0.0.0.0:7001\"");
+    EXPECT_EQ(mistake("[[peer]]\nname = \"bob\"\n"),
+              "weft.toml:1:1: a peer without \"address\"; it must have its weft1... text form");
     std::string wrong = address_text;
     wrong[20] = wrong[20] == 'q' ? 'p' : 'q';
     EXPECT_EQ(mistake("[[peer]]\naddress = \"" + wrong + "\"\n"),

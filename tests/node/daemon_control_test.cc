@@ -77,8 +77,12 @@ protected:
             serve(2);
         }
     }
-    static std::string request(int id) { return R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"method":"node.info"})" + "\n"; }
-    static std::string answer(int id) { return R"({"id":)" + std::to_string(id) + R"(,"jsonrpc":"2.0","result":"node.info"})" + "\n"; }
+    static std::string request(int id) {
+        return R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"method":"node.info"})" + "\n";
+    }
+    static std::string answer(int id) {
+        return R"({"id":)" + std::to_string(id) + R"(,"jsonrpc":"2.0","result":"node.info"})" + "\n";
+    }
 
     const TemporaryDirectory directory;
     ControlPaths paths;
@@ -103,7 +107,8 @@ TEST_F(ControlSocket, ADirectoryThatOthersMayEnterIsRefused) {
     ::chmod(paths.directory.c_str(), 0755);
     const auto opened = Control::open(*loop, paths, control_methods(), {});
     ASSERT_FALSE(opened);
-    EXPECT_EQ(opened.error(), paths.directory + ": others may enter it (mode 0755): run `chmod 700 " + paths.directory + "`");
+    EXPECT_EQ(opened.error(),
+              paths.directory + ": others may enter it (mode 0755): run `chmod 700 " + paths.directory + "`");
     ::chmod(paths.directory.c_str(), 0700);
 }
 
@@ -174,8 +179,10 @@ TEST_F(ControlSocket, AClientWithAnswersToComeIsKeptAfterItsInputEnded) {
 TEST_F(ControlSocket, GarbageIsAnsweredAndTheConnectionGoesOn) {
     const UniqueFd client = connect();
     say(client, "garbage\n");
-    EXPECT_EQ(hear(client),
-              R"({"error":{"code":-32700,"message":"the line is not JSON: unexpected text at byte 1"},"id":null,"jsonrpc":"2.0"})" "\n");
+    EXPECT_EQ(
+        hear(client),
+        R"({"error":{"code":-32700,"message":"the line is not JSON: unexpected text at byte 1"},"id":null,"jsonrpc":"2.0"})"
+        "\n");
     say(client, std::string(100'000, '[') + "\n");
     EXPECT_NE(hear(client).find("nested deeper than 32 levels"), std::string::npos);
     std::mt19937_64 random{7};
@@ -198,7 +205,8 @@ TEST_F(ControlSocket, ALineBeyondOneMebibyteEndsTheConnection) {
     EXPECT_EQ(hear(client), answer(1)) << "a long line is served";
     say(client, std::string(rpc_max_line + 1, ' '));
     const std::string heard = hear(client);
-    EXPECT_NE(heard.find("a line is longer than 1048576 bytes: the connection ends"), std::string::npos) << heard.substr(0, 200);
+    EXPECT_NE(heard.find("a line is longer than 1048576 bytes: the connection ends"), std::string::npos)
+        << heard.substr(0, 200);
     EXPECT_TRUE(heard.ends_with("END"));
     EXPECT_EQ(control->clients(), 0u);
 }

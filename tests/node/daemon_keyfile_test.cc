@@ -75,8 +75,11 @@ TEST_F(KeyFile, WhatIsNoKeyIsNamedByItsLine) {
     EXPECT_EQ(error_of(path), path + ": line 1 is not \"weft-key-v1\": this is no key file, or one of a newer version");
     write("weft-key-v1\n# cut\n");
     EXPECT_EQ(error_of(path), path + ": no line \"seed ...\" in it: the file was cut short");
-    for (const std::string& line : {hex, "seed " + hex.substr(2), "seed " + hex + "00", "seed " + hex.substr(1) + "g", "secret " + hex})
-        EXPECT_EQ(error_of(write("weft-key-v1\n\n" + line + "\n")), path + ": line 3 is not \"seed \" and 64 hexadecimal digits, once") << line;
+    for (const std::string& line :
+         {hex, "seed " + hex.substr(2), "seed " + hex + "00", "seed " + hex.substr(1) + "g", "secret " + hex})
+        EXPECT_EQ(error_of(write("weft-key-v1\n\n" + line + "\n")),
+                  path + ": line 3 is not \"seed \" and 64 hexadecimal digits, once")
+            << line;
     write("weft-key-v1\nseed " + hex + "\nseed " + hex + "\n");
     EXPECT_EQ(error_of(path), path + ": line 3 is not \"seed \" and 64 hexadecimal digits, once");
     write(std::string(5'000, '#'));
@@ -84,7 +87,8 @@ TEST_F(KeyFile, WhatIsNoKeyIsNamedByItsLine) {
 }
 
 TEST_F(KeyFile, AMissingFileAndADirectoryAreNamed) {
-    EXPECT_EQ(error_of(directory / "none"), directory / "none" + ": there is no such key file: make one with `weft key gen`");
+    EXPECT_EQ(error_of(directory / "none"),
+              directory / "none" + ": there is no such key file: make one with `weft key gen`");
     EXPECT_EQ(error_of(directory.path()), directory.path() + ": is not a regular file");
 }
 

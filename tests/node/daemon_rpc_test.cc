@@ -68,8 +68,10 @@ TEST(Rpc, WhatIsNoRequestIsToldWhy) {
     EXPECT_EQ(refused(R"({"jsonrpc":2.0,"method":"node.info"})").message, "\"jsonrpc\" must be \"2.0\"");
     EXPECT_EQ(refused(R"({"jsonrpc":"2.0","id":1})").message, "\"method\" must be a string");
     EXPECT_EQ(refused(R"({"jsonrpc":"2.0","id":1,"method":7})").message, "\"method\" must be a string");
-    EXPECT_EQ(refused(R"({"jsonrpc":"2.0","id":1.5,"method":"node.info"})").message, "\"id\" must be a string or an integer, not fraction");
-    EXPECT_EQ(refused(R"({"jsonrpc":"2.0","id":{},"method":"node.info"})").message, "\"id\" must be a string or an integer, not object");
+    EXPECT_EQ(refused(R"({"jsonrpc":"2.0","id":1.5,"method":"node.info"})").message,
+              "\"id\" must be a string or an integer, not fraction");
+    EXPECT_EQ(refused(R"({"jsonrpc":"2.0","id":{},"method":"node.info"})").message,
+              "\"id\" must be a string or an integer, not object");
     EXPECT_EQ(refused(R"({"jsonrpc":"2.0","id":1,"method":"node.info","params":[]})").message,
               "\"params\" must be an object with named members, not array");
     EXPECT_EQ(refused(R"({"jsonrpc":"2.0","id":1,"method":"node.info","parms":{}})").message,
@@ -86,16 +88,19 @@ TEST(Rpc, AnUnknownMethodIsToldWithTheNearest) {
 }
 
 TEST(Rpc, WrongParametersAreToldByName) {
-    EXPECT_EQ(refused(call("flow.connect", R"({"port":1})")).message,
-              "flow.connect needs \"address\": a 512-bit address (weft1...), its short form, or the name of a configured peer");
+    EXPECT_EQ(
+        refused(call("flow.connect", R"({"port":1})")).message,
+        "flow.connect needs \"address\": a 512-bit address (weft1...), its short form, or the name of a configured peer");
     EXPECT_EQ(refused(call("flow.connect", R"({"address":"b","prt":1})")).message,
               "flow.connect has no parameter \"prt\"; did you mean \"port\"? (allowed: address, port, user_timeout_ms)");
-    EXPECT_EQ(refused(call("flow.connect", R"({"address":5,"port":1})")).message, "flow.connect: \"address\" must be a string, not 5");
+    EXPECT_EQ(refused(call("flow.connect", R"({"address":5,"port":1})")).message,
+              "flow.connect: \"address\" must be a string, not 5");
     for (const char* port : {"0", "65536", "-1", "7.5", "18446744073709551615", "1e300"})
         EXPECT_EQ(refused(call("flow.connect", std::string(R"({"address":"b","port":)") + port + "}")).code, -32602) << port;
     EXPECT_EQ(refused(call("flow.connect", R"({"address":"b","port":"7000"})")).message,
               "flow.connect: \"port\" must be an integer from 1 to 65535, not string");
-    EXPECT_EQ(refused(call("peer.add", R"({"address":"b","endpoints":[1]})")).message, "peer.add: \"endpoints\" must be an array of strings, not array");
+    EXPECT_EQ(refused(call("peer.add", R"({"address":"b","endpoints":[1]})")).message,
+              "peer.add: \"endpoints\" must be an array of strings, not array");
     EXPECT_EQ(refused(call("node.info", R"({"x":1})")).message, "node.info has no parameter \"x\" (allowed: none)");
 }
 
@@ -104,7 +109,8 @@ TEST(Rpc, TheReadOnlySocketTakesNoChange) {
         const Refused answer = refused(call(method.name, "{}"), true);
         EXPECT_EQ(answer.code == -32001, method.changes) << method.name;
     }
-    EXPECT_EQ(refused(call("node.stop", "{}"), true).message, "node.stop changes the node, and this socket only reads: use NAME.sock");
+    EXPECT_EQ(refused(call("node.stop", "{}"), true).message,
+              "node.stop changes the node, and this socket only reads: use NAME.sock");
 }
 
 TEST(Rpc, LinesAreOneLineWhateverTheyHold) {

@@ -62,8 +62,10 @@ NodeProcess::~NodeProcess() {
 }
 
 void NodeProcess::configure(const NodeProcess& peer, std::uint16_t peer_port, std::string_view more) {
-    std::string text = "[node]\nname = \"" + name_ + "\"\n[log]\nlevel = \"debug\"\n[network]\nname = \"test\"\nwork = 0\n[listen]\nudp = \"127.0.0.1:" +
-                       std::to_string(port_) + "\"\n[[peer]]\nname = \"" + peer.name_ + "\"\naddress = \"" + peer.address_ + "\"\n";
+    std::string text = "[node]\nname = \"" + name_ +
+                       "\"\n[log]\nlevel = \"debug\"\n[network]\nname = \"test\"\nwork = 0\n[listen]\nudp = \"127.0.0.1:" +
+                       std::to_string(port_) + "\"\n[[peer]]\nname = \"" + peer.name_ + "\"\naddress = \"" + peer.address_ +
+                       "\"\n";
     if (peer_port != 0) text += "endpoints = [\"127.0.0.1:" + std::to_string(peer_port) + "\"]\n";
     config_ = directory_.write(name_ + ".toml", text + std::string(more));
 }
@@ -130,7 +132,8 @@ Json NodeProcess::call(std::string_view method, const Json& params) const {
 bool NodeProcess::wait_for_link(milliseconds patience) const {
     for (const auto begin = Clock::now(); since(begin) < patience; std::this_thread::sleep_for(milliseconds{5})) {
         const Json peers = call("peer.list");
-        if (!peers["peers"].empty() && (peers["peers"][0]["state"] == "up" || peers["peers"][0]["state"] == "rekey")) return true;
+        if (!peers["peers"].empty() && (peers["peers"][0]["state"] == "up" || peers["peers"][0]["state"] == "rekey"))
+            return true;
     }
     return false;
 }
@@ -231,15 +234,18 @@ void Nat::run() {
         ::poll(ready.data(), ready.size(), 2);
         for (int burst = 0; burst < 64; ++burst) {
             socklen_t size = sizeof dialler;
-            const ssize_t got = ::recvfrom(inside_.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<sockaddr*>(&dialler), &size);
+            const ssize_t got =
+                ::recvfrom(inside_.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<sockaddr*>(&dialler), &size);
             if (got < 0) break;
             const sockaddr_in to = loopback(target_);
-            ::sendto(outside_.get(), datagram.data(), std::size_t(got), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+            ::sendto(outside_.get(), datagram.data(), std::size_t(got), 0, reinterpret_cast<const sockaddr*>(&to),
+                     sizeof to);
         }
         for (int burst = 0; burst < 64; ++burst) {
             const ssize_t got = ::recv(outside_.get(), datagram.data(), datagram.size(), 0);
             if (got < 0) break;
-            ::sendto(inside_.get(), datagram.data(), std::size_t(got), 0, reinterpret_cast<const sockaddr*>(&dialler), sizeof dialler);
+            ::sendto(inside_.get(), datagram.data(), std::size_t(got), 0, reinterpret_cast<const sockaddr*>(&dialler),
+                     sizeof dialler);
         }
     }
 }

@@ -67,7 +67,8 @@ struct Ends {
 };
 
 // Connects; fails the test if that takes longer.
-Ends connect(const NodeProcess& from, const NodeProcess& to, std::uint16_t port, milliseconds patience = milliseconds{5'000});
+Ends connect(const NodeProcess& from, const NodeProcess& to, std::uint16_t port,
+             milliseconds patience = milliseconds{5'000});
 
 struct Ended {
     std::string error;                 // "" : in order
@@ -91,7 +92,8 @@ struct Received {
 };
 Received receive_pattern(int fd, std::atomic<std::uint64_t>& received);
 
-// Stands between a dialling node and the other one: datagrams to port() go on to `target` from a socket of its own, and back.
+// Stands between a dialling node and the other one: datagrams to port() go on to `target` from a socket of its own, and
+// back.
 class Nat {
 public:
     explicit Nat(std::uint16_t target);
@@ -100,7 +102,7 @@ public:
     ~Nat();
 
     std::uint16_t port() const { return port_; }
-    void change_port() { changes_.fetch_add(1); }   // what comes to the old one is lost from then on
+    void change_port() { changes_.fetch_add(1); }  // what comes to the old one is lost from then on
     unsigned changed() const { return done_.load(); }
 
 private:

@@ -43,7 +43,8 @@ protected:
         join();
     }
     bool wait_for_bytes(std::uint64_t count) const {
-        for (const auto begin = Clock::now(); since(begin) < milliseconds{10'000}; std::this_thread::sleep_for(milliseconds{2}))
+        for (const auto begin = Clock::now(); since(begin) < milliseconds{10'000};
+             std::this_thread::sleep_for(milliseconds{2}))
             if (received >= count) return true;
         return false;
     }
@@ -79,7 +80,8 @@ TEST_F(Processes, ATransferIsEqualAndBothEndsHearOfItsOrderlyEnd) {
     char text[16]{};
     EXPECT_EQ(::recv(ends.sender.get(), text, 6, MSG_WAITALL), 6);
     EXPECT_EQ(::recv(ends.sender.get(), text, 1, 0), 0);
-    const Ended sender = wait_for_end(*ends.sender_control, milliseconds{3'000}), receiver = wait_for_end(*ends.receiver_control, milliseconds{3'000});
+    const Ended sender = wait_for_end(*ends.sender_control, milliseconds{3'000}),
+                receiver = wait_for_end(*ends.receiver_control, milliseconds{3'000});
     EXPECT_EQ(sender.error, "");
     EXPECT_EQ(receiver.error, "");
     EXPECT_EQ(sender.params["flow"], ends.sender_flow);
@@ -219,10 +221,13 @@ TEST_P(BehindNat, ANewPortInMidTransferLosesNoByteAndTheFlowGoesOnWithinASecond)
     EXPECT_LT(result.longest_gap, milliseconds{1'000});
 }
 
-INSTANTIATE_TEST_SUITE_P(Direction, BehindNat, testing::Bool(), [](const auto& given) { return given.param ? "ItSends" : "ItReceives"; });
+INSTANTIATE_TEST_SUITE_P(Direction, BehindNat, testing::Bool(),
+                         [](const auto& given) { return given.param ? "ItSends" : "ItReceives"; });
 
 TEST_F(Processes, ATransferThroughFaultsIsEqual) {
-    configure("[fault]\nloss = \"1%\"\nreorder = \"5%\"\nduplicate = \"1%\"\ncorrupt = \"1%\"\ndelay = \"1ms\"\njitter = \"1ms\"\nseed = 7\n");
+    configure(
+        "[fault]\nloss = \"1%\"\nreorder = \"5%\"\nduplicate = \"1%\"\ncorrupt = \"1%\"\ndelay = \"1ms\"\njitter = "
+        "\"1ms\"\nseed = 7\n");
     ASSERT_NO_FATAL_FAILURE(start());
     Ends ends = connect(a, b, 7000);
     constexpr std::uint64_t size = 4 << 20;
@@ -277,7 +282,8 @@ TEST_F(Processes, SighupReadsTheConfigurationAgainWithoutDroppingASession) {
     transfer(ends, size, 8 << 20);
     ASSERT_TRUE(wait_for_bytes(1 << 20));
     const NodeProcess c{directory, "c"};
-    const std::string more = "[[peer]]\nname = \"c\"\naddress = \"" + c.address() + "\"\nendpoints = [\"127.0.0.1:" + std::to_string(c.port()) + "\"]\n";
+    const std::string more = "[[peer]]\nname = \"c\"\naddress = \"" + c.address() +
+                             "\"\nendpoints = [\"127.0.0.1:" + std::to_string(c.port()) + "\"]\n";
     a.configure(b, b.port(), more);
     a.signal(SIGHUP);
     for (const auto begin = Clock::now(); since(begin) < milliseconds{2'000} && a.call("peer.list")["peers"].size() < 2;) {}

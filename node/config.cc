@@ -268,6 +268,7 @@ void Reader::read_listen(const toml::table& root, NodeConfig& config) {
         if (endpoints.empty())
             mistake(table->get("udp")->source(), "\"udp\" names no endpoint; write at least one, such as \"0.0.0.0:7001\"");
     } else {
+        config.listen_anywhere = true;
         config.listen4 = parse_udp_endpoint("0.0.0.0:7001").value();
         config.listen6 = parse_udp_endpoint("[::]:7001").value();
     }

@@ -53,6 +53,7 @@ struct NodeConfig {
 
     // [listen]
     std::optional<UdpEndpoint> listen4, listen6;
+    bool listen_anywhere{false};          // nothing was said: port 7001 of every address, of the families that there are
     std::uint32_t mtu{1'200};             // bytes of UDP payload
     std::uint16_t suites{3};              // bit 0 ChaCha20-Poly1305, bit 1 AES-256-GCM
     bool accept_members{true};            // false: configured peers alone

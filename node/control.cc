@@ -39,6 +39,7 @@ std::expected<std::unique_ptr<Control>, std::string> Control::open(Loop& loop, c
     if (!read_only) return std::unexpected(read_only.error());
     control->listener_ = std::move(*full);
     control->read_only_listener_ = std::move(*read_only);
+    control->spare_ = UniqueFd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
     Control* self = control.get();
     control->watch_ =
         loop.add(self->listener_.get(), EPOLLIN, [self](std::uint32_t) { self->accept(self->listener_.get(), false); });
@@ -111,9 +112,18 @@ void Control::turn_away(int fd, RpcCode code, std::string_view message) const {
 void Control::accept(int listener, bool read_only) {
     for (std::size_t i = 0; i < max_clients; ++i) {
         UniqueFd fd{::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+        if (!fd && (errno == EMFILE || errno == ENFILE)) return turn_away_without_descriptors(listener);
         if (!fd) return;
         welcome(std::move(fd), read_only);
     }
+}
+
+// A client that stayed in the queue would wake the loop for ever: the spare descriptor takes it, to say so and to close.
+void Control::turn_away_without_descriptors(int listener) {
+    spare_.reset();
+    if (const UniqueFd fd{::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)})
+        turn_away(fd.get(), RpcCode::too_many, "the node has no descriptor left: end a flow and try again");
+    spare_ = UniqueFd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
 }
 
 void Control::welcome(UniqueFd fd, bool read_only) {
@@ -132,6 +142,7 @@ void Control::welcome(UniqueFd fd, bool read_only) {
     const ClientId id{index, client.generation + 1};
     client.watched = EPOLLIN | EPOLLRDHUP;
     client.watch = loop_.add(fd.get(), client.watched, [this, id](std::uint32_t events) { ready(id, events); });
+    if (client.watch.generation == 0) return turn_away(fd.get(), RpcCode::internal, "the node cannot watch another client");
     client.fd = std::move(fd);
     client.generation = id.generation;
     client.read_only = read_only;
@@ -215,7 +226,7 @@ void Control::send(ClientId id, std::string line, UniqueFd fd) {
     if (!client || client->cut_off) return;
     client->unsent += line.size();
     client->out.push_back({std::move(line), 0, std::move(fd)});
-    if (client->unsent > max_forced) {
+    if (client->unsent > max_forced && client->out.size() > 1) {
         log(LogLevel::warning, "control", fmt::format("a client has left {} bytes unread and is let go", client->unsent));
         client->closing = client->cut_off = true;
         client->out.clear();

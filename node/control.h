@@ -82,6 +82,7 @@ private:
     std::expected<void, std::string> take_lock();
     std::expected<UniqueFd, std::string> listen_at(const std::string& path) const;
     void accept(int listener, bool read_only);
+    void turn_away_without_descriptors(int listener);
     void welcome(UniqueFd fd, bool read_only);
     void turn_away(int fd, RpcCode code, std::string_view message) const;
     Client* find(ClientId client);
@@ -98,6 +99,7 @@ private:
     std::span<const RpcMethod> methods_;
     Callbacks callbacks_;
     UniqueFd lock_, listener_, read_only_listener_;
+    UniqueFd spare_;                     // given up to turn a client away when there is no other
     Loop::Watch watch_, read_only_watch_;
     std::deque<Client> clients_;         // a client that is being served must not move
     std::size_t living_{0};

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -64,7 +65,8 @@ std::expected<ShardConfig, std::string> shard_config(const NodeConfig& config) {
     shard.links.rekey_responder = config.rekey_responder;
     shard.links.rekey_idle = config.rekey_idle;
     shard.udp.listen4 = config.listen4;
-    shard.udp.listen6 = config.listen6;
+    const bool no_ipv6 = config.listen_anywhere && !UniqueFd{::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    if (!no_ipv6) shard.udp.listen6 = config.listen6;
     if (const FaultConfig& fault = config.fault; fault.any()) {
         shard.fault.emplace();
         shard.fault->seed = fault.seed;

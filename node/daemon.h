@@ -56,9 +56,9 @@ private:
     std::expected<Json, RpcError> answer(const RpcRequest& request);
 
     Json node_info() const;
-    Json peer_list() const;
+    Json peer_list(std::size_t limit) const;
     Json link_list() const;
-    Json flow_list() const;
+    Json flow_list(std::size_t limit) const;
     Json describe_flow(Flow flow) const;
     std::expected<Json, RpcError> peer_add(const Json& params);
     std::expected<Json, RpcError> peer_remove(const Json& params);

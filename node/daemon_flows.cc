@@ -213,11 +213,14 @@ Json Daemon::describe_flow(Flow flow) const {
     return one;
 }
 
-Json Daemon::flow_list() const {
+Json Daemon::flow_list(std::size_t limit) const {
     Json list = Json::array();
-    for (const Flow flow : shard_->engine().flows())
+    const std::vector<Flow> flows = shard_->engine().flows();
+    for (const Flow flow : flows) {
+        if (list.size() == limit) break;
         if (Json one = describe_flow(flow); !one.is_null()) list.push_back(std::move(one));
-    return Json{{"flows", std::move(list)}};
+    }
+    return Json{{"flows", std::move(list)}, {"total", flows.size()}};
 }
 
 }  // namespace weft::node

@@ -88,6 +88,8 @@ Json listening_on(const link::Udp& udp) {
     return list;
 }
 
+std::size_t listed_limit(const Json& params) { return params.value("limit", most_listed); }
+
 std::string_view state_name(overlay::PeerStatus::State state) {
     using State = overlay::PeerStatus::State;
     switch (state) {
@@ -104,6 +106,7 @@ std::string_view state_name(overlay::PeerStatus::State state) {
 
 void Daemon::request(ClientId client, RpcRequest request) {
     if (request.method->name == "flow.connect") {
+        if (!request.wants_answer) return;  // there would be no way to hand over its descriptor
         if (const auto error = flow_connect(client, request); error && request.wants_answer)
             control_->send(client, error_line(request.id, *error));
         return;
@@ -120,11 +123,11 @@ std::expected<Json, RpcError> Daemon::answer(const RpcRequest& request) {
         stop("node.stop");
         return Json{{"stopping", true}};
     }
-    if (name == "peer.list") return peer_list();
+    if (name == "peer.list") return peer_list(listed_limit(request.params));
     if (name == "peer.add") return peer_add(request.params);
     if (name == "peer.remove") return peer_remove(request.params);
     if (name == "link.list") return link_list();
-    if (name == "flow.list") return flow_list();
+    if (name == "flow.list") return flow_list(listed_limit(request.params));
     if (name == "flow.abort") return flow_abort(request.params);
     if (name == "rpc.discover") return describe(control_methods());
     return std::unexpected(RpcError{RpcCode::internal, fmt::format("{} has no handler", name), {}});
@@ -152,10 +155,12 @@ Json Daemon::node_info() const {
     return info;
 }
 
-Json Daemon::peer_list() const {
+Json Daemon::peer_list(std::size_t limit) const {
     const Instant now = monotonic_now();
     Json list = Json::array();
-    for (const overlay::PeerStatus& peer : shard_->links().peers()) {
+    const auto peers = shard_->links().peers();
+    for (const overlay::PeerStatus& peer : peers) {
+        if (list.size() == limit) break;
         Json one{{"address", OverlayFamily::format(peer.address)},
                  {"short", format_short_form(peer.address)},
                  {"endpoint", peer.endpoint.port != 0 ? Json(to_string(peer.endpoint)) : Json(nullptr)},
@@ -174,7 +179,7 @@ Json Daemon::peer_list() const {
         if (const std::string name = name_of(peer.address); !name.empty()) one["name"] = name;
         list.push_back(std::move(one));
     }
-    return Json{{"peers", std::move(list)}};
+    return Json{{"peers", std::move(list)}, {"total", peers.size()}};
 }
 
 Json Daemon::link_list() const {

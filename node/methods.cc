@@ -10,6 +10,8 @@ constexpr RpcParameter address_parameter{
     "address", Type::string, true, 0, 0, "a 512-bit address (weft1...), its short form, or the name of a configured peer"};
 constexpr RpcParameter flow_parameter{"flow", Type::string, true, 0, 0, "PLACE:GENERATION, as flow.list shows it"};
 
+constexpr RpcParameter limit_parameter{"limit", Type::integer, false, 1, most_listed, "at most so many entries; else 1000"};
+constexpr RpcParameter listing[]{limit_parameter};
 constexpr RpcParameter peer_add[]{
     {"address", Type::string, true, 0, 0, "the peer's 512-bit address (weft1...)"},
     {"name", Type::string, false, 0, 0, "what to call it, 1 to 32 characters"},
@@ -34,24 +36,19 @@ constexpr RpcMethod methods[]{
      "This node: address, sockets, totals.",
      "{name, version, address, short, pid, uptime_s, listen, network, work_bits, mtu, udp, tcp, overlay, memory}"},
     {"node.stop", {}, true, "Ends the node as SIGTERM does: flows end in order, neighbours are told.", "{stopping}"},
-    {"peer.list",
-     {},
-     false,
-     "The neighbours, configured or linked.",
+    {"peer.list", listing, false, "The neighbours, configured or linked.",
      "{peers: [{address, short, name, endpoint, state, aead, configured, srtt_us, last_heard_s, datagrams_in, "
      "datagrams_out, bytes_in, "
-     "bytes_out, handshakes, replayed}]}"},
+     "bytes_out, handshakes, replayed}], total}"},
     {"peer.add", peer_add, true,
      "Adds a peer and dials it, until the node ends or the peer is removed; the configuration is not written.", "{address}"},
     {"peer.remove", peer_remove, true, "Ends the link to a peer and forgets it.", "{address}"},
     {"link.list", {}, false, "The devices under the overlay.", "{links: [{link, kind, listen, mtu, statistics, fault}]}"},
-    {"flow.list",
-     {},
-     false,
-     "The connections, in the terms of RFC 9293; times in the unit of their names.",
+    {"flow.list", listing, false, "The connections, in the terms of RFC 9293; times in the unit of their names.",
      "{flows: [{flow, state, local, remote, congestion, mss, cwnd, ssthresh, srtt_us, rttvar_us, min_rtt_us, rto_ms, "
      "snd_wnd, rcv_wnd, unacked, "
-     "send_queue, receive_queue, bytes_in, bytes_out, segments_in, segments_out, retransmissions, timeouts, age_s}]}"},
+     "send_queue, receive_queue, bytes_in, bytes_out, segments_in, segments_out, retransmissions, timeouts, age_s}], "
+     "total}"},
     {"flow.abort", flow_abort, true, "Resets a connection.", "{flow}"},
     {"flow.connect", flow_connect, true,
      "Opens a connection. The answer carries one end of a stream socketpair (SCM_RIGHTS); flow.ended follows when it is "

@@ -89,6 +89,7 @@ void Shard::open(Carried& carried, std::uint32_t place, Instant now) {
         queue(place);
     });
     queue(place);
+    if (carried.watch.generation == 0) return reset(place, Error::no_memory, now);
     const Flow flow = carried.flow;
     if (finishing_) carried.pump->end_input();
     if (const auto peers = engine_.peers(flow); peers && carried.callbacks.opened)

@@ -1,4 +1,4 @@
-// The control sockets of a node: clients, their lines in, lines and descriptors out (gui.md, "Control socket"). What the
+// The control sockets of a node: clients, their lines in, lines and descriptors out (docs/architecture.md). What the
 // methods do is not known here.
 #pragma once
 

@@ -1,4 +1,4 @@
-// The system's randomness as the overlay wants it (overlay.md section 4.3). Simulator and tests have a seeded one instead.
+// The system's randomness as the overlay wants it (overlay/entropy.h). Simulator and tests have a seeded one instead.
 #pragma once
 
 #include "overlay/entropy.h"

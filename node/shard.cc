@@ -22,7 +22,7 @@ namespace {
 constexpr unsigned receive_turns = 8;                    // batches of datagrams a turn
 constexpr Duration release_after = Duration::seconds(60);
 constexpr std::size_t sealed_at_once = 128 << 10;        // bytes of payload
-constexpr std::uint32_t link_overhead = 35;              // DATA header, NET header, tag (overlay.md section 4.2)
+constexpr std::uint32_t link_overhead = 35;              // DATA header, NET header, tag (docs/wire.md)
 constexpr std::uint32_t network_header = 136;            // that a path's MTU counts and no link carries
 
 PathOptions path_options(std::uint32_t link, std::uint32_t mtu, bool sums_elided) { return {link, mtu, sums_elided}; }

@@ -91,6 +91,10 @@ TEST(House, WhatTheDocumentsPointAtIsThere) {
     }
 }
 
+TEST(House, ACommentNamesOnlyDocumentsThatAreThere) {
+    hold_over_code([](const File& file) { return check_named_documents(file, tree()); });
+}
+
 TEST(House, EveryFuzzTargetIsBuiltAndHasACorpus) { expect_none(check_fuzz(tree())); }
 
 TEST(House, NothingElseLiesAtTheTop) {

@@ -207,6 +207,23 @@ Findings check_links(const File& file, std::span<const File> all) {
     return findings;
 }
 
+Findings check_named_documents(const File& file, std::span<const File> all) {
+    constexpr std::string_view ending = ".md";
+    Findings findings;
+    std::size_t number = 0;
+    const std::string comments = comments_of(file.text);
+    for (const std::string_view line : lines_of(comments)) {
+        ++number;
+        for (std::size_t at = line.find(ending); at != std::string_view::npos; at = line.find(ending, at + 1)) {
+            const std::size_t begin = line.find_last_of(" \t\"'`([", at);
+            const std::string_view path =
+                line.substr(begin == std::string_view::npos ? 0 : begin + 1, at + ending.size() - begin - 1);
+            if (!exists(path, all)) findings.push_back({file.path, number, std::string(path) + ": no such document"});
+        }
+    }
+    return findings;
+}
+
 Findings check_fuzz(std::span<const File> all) {
     constexpr std::string_view folder = "tests/fuzz/", ending = "_fuzz.cc";
     Findings findings;

@@ -45,6 +45,8 @@ Findings check_opening(const File& file);  // an opening comment, and a guard in
 Findings check_length(const File& file);
 Findings check_paths(const File& file);  // no path of somebody's machine
 Findings check_links(const File& file, std::span<const File> all);  // what a document points at is there
+Findings check_named_documents(const File& file,
+                               std::span<const File> all);  // a comment names only documents that are there
 Findings check_fuzz(std::span<const File> all);
 Findings check_top_level(std::span<const std::string> names);
 

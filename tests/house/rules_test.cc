@@ -176,12 +176,21 @@ TEST(HousePaths, OfAMachineAreFound) {
 
 TEST(HouseDocuments, PointAtWhatIsThere) {
     EXPECT_TRUE(
-        check_links({"docs/a.md", "`stack/core/seq.h` `stack/core/` `bench/NAME_bench.cc` `cmake --preset x` [x](https://x.org/y)"}, known())
+        check_links(
+            {"docs/a.md", "`stack/core/seq.h` `stack/core/` `bench/NAME_bench.cc` `cmake --preset x` [x](https://x.org/y)"},
+            known())
             .empty());
     EXPECT_EQ(check_links({"docs/a.md", "\n`stack/core/gone.h`"}, known()).size(), 1u);
     EXPECT_EQ(check_links({"docs/a.md", "[gone](gone.md)"}, known()).size(), 1u);
     EXPECT_TRUE(check_links({"README.md", "[sim](sim/world.h#top)"}, known()).empty());
     EXPECT_TRUE(check_links({"docs/a.md", "[sim](../sim/world.h)"}, known()).empty());
+}
+
+TEST(HouseDocuments, AreNamedByTheirPathInComments) {
+    const std::vector<File> files{{"docs/wire.md", ""}};
+    EXPECT_TRUE(check_named_documents({"node/a.h", "// As docs/wire.md, section 4, says (docs/wire.md).\n"}, files).empty());
+    EXPECT_EQ(check_named_documents({"node/a.h", "int a;  // (wire.md, 4.2)\n"}, files).size(), 1u);
+    EXPECT_TRUE(check_named_documents({"node/a.h", "open(\"gone.md\");"}, files).empty());
 }
 
 TEST(HouseFuzz, TargetsAreBuiltAndHaveACorpus) {

@@ -21,6 +21,7 @@ namespace {
 
 constexpr unsigned receive_turns = 8;                    // batches of datagrams a turn
 constexpr Duration release_after = Duration::seconds(60);
+constexpr std::size_t held_at_most = 1'024;              // beyond, a neighbour that goes takes its path along at once
 constexpr std::size_t sealed_at_once = 128 << 10;        // bytes of payload
 constexpr std::uint32_t link_overhead = 35;              // DATA header, NET header, tag (docs/wire.md)
 constexpr std::uint32_t network_header = 136;            // that a path's MTU counts and no link carries
@@ -206,6 +207,7 @@ void Shard::take_link_event(const overlay::LinkEvent& event, Instant now) {
         known->second.used = now;
         release_at_ = std::min(release_at_, now + release_after);
         engine_.path_down(known->second.path, now);
+        if (held_.size() > held_at_most) release(known, now);   // a member may come and go under many keys
         return;
     }
     if (event.kind == Kind::suspect || event.kind == Kind::recovered) return;

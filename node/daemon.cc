@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include <fmt/format.h>
+#include <sodium.h>
 
 #include "node/entropy.h"
 #include "node/keyfile.h"
@@ -58,6 +59,7 @@ std::expected<ShardConfig, std::string> shard_config(const NodeConfig& config) {
         secret = read->bytes();
     }
     shard.links.network = overlay::Network::make(config.network, config.work_bits, secret);
+    if (secret) sodium_memzero(secret->data(), secret->size());
     shard.links.suites = config.suites;
     shard.links.mtu = config.mtu;
     shard.links.accept_members = config.accept_members;

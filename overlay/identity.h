@@ -28,7 +28,8 @@ std::optional<std::array<std::byte, 32>> noise_public_of(const PublicKey& key);
 struct Network {
     std::array<std::byte, 32> net{};
     std::uint8_t work_bits{0};
-    static Network make(std::string_view name, std::uint8_t work_bits, std::optional<std::array<std::byte, 32>> secret = {});
+    static Network make(std::string_view name, std::uint8_t work_bits,
+                        const std::optional<std::array<std::byte, 32>>& secret = {});   // no copy: its owner wipes it
 
     std::span<const std::byte, 8> netid() const { return std::span{net}.first<8>(); }
 };

@@ -47,10 +47,11 @@ static_assert(sizeof(Record) == 64 && std::has_unique_object_representations_v<R
 inline constexpr std::uint32_t no_flow = 0xffff'ffff;
 
 // Bodies. Each is at most 48 bytes and has no padding (add() checks both).
+// States are tcp::State, causes tcp::Cause.
 struct StateChange {
     std::uint8_t from, to, cause, segment_flags;
     std::uint32_t generation;
-};  // tcp::State, tcp::Cause
+};
 struct Congestion {
     std::uint32_t cwnd, ssthresh, in_flight;  // bytes
     std::uint32_t phase;  // 0 slow start, 1 avoidance, 2 recovery, 3 after a timeout
@@ -65,16 +66,19 @@ struct Segment {
     std::uint32_t sack_blocks;
     std::uint32_t generation;  // of the flow's handle
 };
+// Reasons: 1 duplicate acks, 2 timeout, 3 RACK, 4 probe.
 struct Loss {
     std::uint32_t seq, length, reason, reserved;
-};  // reason: 1 duplicate acks, 2 timeout, 3 RACK, 4 probe
+};
+// `fired`: 0 armed, 1 expired.
 struct TimerEvent {
     std::uint32_t timer, fired;
     std::int64_t deadline_ns;
-};  // fired: 0 armed, 1 expired
+};
+// What holds a flow back: 1 cwnd, 2 rwnd, 3 app, 4 pacing, 5 send buffer.
 struct Limit {
     std::uint32_t limit, reserved;
-};  // 1 cwnd, 2 rwnd, 3 app, 4 pacing, 5 send buffer
+};
 struct LinkChange {
     std::uint32_t link, event, mtu, loss_ppm;
     std::int64_t rtt_ns;
@@ -84,10 +88,11 @@ struct Drop {
     std::uint32_t where, why;
     std::uint64_t count, detail;
 };
+// An address, once, in two parts; other records name it by `id`.
 struct Define {
     std::uint32_t id, part;
     std::array<std::byte, 40> bytes;
-};  // an address, once, in two parts; then by id
+};
 struct Text {
     std::array<char, 48> utf8;
 };

@@ -41,6 +41,7 @@ struct Engine::State {
     // transmit.cc: from connections to packets
     std::size_t transmit(std::span<Transmit> out, Instant now);
     void finish(Transmit& frame, std::uint8_t dscp, std::uint8_t hop_limit);
+    void trace_reply(const Transmit& frame, Instant now) const;
     std::size_t events(std::span<Event> out);
     void advance(Instant now);
     Instant deadline() const;

@@ -3,6 +3,7 @@
 #include "stack/tcp/connection.h"
 #include "stack/tcp/handshake.h"
 #include "stack/tcp/time_wait.h"
+#include "stack/wire/tcp.h"
 
 namespace weft {
 namespace {
@@ -27,6 +28,7 @@ std::size_t Engine::State::transmit(std::span<Transmit> out, Instant now) {
         const tcp::Reply& reply = host.replies[next_reply++];
         out[made] = reply.frame;
         ++host.statistics.segments_out;
+        trace_reply(out[made], now);
         lent.push_back({});
         if (reply.complete) continue;
         finish(out[made], reply.dscp, reply.hop_limit);
@@ -55,6 +57,15 @@ std::size_t Engine::State::transmit(std::span<Transmit> out, Instant now) {
     for (std::size_t i = 0; i < made; ++i) out[i].payload = std::span{host.lent}.subspan(lent[i].first, lent[i].count);
     free_idle_paths();
     return made;
+}
+
+// A segment that no connection sent, read back from the header that was written for it.
+void Engine::State::trace_reply(const Transmit& frame, Instant now) const {
+    if (!host.sink.wants(trace::Type::segment_sent)) return;
+    const auto view = wire::TcpView::parse(Bytes{frame.header}.first(frame.header_length).subspan(frame.transport));
+    if (!view) return;
+    host.sink.add(now, trace::no_flow, trace::Type::segment_sent,
+                  trace::Segment{view->seq().raw(), view->ack().raw(), 0, view->window(), 0, view->flags(), 0, 0, 0});
 }
 
 // The network header, from the path's own.

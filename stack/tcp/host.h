@@ -119,9 +119,6 @@ struct Host {
         std::uint8_t dscp{0}, hop_limit{64};
     };
     void reply(const Answer& answer);
-    void trace_segment(trace::Type type, Instant now, std::uint32_t flow, const trace::Segment& body) const {
-        if (sink.wants(type)) sink.add(now, flow, type, body);
-    }
 };
 
 }  // namespace weft::tcp

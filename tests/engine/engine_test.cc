@@ -116,6 +116,24 @@ TEST(Engine, ACopyContinuesBitIdentically) {
     }
 }
 
+TEST(Engine, EverySegmentThatLeavesIsTracedAlsoThoseOfNoConnection) {
+    Pair pair;
+    std::uint64_t traced = 0;
+    pair.b.trace({trace::bit(trace::Type::segment_sent), &traced,
+                  [](void* context, const trace::Record&) { ++*static_cast<std::uint64_t*>(context); }});
+    (void)pair.a.connect({ipv4(2), 0, 81}, {}, pair.now);  // a reset
+    pair.settle();
+    EXPECT_EQ(traced, 1u);
+    const auto [client, server] = pair.open();  // a half-open record's SYN,ACK
+    const auto text = pattern(100'000, 1);
+    EXPECT_EQ(transfer(pair, pair.a, client, pair.b, server, text), text);
+    (void)pair.b.shutdown(server, Engine::Direction::both, pair.now);
+    pair.settle();
+    (void)pair.a.shutdown(client, Engine::Direction::both, pair.now);
+    pair.run(Duration::seconds(100));  // a TIME-WAIT record's acknowledgement
+    EXPECT_EQ(traced, pair.b.statistics().segments_out);
+}
+
 TEST(Engine, ACopyHasNoTrace) {
     Pair pair;
     int records = 0;

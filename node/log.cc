@@ -38,12 +38,6 @@ void escape_controls(fmt::memory_buffer& out, std::string_view text) {
 
 std::string_view to_string(LogLevel level) { return names[std::size_t(level)]; }
 
-std::optional<LogLevel> parse_log_level(std::string_view text) {
-    for (std::size_t i = 0; i < names.size(); ++i)
-        if (names[i] == text) return LogLevel(i);
-    return std::nullopt;
-}
-
 void set_log_level(LogLevel level) { wanted_level = level; }
 void set_log_format(LogFormat format) { wanted_format = format; }
 bool log_wanted(LogLevel level) { return level <= wanted_level; }

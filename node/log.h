@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "stack/core/time.h"
@@ -13,7 +12,6 @@ enum class LogLevel : std::uint8_t { error, warning, info, debug, trace };
 enum class LogFormat : std::uint8_t { text, json };
 
 std::string_view to_string(LogLevel level);
-std::optional<LogLevel> parse_log_level(std::string_view text);
 
 // One log a process: main() sets it up, the loop's thread writes to it.
 void set_log_level(LogLevel level);

@@ -30,8 +30,6 @@ struct Network {
     std::uint8_t work_bits{0};
     static Network make(std::string_view name, std::uint8_t work_bits,
                         const std::optional<std::array<std::byte, 32>>& secret = {});   // no copy: its owner wipes it
-
-    std::span<const std::byte, 8> netid() const { return std::span{net}.first<8>(); }
 };
 
 // The secret halves live in locked memory and are wiped; an identity moves and is never copied. After a move the old

@@ -20,7 +20,7 @@
 namespace weft::overlay {
 
 struct LinksConfig {
-    Network network;                                  // net[32], netid and work bits (identity.h)
+    Network network;                                  // net[32] and work bits (identity.h)
     std::uint16_t suites{3};                          // offered AEADs: bit 0 ChaCha20-Poly1305, bit 1 AES-256-GCM
     bool checksum_elision{true};                      // feature bit 0 of our ID
     std::uint32_t link{0};                            // Transmit::link and Receive::link of the UDP device

@@ -98,7 +98,6 @@ public:
     std::size_t header_size() const { return std::size_t(std::to_integer<unsigned>(segment_[flags_at]) >> 4) * 4; }
     std::uint16_t flags() const { return load_big<std::uint16_t>(at(flags_at)) & tcp_flag_bits; }
     bool has(TcpFlag flag) const { return (flags() & flag) != 0; }
-    std::uint32_t word3() const { return load_big<std::uint32_t>(at(flags_at)); }  // offset, flags, window: for prediction
     std::uint16_t window() const { return load_big<std::uint16_t>(at(window_at)); }
     std::uint16_t checksum() const { return load_big<std::uint16_t>(at(checksum_at)); }
     std::uint16_t urgent_pointer() const { return load_big<std::uint16_t>(at(urgent_at)); }

@@ -26,7 +26,6 @@ public:
     std::uint16_t destination_port() const { return load_big<std::uint16_t>(datagram_.data() + 2); }
     std::uint16_t length() const { return load_big<std::uint16_t>(datagram_.data() + 4); }
     std::uint16_t checksum() const { return load_big<std::uint16_t>(datagram_.data() + checksum_at); }
-    bool summed() const { return checksum() != 0; }  // over IPv4 zero means: the sender computed none
     Bytes payload() const { return datagram_.subspan(header_size); }
     Bytes bytes() const { return datagram_; }
 

@@ -195,7 +195,7 @@ int listen_and_serve(const NcOptions& options, const CommonOptions& common, Ends
     if (!answer) {
         if (answer.error().cause == "address_in_use")
             return console.fail(failure("address_in_use", fmt::format("port {} is taken", options.port),
-                                        "`weft flows` shows by whom; port 0 lets the node choose"));
+                                        "choose another one, or end the `weft nc -l` that has it"));
         return console.fail(problem_of(answer.error(), common.node));
     }
     if (auto told = tell_ready(options, count_in(answer->result, "port", options.port), console); !told)

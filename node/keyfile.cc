@@ -46,7 +46,35 @@ std::string_view next_line(std::string_view& rest) {
     return line;
 }
 
-std::expected<Secret, std::string> parse(std::string_view text, SecretKind kind) {
+bool write_all(int fd, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t written = ::write(fd, text.data(), text.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return false;
+        text.remove_prefix(std::size_t(written));
+    }
+    return true;
+}
+
+}  // namespace
+
+Secret::Secret(std::span<const std::byte, 32> bytes) { std::memcpy(bytes_.data(), bytes.data(), bytes_.size()); }
+Secret::Secret(Secret&& other) noexcept : bytes_{other.bytes_} { sodium_memzero(other.bytes_.data(), other.bytes_.size()); }
+Secret& Secret::operator=(Secret&& other) noexcept {
+    if (this == &other) return *this;
+    bytes_ = other.bytes_;
+    sodium_memzero(other.bytes_.data(), other.bytes_.size());
+    return *this;
+}
+Secret::~Secret() { sodium_memzero(bytes_.data(), bytes_.size()); }
+
+Secret Secret::random() {
+    Secret secret;
+    randombytes_buf(secret.bytes_.data(), secret.bytes_.size());
+    return secret;
+}
+
+std::expected<Secret, std::string> parse_secret(std::string_view text, SecretKind kind) {
     std::string_view rest = text;
     if (next_line(rest) != first_line(kind))
         return std::unexpected(
@@ -76,34 +104,6 @@ std::expected<Secret, std::string> parse(std::string_view text, SecretKind kind)
     return secret;
 }
 
-bool write_all(int fd, std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t written = ::write(fd, text.data(), text.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return false;
-        text.remove_prefix(std::size_t(written));
-    }
-    return true;
-}
-
-}  // namespace
-
-Secret::Secret(std::span<const std::byte, 32> bytes) { std::memcpy(bytes_.data(), bytes.data(), bytes_.size()); }
-Secret::Secret(Secret&& other) noexcept : bytes_{other.bytes_} { sodium_memzero(other.bytes_.data(), other.bytes_.size()); }
-Secret& Secret::operator=(Secret&& other) noexcept {
-    if (this == &other) return *this;
-    bytes_ = other.bytes_;
-    sodium_memzero(other.bytes_.data(), other.bytes_.size());
-    return *this;
-}
-Secret::~Secret() { sodium_memzero(bytes_.data(), bytes_.size()); }
-
-Secret Secret::random() {
-    Secret secret;
-    randombytes_buf(secret.bytes_.data(), secret.bytes_.size());
-    return secret;
-}
-
 std::expected<Secret, std::string> read_secret_file(const std::string& path, SecretKind kind) {
     const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
     if (!file) {
@@ -129,7 +129,7 @@ std::expected<Secret, std::string> read_secret_file(const std::string& path, Sec
         if (got == 0) break;
         text.size += std::size_t(got);
     }
-    auto secret = parse(text.view(), kind);
+    auto secret = parse_secret(text.view(), kind);
     if (!secret) return std::unexpected(fmt::format("{}: {}", path, secret.error()));
     return secret;
 }

@@ -33,6 +33,9 @@ enum class SecretKind : std::uint8_t { node_key, network_secret };
 // The error is a message for a person: the file, what is wrong, and what to do about it.
 std::expected<Secret, std::string> read_secret_file(const std::string& path, SecretKind kind);
 
+// What such a file holds; the error names the line. The caller wipes the text.
+std::expected<Secret, std::string> parse_secret(std::string_view text, SecretKind kind);
+
 // Whole or not at all, and never over a file that is there.
 std::expected<void, std::string> write_secret_file(const std::string& path, SecretKind kind, const Secret& secret);
 

@@ -38,7 +38,8 @@ std::optional<std::array<std::byte, 32>> noise_public_of(const PublicKey& key) {
     return out;
 }
 
-Network Network::make(std::string_view name, std::uint8_t work_bits, const std::optional<std::array<std::byte, 32>>& secret) {
+Network Network::make(std::string_view name, std::uint8_t work_bits,
+                      const std::optional<std::array<std::byte, 32>>& secret) {
     crypto_ready();
     const Block<1> bits{std::byte(work_bits)};
     const Bytes key = secret ? Bytes{*secret} : Bytes{};

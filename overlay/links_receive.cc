@@ -155,7 +155,7 @@ void Links::State::take_response(Peer& peer, Bytes body, const UdpEndpoint& from
     if (equal(body, peer.roaming.to_old)) return keep_endpoint(peer, now);
     if (from != peer.roaming.candidate || !equal(body, peer.roaming.to_new)) return;
     peer.roaming.answered = true;
-    wake(peer, now);   // perhaps it is what was waited for
+    wake(peer, now);  // perhaps it is what was waited for
 }
 
 // Highest counter, received, CE marks, of what we sent under these keys.

@@ -20,9 +20,11 @@ template <Application App>
 class Member {
 public:
     // Joins the world and stays in it: a member does not move. `at` is where its datagrams come from.
-    Member(World& world, const Config& config, const overlay::LinksConfig& links, overlay::Identity identity, const UdpEndpoint& at, App application)
+    Member(World& world, const Config& config, const overlay::LinksConfig& links, overlay::Identity identity,
+           const UdpEndpoint& at, App application)
         : app{std::move(application)}, world_{&world}, entropy_{world.seed(), std::uint64_t{at.port} << 32 | 1}, at_{at},
-          engine_{config, world.pool()}, links_{std::move(identity), links, entropy_.lend(), world.pool()}, id_{world.add(*this)} {
+          engine_{config, world.pool()}, links_{std::move(identity), links, entropy_.lend(), world.pool()},
+          id_{world.add(*this)} {
         engine_.trace({trace::all, &digest_, &Digest::write});
         links_.trace({trace::all, &digest_, &Digest::write});
         (void)engine_.assign(links_.address(), {}, world.now());
@@ -158,7 +160,8 @@ private:
                 Chunk* const chunk = world_->pool().allocate(size);
                 if (!chunk) return true;  // as a full queue would
                 std::copy_n(bytes_.begin() + std::ptrdiff_t(done), size, chunk->data());
-                world_->send(wire->second, Receive{.frame = Slice{chunk, 0, std::uint32_t(size)}, .from = at_, .ecn = train.ecn},
+                world_->send(wire->second,
+                             Receive{.frame = Slice{chunk, 0, std::uint32_t(size)}, .from = at_, .ecn = train.ecn},
                              std::max(train.depart, now));
             }
         }

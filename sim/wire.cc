@@ -23,8 +23,7 @@ Instant held_up(Instant arrival, Duration batching) {
 
 bool Wire::queue_has_room(std::uint32_t size, Instant now) const {
     if (options.rate == 0 || busy_until_ <= now) return true;
-    const std::uint64_t waiting =
-        std::uint64_t((busy_until_ - now).count()) * 1'000 / picoseconds_per_byte(options.rate);
+    const std::uint64_t waiting = std::uint64_t((busy_until_ - now).count()) * 1'000 / picoseconds_per_byte(options.rate);
     return waiting <= options.queue && size <= options.queue - waiting;
 }
 

@@ -20,10 +20,10 @@ struct WireOptions {
     std::uint32_t loss{0}, duplication{0}, corruption{0}, reordering{0};  // packets in a million
     Duration reordering_delay{Duration::milliseconds(5)};  // a reordered packet waits up to so much longer
     std::uint64_t lose_from{0}, lose_until{0};    // packets with these indices [from, until) are lost
-    Instant down_from{Instant::never()}, down_until{Instant::never()};    // a blackout: what is sent in [from, until) is lost
-    std::uint32_t mtu{65'535};                    // bytes, network header included; what is larger is lost
-    Duration batching;                            // arrivals are held up to multiples of it, as by a device's interrupt
-    bool authenticated{false};                    // a session below drops what was corrupted
+    Instant down_from{Instant::never()}, down_until{Instant::never()};  // a blackout: what is sent in [from, until) is lost
+    std::uint32_t mtu{65'535};  // bytes, network header included; what is larger is lost
+    Duration batching;  // arrivals are held up to multiples of it, as by a device's interrupt
+    bool authenticated{false};  // a session below drops what was corrupted
 };
 
 // Packets, but for bytes_sent. sent + duplicated = delivered + all that was lost + in flight.
@@ -37,7 +37,7 @@ struct WireStatistics {
 struct Fate {
     std::optional<Instant> arrival, second_arrival;  // none: lost; the second is the duplicate's
     bool corrupted{false};
-    std::uint64_t corruption{0};                     // where and how
+    std::uint64_t corruption{0};  // where and how
 };
 
 class Wire {
@@ -57,10 +57,10 @@ private:
 
     std::uint64_t seed_;
     std::uint32_t id_;
-    std::uint64_t index_{0};     // of the next packet
-    Instant busy_until_;         // the rate's
+    std::uint64_t index_{0};  // of the next packet
+    Instant busy_until_;  // the rate's
     std::uint64_t fraction_{0};  // picoseconds of it beyond whole nanoseconds
-    Instant last_arrival_;       // of packets that keep their order
+    Instant last_arrival_;  // of packets that keep their order
 };
 
 }  // namespace weft::sim

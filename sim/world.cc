@@ -127,7 +127,8 @@ bool World::step() {
         deliver(event);
     } else {
         Place& place = places_[event.target];
-        if (place.armed_sequence != event.sequence || place.armed == Instant::never()) return true;  // an earlier one took its place
+        if (place.armed_sequence != event.sequence || place.armed == Instant::never())
+            return true;  // an earlier one took its place
         place.armed = Instant::never();
         const Actor actor = place.actor;
         if (actor.deadline(actor.self) <= now_) actor.advance(actor.self, now_);

@@ -39,9 +39,10 @@ public:
     // `node` must stay where it is for as long as the world runs.
     template <Node T>
     NodeId add(T& node) {
-        return add(Actor{&node, [](void* self, std::span<Receive> batch, Instant now) { static_cast<T*>(self)->receive(batch, now); },
-                         [](void* self, Instant now) { static_cast<T*>(self)->advance(now); },
-                         [](void* self) { return static_cast<T*>(self)->deadline(); }});
+        return add(Actor{
+            &node, [](void* self, std::span<Receive> batch, Instant now) { static_cast<T*>(self)->receive(batch, now); },
+            [](void* self, Instant now) { static_cast<T*>(self)->advance(now); },
+            [](void* self) { return static_cast<T*>(self)->deadline(); }});
     }
 
     // One direction. Packets arrive at `to` with `link` as Receive::link.

@@ -47,7 +47,8 @@ struct Two {
         std::string got;
         return run([&] {
             std::array<char, 256> some{};
-            if (const ssize_t n = ::recv(to.get(), some.data(), some.size(), MSG_DONTWAIT); n > 0) got.append(some.data(), std::size_t(n));
+            if (const ssize_t n = ::recv(to.get(), some.data(), some.size(), MSG_DONTWAIT); n > 0)
+                got.append(some.data(), std::size_t(n));
             return got == text;
         });
     }

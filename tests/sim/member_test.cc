@@ -29,7 +29,8 @@ overlay::Identity identity(std::uint64_t number) {
 struct Pair {
     using Node = sim::Member<Talker>;
 
-    Pair(std::uint64_t seed, std::uint64_t forth, std::uint64_t back, const sim::WireOptions& wire, const overlay::LinksConfig& links = config())
+    Pair(std::uint64_t seed, std::uint64_t forth, std::uint64_t back, const sim::WireOptions& wire,
+         const overlay::LinksConfig& links = config())
         : world{pool(), seed} {
         const Address to = identity(seed * 2 + 2).address();
         Talker::Plan pa{.key = sim::mix(seed + 1), .peer_key = sim::mix(seed + 2), .to_send = forth, .to_receive = back};
@@ -84,7 +85,8 @@ TEST(Members, HandshakeThenTransferOverAClearWire) {
     Pair pair{1, 1 << 20, 1 << 16, clear()};
     pair.ends_well(seconds(60));
     EXPECT_EQ(pair.a->links().statistics().unauthentic, 0u);
-    EXPECT_LE(pair.a->engine().statistics().retransmitted_segments, 1u) << "the SYN waited for the channel, and goes again once it is up";
+    EXPECT_LE(pair.a->engine().statistics().retransmitted_segments, 1u)
+        << "the SYN waited for the channel, and goes again once it is up";
     EXPECT_LE(pair.b->app.ended_at(), Instant{} + ms(500));
 }
 

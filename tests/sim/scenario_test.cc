@@ -34,10 +34,12 @@ protected:
 TEST_F(Scenario, ClearWireIsFilledAndNothingIsSentTwice) {
     Transfer transfer{pool, clear()};
     ends_well(transfer);
-    EXPECT_LE(transfer.a->app.ended_at(), Instant{} + ms(400)) << "1 MiB takes 84 ms on the wire, slow start four more round trips";
+    EXPECT_LE(transfer.a->app.ended_at(), Instant{} + ms(400))
+        << "1 MiB takes 84 ms on the wire, slow start four more round trips";
     EXPECT_EQ(transfer.a->engine().statistics().retransmitted_segments, 0u);
     EXPECT_EQ(transfer.b->engine().statistics().bytes_in, 1u << 20);
-    EXPECT_LT(transfer.b->engine().statistics().segments_out, transfer.a->engine().statistics().segments_out * 2 / 3) << "acks are delayed";
+    EXPECT_LT(transfer.b->engine().statistics().segments_out, transfer.a->engine().statistics().segments_out * 2 / 3)
+        << "acks are delayed";
 }
 
 TEST_F(Scenario, TailLossIsRepairedByATimeout) {
@@ -129,7 +131,8 @@ TEST_F(Scenario, PathThatChangesInMidTransferLosesNoByte) {
     transfer.a->settle();
     transfer.b->settle();
     EXPECT_TRUE(transfer.run_until_finished(seconds(600))) << transfer.describe();
-    EXPECT_TRUE(transfer.a->app.orderly() && transfer.b->app.orderly() && transfer.b->app.bytes_equal()) << transfer.describe();
+    EXPECT_TRUE(transfer.a->app.orderly() && transfer.b->app.orderly() && transfer.b->app.bytes_equal())
+        << transfer.describe();
     EXPECT_EQ(transfer.world.wire(transfer.ab).statistics.too_large, 0u);
     EXPECT_LE(transfer.b->app.ended_at(), Instant{} + seconds(10));
     EXPECT_EQ(transfer.back_to_base(), "");
@@ -185,7 +188,8 @@ TEST_F(Scenario, ShallowQueueIsOverrunBySlowStartAndTheFlowRecovers) {
     Transfer transfer{pool, plan};
     ends_well(transfer);
     const double took = double(transfer.b->app.ended_at().nanoseconds()) / 1e9;
-    EXPECT_LE(took, 16 * 8.389 / 100 * 4) << "a quarter of the rate: NewReno repairs one hole a round trip, and there are many";
+    EXPECT_LE(took, 16 * 8.389 / 100 * 4)
+        << "a quarter of the rate: NewReno repairs one hole a round trip, and there are many";
     EXPECT_GT(transfer.world.wire(transfer.ab).statistics.overflowed, 0u);
 }
 

@@ -77,7 +77,8 @@ TEST_P(Storm, EveryByteArrivesBothSidesCloseAndNothingIsLeft) {
         ++twice;
         if (const Outcome again = weather(seed); again.digest != outcome.digest) {
             ++faults;
-            ADD_FAILURE() << "seed " << seed << " run twice: " << outcome.digest << "\n  then " << again.digest << "\n" << reproduction(seed);
+            ADD_FAILURE() << "seed " << seed << " run twice: " << outcome.digest << "\n  then " << again.digest << "\n"
+                          << reproduction(seed);
         }
     }
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);

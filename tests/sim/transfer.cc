@@ -30,7 +30,8 @@ Address address(Family family, std::uint8_t last) {
 
 }  // namespace
 
-Talker::Talker(const Plan& plan) : plan_{plan}, draws_{plan.key, 1}, scratch_(std::max(plan.largest_write, plan.largest_read)) {}
+Talker::Talker(const Plan& plan)
+    : plan_{plan}, draws_{plan.key, 1}, scratch_(std::max(plan.largest_write, plan.largest_read)) {}
 
 void Talker::begin(Engine& engine, Instant now) {
     ListenOptions options = plan_.options;
@@ -119,7 +120,8 @@ void Talker::read(Engine& engine, Instant now) {
         for (std::size_t done = 0; done < *got;) {
             const std::size_t part = std::min(expected.size(), *got - done);
             fill(plan_.peer_key, received_ + done, std::span{expected}.first(part));
-            wrong_ |= !std::equal(expected.begin(), expected.begin() + std::ptrdiff_t(part), scratch_.begin() + std::ptrdiff_t(done));
+            wrong_ |= !std::equal(expected.begin(), expected.begin() + std::ptrdiff_t(part),
+                                  scratch_.begin() + std::ptrdiff_t(done));
             done += part;
         }
         received_ += *got;
@@ -131,9 +133,11 @@ void Talker::read(Engine& engine, Instant now) {
 }
 
 std::string Talker::describe() const {
-    return "sent " + std::to_string(sent_) + "/" + std::to_string(plan_.to_send) + ", received " + std::to_string(received_) + "/" +
-           std::to_string(plan_.to_receive) + (wrong_ ? ", WRONG BYTES" : "") + (saw_end_ ? ", saw the end" : "") +
-           (ended_ ? failure_ ? ", failed with error " + std::to_string(int(*failure_)) : std::string{", closed"} : std::string{", still open"});
+    return "sent " + std::to_string(sent_) + "/" + std::to_string(plan_.to_send) + ", received " +
+           std::to_string(received_) + "/" + std::to_string(plan_.to_receive) + (wrong_ ? ", WRONG BYTES" : "") +
+           (saw_end_ ? ", saw the end" : "") +
+           (ended_ ? failure_ ? ", failed with error " + std::to_string(int(*failure_)) : std::string{", closed"}
+                   : std::string{", still open"});
 }
 
 Transfer::Plan Transfer::storm(std::uint64_t seed) {
@@ -243,8 +247,8 @@ std::string Transfer::back_to_base() {
     look("bytes of the pool", world.pool().in_use() - base_in_use_);
     for (const sim::WireId id : {ab, ba}) {
         const sim::WireStatistics& wire = world.wire(id).statistics;
-        look("packets not accounted for", wire.sent + wire.duplicated - wire.delivered - wire.lost - wire.overflowed - wire.too_large -
-                                              wire.blacked_out - wire.unauthentic - wire.no_memory);
+        look("packets not accounted for", wire.sent + wire.duplicated - wire.delivered - wire.lost - wire.overflowed -
+                                              wire.too_large - wire.blacked_out - wire.unauthentic - wire.no_memory);
         look("packets above the MTU", wire.too_large);
     }
     return held;
@@ -255,8 +259,8 @@ std::string Transfer::digest() const {
 }
 
 std::string Transfer::describe() const {
-    return "a: " + a->app.describe() + "; b: " + b->app.describe() + "; at " + std::to_string(world.now().nanoseconds() / 1'000'000) +
-           " ms" + (world.stuck() ? ", A NODE IS STUCK" : "");
+    return "a: " + a->app.describe() + "; b: " + b->app.describe() + "; at " +
+           std::to_string(world.now().nanoseconds() / 1'000'000) + " ms" + (world.stuck() ? ", A NODE IS STUCK" : "");
 }
 
 }  // namespace weft::test

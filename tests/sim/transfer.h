@@ -34,7 +34,9 @@ public:
     Instant deadline() const { return std::min(write_at_, read_at_); }
 
     bool finished() const { return ended_; }       // it heard `closed` or `failed`
-    bool orderly() const { return ended_ && !failure_ && saw_end_ && sent_ == plan_.to_send && received_ == plan_.to_receive; }
+    bool orderly() const {
+        return ended_ && !failure_ && saw_end_ && sent_ == plan_.to_send && received_ == plan_.to_receive;
+    }
     bool bytes_equal() const { return !wrong_; }
     std::uint64_t sent() const { return sent_; }
     std::uint64_t received() const { return received_; }

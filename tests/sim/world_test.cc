@@ -23,7 +23,8 @@ struct Recorder {
 
     void receive(std::span<Receive> batch, Instant now) {
         batches.push_back(batch.size());
-        for (const Receive& packet : batch) heard.emplace_back(now, std::vector<std::byte>{packet.frame.bytes().begin(), packet.frame.bytes().end()});
+        for (const Receive& packet : batch)
+            heard.emplace_back(now, std::vector<std::byte>{packet.frame.bytes().begin(), packet.frame.bytes().end()});
     }
     void advance(Instant now) {
         woken.push_back(now);
@@ -33,7 +34,8 @@ struct Recorder {
 };
 
 struct Two {
-    explicit Two(const WireOptions& options, std::uint64_t seed = 1) : world{pool, seed}, a{world.add(from)}, b{world.add(to)} {
+    explicit Two(const WireOptions& options, std::uint64_t seed = 1)
+        : world{pool, seed}, a{world.add(from)}, b{world.add(to)} {
         wire = world.connect(a, b, 3, options);
     }
     void send(std::uint32_t index, std::uint32_t size = 100) {
@@ -64,7 +66,8 @@ TEST(EventHeap, PopsInTheTotalOrder) {
         all.push_back(event);
         heap.push(event);
         if (i % 7 == 0) {
-            const auto least = std::min_element(all.begin(), all.end(), [](const Event& x, const Event& y) { return before(x, y); });
+            const auto least =
+                std::min_element(all.begin(), all.end(), [](const Event& x, const Event& y) { return before(x, y); });
             ASSERT_EQ(heap.pop().sequence, least->sequence);
             all.erase(least);
         }
@@ -135,7 +138,9 @@ TEST(Wire, ChancesAreWhatTheySay) {
     }
     two.world.run_until(two.world.now() + ms(1'000));
     const WireStatistics& all = two.statistics();
-    const auto near = [](std::uint64_t got, std::uint64_t expected) { return got > expected * 9 / 10 && got < expected * 11 / 10; };
+    const auto near = [](std::uint64_t got, std::uint64_t expected) {
+        return got > expected * 9 / 10 && got < expected * 11 / 10;
+    };
     EXPECT_TRUE(near(all.lost, packets / 100)) << all.lost;
     EXPECT_TRUE(near(all.duplicated, packets / 50)) << all.duplicated;
     EXPECT_TRUE(near(all.corrupted, packets * 3 / 100)) << all.corrupted;
@@ -172,8 +177,11 @@ TEST(Wire, AuthenticatedWireLosesWhatWasCorrupted) {
 }
 
 TEST(Wire, BlackoutMtuAndIndexLoseWhatTheyName) {
-    Two two{{.lose_from = 1, .lose_until = 3, .down_from = Instant::from_nanoseconds(1'000'000'000),
-             .down_until = Instant::from_nanoseconds(2'000'000'000), .mtu = 1'500}};
+    Two two{{.lose_from = 1,
+             .lose_until = 3,
+             .down_from = Instant::from_nanoseconds(1'000'000'000),
+             .down_until = Instant::from_nanoseconds(2'000'000'000),
+             .mtu = 1'500}};
     for (std::uint32_t i = 0; i < 5; ++i) two.send(i, 1'500);
     two.send(5, 1'501);
     two.world.run_until(Instant::from_nanoseconds(1'000'000'000));

@@ -82,7 +82,7 @@ TEST(DelayedAck, BatchPaysWhatItOwesOnce) {   // MUST-59
     peer.sees_nothing();
 }
 
-TEST(DuplicateAcks, EachSegmentOfABatchBehindAGapIsAnsweredByOne) {   // RFC 5681, section 4.2: fast retransmit counts them
+TEST(DuplicateAcks, EachSegmentOfABatchBehindAGapIsAnsweredByOne) {  // RFC 5681, section 4.2: fast retransmit counts them
     Peer peer = established({.timestamps = false});
     const SeqNum begin = peer.peer_next();
     std::vector<Segment> batch;
@@ -126,7 +126,7 @@ TEST(ReceiveWindow, ClosesWhenNobodyReadsAndNothingIsLost) {
     EXPECT_EQ(closed.peer.reads(), closed.sent);
 }
 
-TEST(ReceiveWindow, DoesNotOpenByLittle) {   // MUST-39: not before min(half the buffer, one MSS)
+TEST(ReceiveWindow, DoesNotOpenByLittle) {  // MUST-39: not before min(half the buffer, one MSS)
     Closed closed = closed_window();
     Peer& peer = closed.peer;
     const std::uint32_t step = std::min(1'460u, 8'192u / 2);
@@ -139,7 +139,7 @@ TEST(ReceiveWindow, DoesNotOpenByLittle) {   // MUST-39: not before min(half the
     EXPECT_GE(peer.advertised() - peer.rcv_nxt(), step);
 }
 
-TEST(ReceiveWindow, EveryAdvertisedOpeningIsWorthASegment) {   // MUST-39, as a property: Peer checks that it never shrinks
+TEST(ReceiveWindow, EveryAdvertisedOpeningIsWorthASegment) {  // MUST-39, as a property: Peer checks that it never shrinks
     Closed closed = closed_window();
     Peer& peer = closed.peer;
     SeqNum edge = peer.advertised();
@@ -153,11 +153,11 @@ TEST(ReceiveWindow, EveryAdvertisedOpeningIsWorthASegment) {   // MUST-39, as a 
     }
 }
 
-TEST(ReceiveWindow, TextBeyondItIsDroppedAndAnswered) {   // section 3.10.7.4, first check
+TEST(ReceiveWindow, TextBeyondItIsDroppedAndAnswered) {  // section 3.10.7.4, first check
     Closed closed = closed_window();
     Peer& peer = closed.peer;
     const SeqNum next = peer.rcv_nxt();
-    peer.sends(data(1).seq(next));   // a probe
+    peer.sends(data(1).seq(next));  // a probe
     peer.sees(ack().ack(next).window(0));
     EXPECT_EQ(peer.rcv_nxt(), next);
 }

@@ -36,8 +36,13 @@ Peer in_flight(std::uint32_t segments, Opening how = plain()) {
 }
 
 TEST(Rfc6928, InitialWindowIsMinOfTenSegmentsAndMaxOfTwoAnd14600) {   // section 2
-    for (const auto& [size, window] : {std::pair{1'460u, 14'600u}, {536u, 5'360u}, {1'000u, 10'000u}, {1'448u, 14'480u}, {2'000u, 14'600u},
-                                       {7'300u, 14'600u}, {7'400u, 14'800u}}) {
+    for (const auto& [size, window] : {std::pair{1'460u, 14'600u},
+                                       {536u, 5'360u},
+                                       {1'000u, 10'000u},
+                                       {1'448u, 14'480u},
+                                       {2'000u, 14'600u},
+                                       {7'300u, 14'600u},
+                                       {7'400u, 14'800u}}) {
         Opening how = plain();
         how.path.mtu = 9'040;
         how.mss = std::uint16_t(size);

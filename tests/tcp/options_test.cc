@@ -82,8 +82,14 @@ TEST(Options, AreAcceptedInAnySegment) {   // MUST-5
 }
 
 TEST(Options, IllegalLengthsAreSurvived) {   // MUST-7
-    const std::vector<std::vector<std::uint8_t>> bad{{254, 0, 0, 0}, {254, 1, 0, 0}, {254, 200, 0, 0}, {2, 3, 1, 0}, {2, 4, 5},
-                                                     {3, 4, 0, 0},   {8, 9, 0, 0, 0, 0, 0, 0, 0}, {5, 9, 1, 2, 3, 4, 5, 6, 7}};
+    const std::vector<std::vector<std::uint8_t>> bad{{254, 0, 0, 0},
+                                                     {254, 1, 0, 0},
+                                                     {254, 200, 0, 0},
+                                                     {2, 3, 1, 0},
+                                                     {2, 4, 5},
+                                                     {3, 4, 0, 0},
+                                                     {8, 9, 0, 0, 0, 0, 0, 0, 0},
+                                                     {5, 9, 1, 2, 3, 4, 5, 6, 7}};
     for (const auto& options : bad) {
         Peer open = established({.timestamps = false});
         const SeqNum next = open.rcv_nxt();

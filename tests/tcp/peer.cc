@@ -34,9 +34,14 @@ Address address(Family family, std::uint8_t last) {
 }
 
 std::string flag_names(std::uint16_t flags) {
-    static constexpr std::array<std::pair<std::uint16_t, const char*>, 8> names{
-        {{wire::syn, "SYN"}, {wire::fin, "FIN"}, {wire::rst, "RST"}, {wire::psh, "PSH"}, {wire::ack, "ACK"},
-         {wire::urg, "URG"}, {wire::ece, "ECE"}, {wire::cwr, "CWR"}}};
+    static constexpr std::array<std::pair<std::uint16_t, const char*>, 8> names{{{wire::syn, "SYN"},
+                                                                                 {wire::fin, "FIN"},
+                                                                                 {wire::rst, "RST"},
+                                                                                 {wire::psh, "PSH"},
+                                                                                 {wire::ack, "ACK"},
+                                                                                 {wire::urg, "URG"},
+                                                                                 {wire::ece, "ECE"},
+                                                                                 {wire::cwr, "CWR"}}};
     std::string text;
     for (const auto& [flag, name] : names)
         if ((flags & flag) != 0) text += (text.empty() ? "" : ",") + std::string{name};
@@ -59,7 +64,8 @@ std::string Segment::describe() const {
 
 std::string Seen::describe() const {
     return flag_names(flags) + " seq " + std::to_string(seq.raw()) + " ack " + std::to_string(ack.raw()) + " length " +
-           std::to_string(length) + " window " + std::to_string(window) + " at " + std::to_string(at.nanoseconds() / 1'000) + " us";
+           std::to_string(length) + " window " + std::to_string(window) + " at " + std::to_string(at.nanoseconds() / 1'000) +
+           " us";
 }
 
 Peer::Peer(const Opening& how)
@@ -330,11 +336,17 @@ std::vector<std::byte> Peer::enveloped(std::vector<std::byte> segment) const {
     std::vector<std::byte> packet(40 + segment.size());
     std::size_t size = 0;
     if (setup.family == Family::ipv4) {
-        size = wire::Ipv4Header{.total_length = std::uint16_t(20 + segment.size()), .protocol = wire::protocol_tcp,
-                                .source = remote.address, .destination = local.address}.write(packet);
+        size = wire::Ipv4Header{.total_length = std::uint16_t(20 + segment.size()),
+                                .protocol = wire::protocol_tcp,
+                                .source = remote.address,
+                                .destination = local.address}
+                   .write(packet);
     } else {
-        size = wire::Ipv6Header{.payload_length = std::uint16_t(segment.size()), .protocol = wire::protocol_tcp,
-                                .source = remote.address, .destination = local.address}.write(packet);
+        size = wire::Ipv6Header{.payload_length = std::uint16_t(segment.size()),
+                                .protocol = wire::protocol_tcp,
+                                .source = remote.address,
+                                .destination = local.address}
+                   .write(packet);
     }
     packet.resize(size + segment.size());
     std::copy(segment.begin(), segment.end(), packet.begin() + std::ptrdiff_t(size));
@@ -444,7 +456,8 @@ void Peer::check(const Seen& seen) {
         const bool answers = seen.has(wire::ack);
         if (answers) {
             EXPECT_LE(seen.options.window_scale.has_value(), offered_scale_) << "a scale that was not offered: " << what;
-            EXPECT_LE(seen.options.timestamps.has_value(), offered_timestamps_) << "timestamps that were not offered: " << what;
+            EXPECT_LE(seen.options.timestamps.has_value(), offered_timestamps_)
+                << "timestamps that were not offered: " << what;
         }
         engine_scale_ = seen.options.window_scale.value_or(0);
         EXPECT_LE(engine_scale_, 14) << what;
@@ -489,8 +502,9 @@ Seen Peer::sees(const Segment& expected, Where where) {
         return {};
     }
     const std::uint16_t pushed = (expected.flags_ & wire::psh) != 0 ? 0 : wire::psh;  // PSH counts where it is asked for
-    const bool equal = std::uint16_t(seen->flags & ~pushed) == expected.flags_ && expected.seq_.value_or(seen->seq) == seen->seq &&
-                       expected.ack_.value_or(seen->ack) == seen->ack && expected.window_.value_or(seen->window) == seen->window &&
+    const bool equal = std::uint16_t(seen->flags & ~pushed) == expected.flags_ &&
+                       expected.seq_.value_or(seen->seq) == seen->seq && expected.ack_.value_or(seen->ack) == seen->ack &&
+                       expected.window_.value_or(seen->window) == seen->window &&
                        expected.urgent_.value_or(seen->urgent_pointer) == seen->urgent_pointer &&
                        expected.length_.value_or(expected.flags_ == wire::ack ? 0 : seen->length) == seen->length &&
                        (!expected.mss_ || expected.mss_ == seen->options.mss) &&

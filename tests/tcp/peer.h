@@ -78,9 +78,9 @@ public:
     void closes() { shuts(Engine::Direction::write); }
     void shuts(Engine::Direction direction);
     void aborts();
-    void reads_the_end(Where where = Where::current());      // end_of_stream: after it the handle is stale, if all is over
-    std::optional<Event> hears(Event::Kind kind);            // takes the first event of this kind, if there is one
-    bool accepts(Where where = Where::current());            // the flow that accept() hands out becomes flow()
+    void reads_the_end(Where where = Where::current());  // end_of_stream: after it the handle is stale, if all is over
+    std::optional<Event> hears(Event::Kind kind);  // takes the first event of this kind, if there is one
+    bool accepts(Where where = Where::current());  // the flow that accept() hands out becomes flow()
 
     // Opens as the setup says and leaves nothing to look at.
     void opens(Where where = Where::current());
@@ -100,15 +100,15 @@ public:
     SeqNum rcv_nxt() const { return tcb().receiving.rcv_nxt; }
     SeqNum snd_nxt() const { return tcb().sending.snd_nxt; }
     SeqNum snd_una() const { return tcb().sending.snd_una; }
-    SeqNum iss() const { return iss_; }                      // of the engine's SYN
+    SeqNum iss() const { return iss_; }  // of the engine's SYN
     SeqNum peer_next() const { return peer_next_; }
-    SeqNum seen_end() const { return seen_end_; }            // highest the engine has sent
-    SeqNum advertised() const { return right_edge_; }        // RCV.NXT + RCV.WND as last told
-    std::uint32_t effective_mss() const;                     // payload of a full-sized segment of the engine
+    SeqNum seen_end() const { return seen_end_; }  // highest the engine has sent
+    SeqNum advertised() const { return right_edge_; }  // RCV.NXT + RCV.WND as last told
+    std::uint32_t effective_mss() const;  // payload of a full-sized segment of the engine
     std::uint8_t engine_scale() const { return engine_scale_; }
     std::uint64_t most_in_a_super_segment() const { return most_segments_; }
     std::uint32_t clock() const { return std::uint32_t(now.nanoseconds() / 1'000'000); }  // the peer's timestamps
-    std::uint32_t last_value() const { return last_value_; } // the engine's latest TSval
+    std::uint32_t last_value() const { return last_value_; }  // the engine's latest TSval
     std::uint16_t remote_port() const { return remote_port_; }
     // The peer's next SYN begins another connection: from this port, with this sequence number.
     void begins_anew(std::uint16_t port, SeqNum irs);
@@ -116,7 +116,7 @@ public:
     Endpoint local, remote;
     std::uint32_t path() const { return path_; }
 
-    void settle();   // drains the engine
+    void settle();  // drains the engine
 
 private:
     std::vector<std::byte> build(const Segment& segment);

@@ -12,7 +12,9 @@ protected:
 };
 INSTANTIATE_TEST_SUITE_P(Families, Rfc9293Close, ::testing::Values(Family::ipv4, Family::ipv6, Family::overlay),
                          [](const auto& family) {
-                             return family.param == Family::ipv4 ? "Ipv4" : family.param == Family::ipv6 ? "Ipv6" : "Overlay";
+                             return family.param == Family::ipv4   ? "Ipv4"
+                                    : family.param == Family::ipv6 ? "Ipv6"
+                                                                   : "Overlay";
                          });
 
 // Both have closed, the engine first: its connection is a TIME-WAIT record.

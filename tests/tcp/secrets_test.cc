@@ -32,12 +32,12 @@ TEST(Rfc6528, SequenceNumbersOfOneFlowFollowAFourMicrosecondClock) {   // sectio
         const SeqNum before_it = isn(peer, 5'000);
         peer.after(ms(later_by));
         const std::uint32_t ticks = isn(peer, 5'000) - before_it;
-        EXPECT_NEAR(double(ticks), double(later_by) * 250.0, double(later_by) * 13.0 + 2.0) << later_by;   // 4.096 us will do
+        EXPECT_NEAR(double(ticks), double(later_by) * 250.0, double(later_by) * 13.0 + 2.0) << later_by;  // 4.096 us will do
     }
     EXPECT_TRUE(before(first, isn(peer, 5'000)));
 }
 
-TEST(Rfc6528, FlowsHaveUnrelatedSpaces) {   // SHLD-1, MUST-9
+TEST(Rfc6528, FlowsHaveUnrelatedSpaces) {  // SHLD-1, MUST-9
     Peer peer;
     std::set<std::uint32_t> seen, gaps;
     SeqNum last;
@@ -118,7 +118,8 @@ TEST(Rfc6056, PortsRunOutAsAnErrorAndComeBack) {
     std::array<Event, 64> events;
     while (peer.engine().events(events, peer.now) != 0) {}
     bool again = false;
-    for (int i = 0; i < 10 && !again; ++i) again = peer.engine().connect({peer.remote.address, 0, 80}, {}, peer.now).has_value();
+    for (int i = 0; i < 10 && !again; ++i)
+        again = peer.engine().connect({peer.remote.address, 0, 80}, {}, peer.now).has_value();
     EXPECT_TRUE(again);
 }
 

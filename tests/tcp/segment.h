@@ -18,9 +18,7 @@
 namespace weft::test {
 
 // Byte `offset` of each stream, so that whatever arrives can be checked by its place alone.
-constexpr std::byte pattern(std::uint64_t offset) {
-    return std::byte((offset * 0x9e37'79b9'7f4a'7c15) >> 56);
-}
+constexpr std::byte pattern(std::uint64_t offset) { return std::byte((offset * 0x9e37'79b9'7f4a'7c15) >> 56); }
 
 class Segment {
 public:
@@ -44,7 +42,9 @@ public:
         std::copy_n(bytes.begin(), raw_size_, raw_options_.begin());
         return raw_ = true, *this;
     }
-    Segment& raw_options(std::initializer_list<std::uint8_t> bytes) { return raw_options(std::span{bytes.begin(), bytes.size()}); }
+    Segment& raw_options(std::initializer_list<std::uint8_t> bytes) {
+        return raw_options(std::span{bytes.begin(), bytes.size()});
+    }
     Segment& damaged() { return damaged_ = true, *this; }                    // its checksum is wrong
 
     std::string describe() const;

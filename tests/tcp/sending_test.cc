@@ -107,7 +107,7 @@ TEST(SillyWindow, HalfOfTheLargestWindowIsEnough) {   // section 3.8.6.2.1, cond
     peer.sees(data(500));
 }
 
-TEST(SillyWindow, OverrideTimerSendsWhatFitsInTheEnd) {   // section 3.8.6.2.1, condition 4: 0.1 to 1 s, or the persist timer
+TEST(SillyWindow, OverrideTimerSendsWhatFitsInTheEnd) {  // section 3.8.6.2.1, condition 4: 0.1 to 1 s, or the persist timer
     Peer peer = established({.scale = {}, .timestamps = false, .window = 5'000});
     EXPECT_EQ(peer.writes(5'000), 5'000u);
     while (peer.next()) {}
@@ -126,7 +126,7 @@ TEST(SillyWindow, OverrideTimerSendsWhatFitsInTheEnd) {   // section 3.8.6.2.1, 
     EXPECT_GE(seen->length, 1u);
 }
 
-TEST(ShrunkWindow, IsSurvivedAndNothingNewIsSentIntoIt) {   // MUST-34, SHLD-15
+TEST(ShrunkWindow, IsSurvivedAndNothingNewIsSentIntoIt) {  // MUST-34, SHLD-15
     Peer peer = established({.scale = {}, .timestamps = false, .window = 10'000});
     EXPECT_EQ(peer.writes(10'000), 10'000u);
     while (peer.next()) {}
@@ -140,7 +140,7 @@ TEST(ShrunkWindow, IsSurvivedAndNothingNewIsSentIntoIt) {   // MUST-34, SHLD-15
     peer.sees(data(1'460).seq(sent));
 }
 
-TEST(ShrunkWindow, TextInsideWhatIsLeftIsRetransmitted) {   // SHLD-16, 17
+TEST(ShrunkWindow, TextInsideWhatIsLeftIsRetransmitted) {  // SHLD-16, 17
     Peer peer = established({.scale = {}, .timestamps = false, .window = 10'000});
     EXPECT_EQ(peer.writes(10'000), 10'000u);
     while (peer.next()) {}
@@ -182,10 +182,11 @@ TEST(SuperSegment, IsAtMostSixtyFourKibibytesAndAllOfItArrives) {
     }
 }
 
-TEST(SuperSegment, WhatIsSentDoesNotDependOnHowTheTextWasWritten) {   // nor on how it lies in chunks
+TEST(SuperSegment, WhatIsSentDoesNotDependOnHowTheTextWasWritten) {  // nor on how it lies in chunks
     const auto lengths = [](std::size_t piece) {
         Peer peer = established({.timestamps = false, .window = 0});
-        for (std::size_t done = 0; done < 14'600; done += piece) EXPECT_EQ(peer.writes(std::min(piece, 14'600 - done)), std::min(piece, 14'600 - done));
+        for (std::size_t done = 0; done < 14'600; done += piece)
+            EXPECT_EQ(peer.writes(std::min(piece, 14'600 - done)), std::min(piece, 14'600 - done));
         peer.sends(ack().window(65'535));
         std::vector<std::uint32_t> all;
         while (const auto seen = peer.next()) all.push_back(seen->length);
@@ -239,7 +240,7 @@ TEST(Write, SaysWhenAllWasTransmitted) {
     EXPECT_TRUE(peer.hears(Event::Kind::transmitted));
 }
 
-TEST(NetworkHeader, CarriesDscpAndHopLimit) {   // MUST-48, MUST-49, SHLD-21, 22
+TEST(NetworkHeader, CarriesDscpAndHopLimit) {  // MUST-48, MUST-49, SHLD-21, 22
     for (const Family family : {Family::ipv4, Family::ipv6}) {
         Opening how{.family = family};
         how.options.dscp = 46;

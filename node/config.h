@@ -72,6 +72,8 @@ struct NodeConfig {
         rekey_idle{Duration::seconds(3'600)};
 
     FaultConfig fault;
+
+    friend bool operator==(const NodeConfig&, const NodeConfig&) = default;
 };
 
 // Every mistake, a line each: "FILE:LINE:COLUMN: what is wrong; what is allowed; did you mean".

@@ -213,5 +213,44 @@ TEST(Config, FilesThatCannotBeReadAreNamed) {
     EXPECT_EQ(large.error().messages.front(), directory / "large.toml" + ": longer than 1048576 bytes");
 }
 
+// The first example of docs/node.md is what nothing at all says, and with the second it names every key that is allowed.
+TEST(Config, TheDocumentTellsEverySettingAndItsDefault) {
+    std::string document = read_file(WEFT_SOURCE_DIR "/docs/node.md");
+    std::array<std::string, 2> examples;
+    for (std::string& example : examples) {
+        const std::size_t begin = document.find("```toml\n");
+        ASSERT_NE(begin, std::string::npos);
+        document.erase(0, begin + 8);
+        example = document.substr(0, document.find("```"));
+        document.erase(0, example.size() + 3);
+    }
+    const auto defaults = parse_config("", "weft.toml");
+    auto told = parse_config(examples[0], "weft.toml");
+    ASSERT_TRUE(told) << told.error().messages.front();
+    told->listen_anywhere = true;  // said once, both families must be there
+    EXPECT_EQ(*told, *defaults);
+
+    const std::size_t dots = examples[1].find("weft1...");
+    ASSERT_NE(dots, std::string::npos);
+    const auto rest = parse_config(std::string(examples[1]).replace(dots, 8, address_text), "weft.toml");
+    ASSERT_TRUE(rest) << rest.error().messages.front();
+    EXPECT_EQ(rest->secret, "lab.secret");
+    EXPECT_EQ(rest->peers.size(), 1u);
+
+    for (const std::string section :
+         {"[node]", "[log]", "[network]", "[listen]", "[[peer]]", "[tcp]", "[rekey]", "[fault]"}) {
+        const auto refused = parse_config(section + "\nno_such_key = 1\n", "weft.toml");
+        ASSERT_FALSE(refused);
+        std::string allowed = refused.error().messages.front();
+        allowed = allowed.substr(allowed.find("(allowed: ") + 10);
+        allowed.back() = ',';
+        for (std::size_t end; (end = allowed.find(',')) != std::string::npos;
+             allowed.erase(0, std::min(end + 2, allowed.size()))) {
+            const std::string key = "\n" + allowed.substr(0, end) + " = ";
+            EXPECT_TRUE(examples[0].contains(key) || examples[1].contains(key)) << section << key;
+        }
+    }
+}
+
 }  // namespace
 }  // namespace weft::node

@@ -1,10 +1,9 @@
-// What carrying packets costs in allocations: nothing once it is warm. A program of its own, for it replaces operator new.
+// What carrying packets costs in allocations: nothing once it is warm.
 #include <gtest/gtest.h>
 
 #include "overlay/links.h"
+#include "tests/alloc/counting_new.h"
 #include "tests/overlay/world.h"
-
-std::size_t allocations_so_far();   // counting_new.cc
 
 namespace weft::overlay {
 namespace {
@@ -54,10 +53,10 @@ TEST(Allocations, NoneForAHundredThousandDatagramsOnceWarm) {
         }
     };
     round(2'500);   // beyond the first PATH_CHALLENGE and REPORT
-    const std::size_t before = allocations_so_far(), sent = wire.datagrams;
+    const std::size_t before = test::allocations_so_far(), sent = wire.datagrams;
     round(1'900);
     EXPECT_GE(wire.datagrams - sent, 100'000u);
-    EXPECT_EQ(allocations_so_far() - before, 0u);
+    EXPECT_EQ(test::allocations_so_far() - before, 0u);
 }
 
 }  // namespace

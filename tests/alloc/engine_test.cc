@@ -1,39 +1,12 @@
-// Counts operator new while two engines exchange a million segments. An executable of its own: it replaces the operators.
+// Counts operator new while two engines exchange a million segments.
 #include <gtest/gtest.h>
 
 #include <array>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "stack/engine/engine.h"
 #include "stack/wire/cut.h"
-
-namespace {
-
-std::size_t allocations = 0;
-
-void* counted(std::size_t size, std::size_t alignment) {
-    ++allocations;
-    const std::size_t whole = (size + alignment - 1) / alignment * alignment;
-    if (void* memory = std::aligned_alloc(alignment, whole == 0 ? alignment : whole)) return memory;
-    throw std::bad_alloc{};
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) { return counted(size, alignof(std::max_align_t)); }
-void* operator new[](std::size_t size) { return counted(size, alignof(std::max_align_t)); }
-void* operator new(std::size_t size, std::align_val_t alignment) { return counted(size, std::size_t(alignment)); }
-void* operator new[](std::size_t size, std::align_val_t alignment) { return counted(size, std::size_t(alignment)); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+#include "tests/alloc/counting_new.h"
 
 namespace weft::test {
 namespace {
@@ -137,10 +110,10 @@ struct Exchange {
 TEST(Allocations, AreNoneOverAMillionSegmentsOnceWarm) {
     Exchange exchange;
     for (int i = 0; i < 6; ++i) exchange.stream(40'000'000);
-    const std::size_t before = allocations;
+    const std::size_t before = allocations_so_far();
     const std::uint64_t segments = exchange.segments;
     while (exchange.segments - segments < 1'000'000) exchange.stream(40'000'000);
-    EXPECT_EQ(allocations, before);
+    EXPECT_EQ(allocations_so_far(), before);
     EXPECT_GT(exchange.a.statistics().retransmitted_segments, 100u) << "the loss was there";
     EXPECT_GT(exchange.a.statistics().connections_opened, 20u);
 }

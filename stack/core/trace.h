@@ -60,7 +60,7 @@ struct Congestion {
 };
 struct Segment {
     std::uint32_t seq, ack, length, window;  // bytes; window as scaled, of no flow as in the header
-    std::uint32_t transmission;  // number of this transmission, from 0; received: 0
+    std::uint32_t transmission;  // sent with text, SYN or FIN: its number among such, from 0; else 0
     std::uint16_t tcp_flags;  // the twelve bits of RFC 9293, section 3.1
     std::uint16_t segment_size;  // of a super-segment, bytes
     std::uint32_t sack_blocks;

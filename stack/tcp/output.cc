@@ -248,10 +248,12 @@ void Connection::sent(const Span& span, std::uint32_t segments, bool again, Inst
 
 void Connection::trace_sent(SeqNum seq, std::uint32_t length, std::uint16_t flags, std::uint16_t window, Instant now) const {
     if (!host_.sink.wants(trace::Type::segment_sent)) return;
+    const bool counted = length > 0 || (flags & (wire::syn | wire::fin)) != 0;
+    const unsigned shift = (flags & wire::syn) != 0 ? 0 : in_.rcv_shift;  // RFC 7323, section 2.2
     host_.sink.add(
         now, place(), trace::Type::segment_sent,
-        trace::Segment{seq.raw(), in_.rcv_nxt.raw(), length, std::uint32_t{window} << in_.rcv_shift,
-                       before(seq, out_.snd_max) && length > 0 ? 1u : 0u, flags,
+        trace::Segment{seq.raw(), in_.rcv_nxt.raw(), length, std::uint32_t{window} << shift,
+                       counted ? std::uint32_t(tcb_.recovery.transmissions) : 0, flags,
                        length > in_.mss ? in_.mss : std::uint16_t{0}, 0, host_.connections.handle(index_).generation});
 }
 

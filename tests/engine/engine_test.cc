@@ -6,6 +6,7 @@
 #include <string>
 
 #include "stack/core/flat_table.h"
+#include "stack/wire/tcp.h"
 #include "tests/engine/pair.h"
 
 namespace weft::test {
@@ -132,6 +133,29 @@ TEST(Engine, EverySegmentThatLeavesIsTracedAlsoThoseOfNoConnection) {
     (void)pair.a.shutdown(client, Engine::Direction::both, pair.now);
     pair.run(Duration::seconds(100));  // a TIME-WAIT record's acknowledgement
     EXPECT_EQ(traced, pair.b.statistics().segments_out);
+}
+
+TEST(Engine, TransmissionsAreNumberedInTheTraceAndSayWhatWasSentAgain) {
+    Pair pair;
+    pair.lose = [](std::uint64_t segment) { return segment % 50 == 20; };
+    std::vector<trace::Segment> sent;
+    pair.a.trace({trace::bit(trace::Type::segment_sent), &sent, [](void* context, const trace::Record& record) {
+                      const auto body = trace::body_of<trace::Segment>(record);
+                      if (body.length > 0 || (body.tcp_flags & (wire::syn | wire::fin)) != 0)
+                          static_cast<std::vector<trace::Segment>*>(context)->push_back(body);
+                  }});
+    const auto [client, server] = pair.open();
+    const auto text = pattern(300'000, 1);
+    EXPECT_EQ(transfer(pair, pair.a, client, pair.b, server, text), text);
+    ASSERT_GT(sent.size(), 10u);
+    EXPECT_EQ(sent[0].window, 65'535u) << "the window of a SYN is not scaled";
+    std::uint32_t again = 0;
+    for (std::uint32_t i = 0; i < sent.size(); ++i) {
+        EXPECT_EQ(sent[i].transmission, i);
+        again += i > 0 && std::int32_t(sent[i].seq - sent[i - 1].seq) < 0;
+    }
+    EXPECT_GT(again, 0u);
+    EXPECT_LE(again, pair.a.statistics().retransmitted_segments);
 }
 
 TEST(Engine, ACopyHasNoTrace) {

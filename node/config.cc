@@ -15,6 +15,7 @@
 #include "node/suggest.h"
 #include "node/units.h"
 #include "stack/core/address_text.h"
+#include "stack/tcp/congestion/controller.h"
 
 namespace weft::node {
 namespace {
@@ -331,8 +332,8 @@ void Reader::read_peers(const toml::table& root, NodeConfig& config) {
 }
 
 void Reader::read_tcp(const toml::table& root, NodeConfig& config) {
-    static constexpr std::string_view keys[]{"user_timeout",   "time_wait", "send_buffer",
-                                             "receive_buffer", "backlog",   "nodelay"};
+    static constexpr std::string_view keys[]{"user_timeout", "time_wait", "send_buffer", "receive_buffer",
+                                             "backlog",      "nodelay",   "congestion"};
     const toml::table* table = section(root, "tcp", keys);
     duration(table, "user_timeout", Duration::milliseconds(100), Duration::seconds(86'400), "100ms to 24h",
              config.user_timeout);
@@ -341,6 +342,8 @@ void Reader::read_tcp(const toml::table& root, NodeConfig& config) {
     size(table, "receive_buffer", 128 << 10, 1 << 30, "128KiB to 1GiB", config.receive_buffer);
     integer(table, "backlog", 1, 65'535, config.backlog);
     boolean(table, "nodelay", config.nodelay);
+    if (const auto* name = text(table, "congestion", listed(tcp::controller_names)))
+        if (const auto index = choice(*name, "congestion", tcp::controller_names)) config.congestion = std::uint16_t(*index);
 }
 
 void Reader::read_rekey(const toml::table& root, NodeConfig& config) {

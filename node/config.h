@@ -66,6 +66,7 @@ struct NodeConfig {
     std::uint64_t send_buffer{1 << 20}, receive_buffer{1 << 20};  // bytes a flow
     std::uint32_t backlog{128};
     bool nodelay{false};
+    std::uint16_t congestion{0};          // slot in tcp::controller_names
 
     // [rekey]: after the first packet under a key
     Duration rekey_initiator{Duration::seconds(120)}, rekey_responder{Duration::seconds(165)},

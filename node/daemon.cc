@@ -212,10 +212,11 @@ void Daemon::reload() {
     config_.user_timeout = read->user_timeout;
     config_.backlog = read->backlog;
     config_.nodelay = read->nodelay;
+    config_.congestion = read->congestion;
     log(LogLevel::info, "config", fmt::format("read again: {} peers new or changed, {} removed", added, removed));
     if (!rest)
         log(LogLevel::warning, "config",
-            "beside peers, log, and user_timeout, backlog and nodelay of [tcp], changes need a restart");
+            "beside peers, log, and user_timeout, backlog, nodelay and congestion of [tcp], changes need a restart");
 }
 
 }  // namespace weft::node

@@ -76,6 +76,7 @@ std::optional<RpcError> Daemon::flow_connect(ClientId client, const RpcRequest& 
     ConnectOptions options;
     options.user_timeout = config_.user_timeout;
     options.nodelay = config_.nodelay;
+    options.congestion = config_.congestion;
     if (const auto timeout = request.params.find("user_timeout_ms"); timeout != request.params.end())
         options.user_timeout = Duration::milliseconds(timeout->get<std::int64_t>());
 
@@ -124,6 +125,7 @@ std::expected<Json, RpcError> Daemon::flow_listen(ClientId client, const Json& p
     ListenOptions options;
     options.user_timeout = config_.user_timeout;
     options.nodelay = config_.nodelay;
+    options.congestion = config_.congestion;
     options.backlog = config_.backlog;
     FlowCallbacks callbacks;
     callbacks.opened = [this, client, number](Flow flow, const Peers& peers, UniqueFd fd) {
@@ -190,7 +192,7 @@ Json Daemon::describe_flow(Flow flow) const {
              {"state", state_text(r.state)},
              {"local", endpoint_json(peers->local)},
              {"remote", endpoint_json(peers->remote)},
-             {"congestion", "newreno"},
+             {"congestion", engine.congestion(flow)},
              {"mss", r.mss},
              {"cwnd", s.steering.cwnd},
              {"ssthresh", s.steering.ssthresh},

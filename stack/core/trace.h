@@ -28,7 +28,8 @@ enum class Type : std::uint16_t {
     plugin,
     drop,
     variable,
-    text
+    text,
+    rate
 };
 
 constexpr std::uint32_t bit(Type type) { return 1u << std::uint32_t(type); }
@@ -57,6 +58,14 @@ struct Congestion {
     std::uint32_t phase;  // 0 slow start, 1 avoidance, 2 recovery, 3 after a timeout
     std::uint64_t pacing_rate;  // bytes per second
     std::int64_t srtt_ns, rttvar_ns;
+};
+struct Rate {
+    std::int64_t rtt_ns, interval_ns;  // of one acknowledgement's sample (draft-ietf-ccwg-bbr, section 4.1)
+    std::uint64_t delivered;  // bytes over the interval
+    std::uint64_t total;  // bytes delivered since the flow began
+    std::uint32_t in_flight, lost;  // bytes: when the sampled transmission left, and since then
+    std::uint32_t round;
+    std::uint32_t flags;  // WEFT_ACK_*: which of it is valid
 };
 struct Segment {
     std::uint32_t seq, ack, length, window;  // bytes; window as scaled, of no flow as in the header

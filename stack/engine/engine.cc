@@ -28,8 +28,10 @@ HashKey seed_of(const Config& config) { return {config.seed[0], config.seed[1]};
 
 tcp::FlowOptions flow_options(const ConnectOptions& options) {
     return {bounded(options.user_timeout, {}, longest), std::uint8_t(options.dscp & 0x3f), options.hop_limit,
-            options.nodelay};
+            options.nodelay, options.congestion};
 }
+
+bool has_controller(const ConnectOptions& options) { return options.congestion < tcp::controller_names.size(); }
 
 constexpr auto stale = std::unexpected(Error::no_such_flow);
 
@@ -82,7 +84,8 @@ Instant Engine::deadline() const { return state_->deadline(); }
 Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& options, Instant now) {
     state_->begin();
     State& state = *state_;
-    if (!net::is_unicast(remote.address) || remote.port == 0) return std::unexpected(Error::invalid);
+    if (!net::is_unicast(remote.address) || remote.port == 0 || !has_controller(options))
+        return std::unexpected(Error::invalid);
     const bool any = options.local.address.family() == Family::none;
     const net::Assigned* assigned =
         any ? state.addresses.first(remote.address.family()) : state.addresses.find(options.local.address);
@@ -115,6 +118,7 @@ Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& optio
 Result<ListenerId> Engine::listen(const ListenOptions& options, Instant) {
     state_->begin();
     State& state = *state_;
+    if (!has_controller(options)) return std::unexpected(Error::invalid);
     Endpoint local = options.local;
     const bool any = local.address.family() == Family::none;
     if (!any && !state.addresses.find(local.address)) return std::unexpected(Error::address_not_available);
@@ -215,6 +219,7 @@ Result<void> Engine::set(Flow flow, const ConnectOptions& options, Instant now) 
     state_->begin();
     const auto index = state_->find(flow);
     if (!index) return stale;
+    if (!has_controller(options)) return std::unexpected(Error::invalid);
     tcp::Connection{state_->host, *index}.set(flow_options(options), now);
     return {};
 }
@@ -239,6 +244,11 @@ Result<std::uint32_t> Engine::urgent(Flow flow) const {
 
 const tcp::Tcb* Engine::inspect(Flow flow) const { return std::as_const(state_->host.connections).find(flow); }
 const tcp::Cold* Engine::inspect_cold(Flow flow) const { return inspect(flow) ? &state_->host.cold[flow.index()] : nullptr; }
+
+std::string_view Engine::congestion(Flow flow) const {
+    const tcp::Tcb* tcb = inspect(flow);
+    return tcb ? tcp::controller_names[state_->host.congestion[tcb->sending.congestion].index()] : std::string_view{};
+}
 
 std::vector<Flow> Engine::flows() const {
     std::vector<Flow> all;

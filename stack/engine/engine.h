@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "stack/core/address.h"
@@ -43,6 +44,7 @@ struct ConnectOptions {
     Duration user_timeout{Duration::seconds(300)};  // R2; at least three minutes for a SYN (MUST-23). 0: never (MUST-21)
     std::uint8_t dscp{0}, hop_limit{64};
     bool nodelay{false};
+    std::uint16_t congestion{0};                 // slot in tcp::controller_names: 0 NewReno, 1 CUBIC
 };
 
 struct ListenOptions : ConnectOptions {          // what accepted flows begin with; `local` may be all wildcard
@@ -105,7 +107,8 @@ public:
     enum class Direction : std::uint8_t { read, write, both };
     Result<void> shutdown(Flow flow, Direction direction, Instant now);
     Result<void> abort(Flow flow, Instant now);
-    Result<void> set(Flow flow, const ConnectOptions& options, Instant now);  // all but `local`
+    // All but `local`. Another congestion module goes on from the window as it is.
+    Result<void> set(Flow flow, const ConnectOptions& options, Instant now);
 
     // out: what to do next. First transmit, then events, each until it says 0; then sleep until the deadline.
     std::size_t transmit(std::span<Transmit> out, Instant now);
@@ -119,6 +122,7 @@ public:
     Result<std::uint32_t> urgent(Flow flow) const;  // bytes of unread text up to the end of what is urgent (MUST-33)
     const tcp::Tcb* inspect(Flow flow) const;
     const tcp::Cold* inspect_cold(Flow flow) const;
+    std::string_view congestion(Flow flow) const;  // the name of its module; empty: no such flow
     std::vector<Flow> flows() const;  // every living connection, for `weft flows`
     Statistics statistics() const;
 

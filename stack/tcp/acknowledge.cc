@@ -63,6 +63,7 @@ bool Connection::duplicate(const Segment& segment) const {
 
 // SEG.ACK acknowledges something new.
 void Connection::advance(const Segment& segment, Instant now) {
+    note_app_limit();
     const std::uint32_t acked = segment.ack - out_.snd_una, prior_flight = flight(), text = queued();
     const bool fin_acked = fin_sent() && acked == text + 1;
     sample(segment, now);
@@ -85,7 +86,7 @@ void Connection::advance(const Segment& segment, Instant now) {
         out_.backoff = 0;
     }
     const bool first_partial = in_.flags.recovering && !in_.flags.partial;
-    hear_ack(acked, prior_flight, now);
+    hear_ack(std::min(acked, text), prior_flight, now);
     recover_on_ack(acked, now);
     if (out_.snd_una == out_.snd_max) tcb_.deadlines.loss = Instant::never();                             // RFC 6298, 5.2
     else if (!in_.flags.recovering || first_partial) arm_loss(now);  // 5.3; RFC 6582, 3.2

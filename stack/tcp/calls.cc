@@ -21,6 +21,7 @@ Result<void> Connection::may_send() const {
 
 Result<std::size_t> Connection::write(Bytes bytes, const SendOptions& options) {
     WEFT_TRY(may_send());
+    note_app_limit();
     const std::size_t room = options.overflow ? most_queued - std::min(queued(), most_queued) : send_room();
     const std::size_t wanted = std::min(bytes.size(), room);
     in_.flags.wants_room = in_.flags.wants_room || wanted < bytes.size();
@@ -40,6 +41,7 @@ Result<std::size_t> Connection::write(Bytes bytes, const SendOptions& options) {
 
 Result<void> Connection::write(const Slice& slice, const SendOptions& options) {
     WEFT_TRY(may_send());
+    note_app_limit();
     const bool fits = options.overflow || queued() == 0 || slice.size() <= send_room();
     if (!fits || slice.size() > most_queued - std::min(queued(), most_queued)) {
         in_.flags.wants_room = true;
@@ -145,6 +147,8 @@ void Connection::set(const FlowOptions& options, Instant now) {
     cold_.hop_limit = options.hop_limit;
     in_.flags.nodelay = options.nodelay;
     if (ended()) return;
+    Controller& controller = host_.congestion[out_.congestion];
+    if (controller.index() != options.congestion) controller = make_controller(options.congestion);  // the window stays
     tcb_.deadlines.user = Instant::never();
     if (out_.snd_una != out_.snd_max || in_.flags.probing || in_.flags.unreachable) schedule(tcb_.deadlines.user, now);
     if (in_.flags.orphan && in_.state == State::fin_wait_2) schedule(tcb_.deadlines.user, now);

@@ -35,7 +35,14 @@ struct Steering {
     std::uint32_t cwnd{0};        // bytes, at least one mss
     std::uint32_t ssthresh{cap};  // bytes
 
-    constexpr Control control(std::uint32_t mss) const { return {sizeof(Control), mss, cwnd, ssthresh}; }
+    constexpr Control control(std::uint32_t mss) const {
+        Control now{};
+        now.size = sizeof now;
+        now.mss = mss;
+        now.cwnd = cwnd;
+        now.ssthresh = ssthresh;
+        return now;
+    }
 
     // Trusts nothing. True if the module stayed within its bounds.
     constexpr bool take(const Control& wanted, std::uint32_t mss) {

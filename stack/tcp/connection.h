@@ -1,5 +1,5 @@
 // One connection for the length of a call: its TCB, its cold record, and what it shares with the others. Each concept of TCP
-// has a file of its own: input.cc, output.cc, acknowledge.cc, recovery.cc, timeouts.cc, calls.cc, lifetime.cc.
+// has a file of its own: input.cc, output.cc, acknowledge.cc, recovery.cc, rate.cc, timeouts.cc, calls.cc, lifetime.cc.
 #pragma once
 
 #include <cstdint>
@@ -58,6 +58,13 @@ public:
     void set(const FlowOptions& options, Instant now);
 
 private:
+    // What one transmit carries.
+    struct Span {
+        SeqNum seq;
+        std::uint32_t length{0};
+        bool fin{false};
+    };
+
     // calls.cc
     Result<void> may_send() const;
     void written(const SendOptions& options);
@@ -110,13 +117,21 @@ private:
     // recovery.cc
     void count_duplicate(Instant now);
     void recover_on_ack(std::uint32_t acked, Instant now);
-    void hear_ack(std::uint32_t acked, std::uint32_t prior_flight, Instant now);
+    void hear_ack(std::uint32_t text, std::uint32_t prior_flight, Instant now);
     void hear_idle(Instant now);
     void hear_path(std::uint32_t mtu, Instant now);
-    void hear_congestion(std::uint32_t cause, std::uint32_t prior_flight, Instant now);
+    void hear_congestion(std::uint32_t cause, std::uint32_t lost, Instant now);
+    std::uint64_t random(std::uint64_t event, Instant now) const;
     template <class Call>
     void steer(Instant now, Call&& call);
     void trace_congestion(Instant now) const;
+
+    // rate.cc
+    void record_sent(const Span& span, bool again, Instant now);
+    void drop_records(SeqNum end);
+    void forget_sent();
+    RateSample take_rate_sample(std::uint32_t text, Instant now);
+    void note_app_limit();
 
     // timeouts.cc
     void retransmission_timeout(Instant now);
@@ -130,11 +145,6 @@ private:
     void trace_timer(std::uint32_t timer, std::uint32_t fired, Instant deadline, Instant now) const;
 
     // output.cc
-    struct Span {
-        SeqNum seq;
-        std::uint32_t length{0};
-        bool fin{false};
-    };
     bool emit_syn(Transmit& frame, Instant now);
     bool emit_resent(Transmit& frame, Instant now);
     bool emit_probe(Transmit& frame, Instant now);
@@ -162,6 +172,10 @@ private:
     SeqNum first_text() const { return out_.snd_una + (syn_unacknowledged() ? 1u : 0u); }
     SeqNum end_of_text() const { return first_text() + queued(); }
     std::uint32_t flight() const { return out_.snd_nxt - out_.snd_una; }
+    std::uint32_t text_in_flight() const {
+        if (syn_unacknowledged()) return 0;
+        return flight() < queued() ? flight() : queued();
+    }
     std::uint32_t receive_window() const { return in_.rcv_adv - in_.rcv_nxt; }
     const Path& path() const { return host_.paths[in_.key.path]; }
     std::uint32_t place() const { return host_.connections.handle(index_).place; }

@@ -14,10 +14,11 @@
 #include "stack/core/slab.h"
 #include "stack/core/timer_wheel.h"
 #include "stack/core/trace.h"
-#include "stack/tcp/congestion/newreno.h"
+#include "stack/tcp/congestion/controller.h"
 #include "stack/tcp/defence.h"
 #include "stack/tcp/event.h"
 #include "stack/tcp/listener.h"
+#include "stack/tcp/rate.h"
 #include "stack/tcp/reassembly.h"
 #include "stack/tcp/segment.h"
 #include "stack/tcp/statistics.h"
@@ -64,7 +65,8 @@ struct Host {
     Pages<Cold> cold;                       // under the connection's index
     Lent<ByteQueue> queues;
     Lent<Reassembly> reassemblies;
-    Lent<NewReno> congestion;
+    Lent<SentRecord> sent;
+    Lent<Controller> congestion;
     Slab<HalfOpen> half_open;
     Slab<TimeWait> time_wait;
     Slab<Listener> listeners;

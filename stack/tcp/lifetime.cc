@@ -28,7 +28,7 @@ std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const Flo
     tcb.sending.limit = host.settings.send_buffer;
     tcb.sending.snd_una = tcb.sending.snd_nxt = tcb.sending.snd_max = iss;
     tcb.sending.congestion = host.congestion.lend();
-    host.congestion[tcb.sending.congestion] = {};
+    host.congestion[tcb.sending.congestion] = make_controller(options.congestion);
     tcb.recovery.point = iss;
     tcb.timing.rto = initial_rto;
     tcb.timing.heard_at = tcb.timing.sent_at = now;
@@ -96,7 +96,7 @@ void Connection::established(Instant now) {
     cold_.established_at = now;
     if (cold_.expiries > 0 && tcb_.timing.srtt == Duration{}) tcb_.timing.rto = rto_after_lost_syn;  // RFC 6298, 5.7
     Control control = out_.steering.control(in_.mss);
-    host_.congestion[out_.congestion].begin(control);
+    std::visit([&](const auto& module) { module.begin(control); }, host_.congestion[out_.congestion]);
     if (cold_.expiries > 0) control.cwnd = in_.mss;  // RFC 6928, section 2: a SYN was lost
     out_.steering.take(control, in_.mss);
     cold_.expiries = 0;
@@ -131,6 +131,7 @@ void Connection::leave_network(State state, Cause cause, Instant now) {
     }
     host_.wheel.disarm(index_);
     tcb_.deadlines = {};
+    forget_sent();
     enter(state, cause, now);
     if (out_.queue != none) {
         host_.queues[out_.queue].clear();

@@ -17,6 +17,7 @@ struct FlowOptions {
     Duration user_timeout;
     std::uint8_t dscp{0}, hop_limit{64};
     bool nodelay{false};
+    std::uint16_t congestion{0};      // slot of its controller
 };
 
 struct Listener {

@@ -66,6 +66,7 @@ bool Connection::emit_probe(Transmit& frame, Instant now) {
     if (room > 0) in_.flags.probing = false;  // an ordinary segment from now on, with its retransmission timer
     send(frame, {out_.snd_una, length, false}, now);
     if (room == 0) {
+        forget_sent();
         out_.snd_nxt = out_.snd_una;  // the window did not let it out: it does not count as in flight
         if (!in_.flags.probe_out && !in_.flags.orphan) tcb_.deadlines.progress_at = now;
         in_.flags.probe_out = true;
@@ -238,6 +239,7 @@ void Connection::sent(const Span& span, std::uint32_t segments, bool again, Inst
         out_.snd_max = end;
     }
     out_.snd_nxt = later(out_.snd_nxt, end);
+    if (!syn_unacknowledged()) record_sent(span, again, now);
     tcb_.timing.sent_at = now;
     cold_.segments_out += segments;
     host_.statistics.segments_out += segments;

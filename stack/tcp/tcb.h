@@ -124,13 +124,18 @@ struct Tcb {
         Instant heard_at;  // of the last acceptable segment
     } timing;
 
-    struct alignas(64) Recovery {
+    struct Recovery {  // shares a line with `places`
         SeqNum point;  // `recover` of RFC 6582: acknowledged, the recovery is over
         std::uint32_t inflation{0};  // bytes by which duplicate acks widen the window
         Instant unreachable_at;  // when the path went down
         std::uint64_t transmissions{0};  // of super-segments, retransmissions included
-        std::uint64_t retransmitted{0};  // bytes
     } recovery;
+
+    struct Places {
+        Place output;  // those that have something to send
+        Place events;  // those that have events; before accept(): the listener's queue
+        Place path;  // those over one path
+    } places;
 
     // One timing-wheel entry a connection, armed at the earliest. A later deadline is one store: the wheel fires early,
     // sees it, and arms again.
@@ -142,15 +147,23 @@ struct Tcb {
         Instant armed{Instant::never()};  // of the wheel's entry
     } deadlines;
 
-    struct alignas(64) Places {
-        Place output;  // those that have something to send
-        Place events;  // those that have events; before accept(): the listener's queue
-        Place path;  // those over one path
-    } places;
+    // What delivery-rate samples need beside the sent records (rate.h); `C.` in draft-ietf-ccwg-bbr, section 4.1.
+    struct alignas(64) Rate {
+        std::uint64_t delivered{0};  // bytes of text acknowledged since the flow began
+        std::uint64_t lost{0};  // bytes of text given up for lost, each time that they were
+        Instant delivered_at;  // when `delivered` last grew; nothing in flight: when sending began again
+        Instant first_sent_at;  // when the transmission left that was acknowledged last: a sending interval begins there
+        std::uint64_t limited_until{0};  // `delivered` beyond which the application's pause is past; 0: there is none
+        std::uint64_t round_end{0};  // what leaves at this value of `delivered` or later belongs to the next round
+        std::uint32_t round{0};  // round trips
+        std::uint32_t oldest{none}, newest{none};  // sent records, in order from SND.UNA to SND.NXT without a gap
+        std::uint32_t records{0};  // how many
+    } rate;
 };
 
 static_assert(std::is_trivially_copyable_v<Tcb>, "a snapshot of a connection is a memcpy");
-static_assert(sizeof(Tcb::Receiving) == 64 && sizeof(Tcb::Sending) == 64 && sizeof(Tcb::Timing) == 64);
+static_assert(sizeof(Tcb::Receiving) == 64 && sizeof(Tcb::Sending) == 64 && sizeof(Tcb::Timing) == 64 &&
+              sizeof(Tcb::Rate) == 64);
 static_assert(sizeof(Tcb) <= 384);
 
 // Options and statistics. Counters are totals since the flow began.

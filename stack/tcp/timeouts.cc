@@ -52,11 +52,13 @@ void Connection::arm_loss(Instant now) { schedule(tcb_.deadlines.loss, now + bac
 
 void Connection::retransmission_timeout(Instant now) {
     if (out_.snd_una == out_.snd_max) return;
+    note_app_limit();
     ++cold_.timeouts;
     ++host_.statistics.timeouts;
     in_.flags.timing = false;  // Karn
     if (out_.backoff < most_doublings) ++out_.backoff;
     if (out_.snd_wnd == 0 && !syn_unacknowledged()) {  // the window shrank to nothing: probe it instead (MUST-35, SHLD-17)
+        forget_sent();
         out_.snd_nxt = out_.snd_una;
         in_.flags.probing = in_.flags.probe_now = true;
         return want_output();
@@ -68,7 +70,9 @@ void Connection::retransmission_timeout(Instant now) {
     if (host_.sink.wants(trace::Type::loss))
         host_.sink.add(now, place(), trace::Type::loss, trace::Loss{out_.snd_una.raw(), flight(), 2, 0});
     // A segment that is lost again says nothing new of the path: ssthresh stays (RFC 5681, section 3.1).
-    if (!syn_unacknowledged() && cold_.expiries == 1) hear_congestion(WEFT_CONGESTION_TIMEOUT, flight(), now);
+    const std::uint32_t lost = text_in_flight();
+    if (!syn_unacknowledged() && cold_.expiries == 1) hear_congestion(WEFT_CONGESTION_TIMEOUT, lost, now);
+    else tcb_.rate.lost += lost;
     go_back();
 }
 
@@ -79,6 +83,7 @@ void Connection::go_back() {
     tcb_.deadlines.loss = Instant::never();  // armed anew by what is sent
     tcb_.recovery.inflation = 0;
     out_.duplicate_acks = 0;
+    forget_sent();
     out_.snd_nxt = out_.snd_una;
     want_output();
 }

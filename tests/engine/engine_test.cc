@@ -6,6 +6,7 @@
 #include <string>
 
 #include "stack/core/flat_table.h"
+#include "stack/tcp/congestion/controller.h"
 #include "stack/wire/tcp.h"
 #include "tests/engine/pair.h"
 
@@ -172,8 +173,8 @@ TEST(Engine, ACopyHasNoTrace) {
 // An idle connection, all that it occupies: a table is at worst a third full, just after it grew.
 TEST(Engine, AnIdleConnectionFitsIn640Bytes) {
     constexpr std::size_t wheel_entry = 24, table_entry = 3 * FlatTable::entry_size;
-    constexpr std::size_t idle =
-        sizeof(tcp::Tcb) + sizeof(tcp::Cold) + Slab<tcp::Tcb>::overhead + WEFT_CC_STATE_SLAB + wheel_entry + table_entry;
+    constexpr std::size_t idle = sizeof(tcp::Tcb) + sizeof(tcp::Cold) + Slab<tcp::Tcb>::overhead + sizeof(tcp::Controller) +
+                                 wheel_entry + table_entry;
     static_assert(idle <= 640);
     Pair pair;
     const auto [client, server] = pair.open();
@@ -185,6 +186,7 @@ TEST(Engine, AnIdleConnectionFitsIn640Bytes) {
         EXPECT_EQ(pair.a.inspect(flow)->sending.queue, none) << "no queue while nothing is in flight";
         EXPECT_EQ(pair.a.inspect(flow)->receiving.queue, none);
         EXPECT_EQ(pair.a.inspect(flow)->receiving.reassembly, none);
+        EXPECT_EQ(pair.a.inspect(flow)->rate.records, 0u);
     }
 }
 

@@ -61,6 +61,7 @@ send_buffer = "256KiB"
 receive_buffer = "2MiB"
 backlog = 7
 nodelay = true
+congestion = "cubic"
 [rekey]
 initiator = "1s"
 responder = "1.5s"
@@ -101,6 +102,7 @@ seed = 42
     EXPECT_EQ(config->receive_buffer, 2u << 20);
     EXPECT_EQ(config->backlog, 7u);
     EXPECT_TRUE(config->nodelay);
+    EXPECT_EQ(config->congestion, 1u);
     EXPECT_EQ(config->rekey_initiator, Duration::seconds(1));
     EXPECT_EQ(config->rekey_responder, Duration::milliseconds(1'500));
     EXPECT_EQ(config->rekey_idle, Duration::seconds(60));
@@ -129,7 +131,7 @@ TEST(Config, AnUnknownKeyIsNamedWithWhatIsAllowed) {
     EXPECT_EQ(mistake("[tcp]\n  user_timeot = \"5s\"\n"),
               "weft.toml:2:3: unknown key \"user_timeot\" in [tcp]; did you mean \"user_timeout\"? (allowed: user_timeout, "
               "time_wait, "
-              "send_buffer, receive_buffer, backlog, nodelay)");
+              "send_buffer, receive_buffer, backlog, nodelay, congestion)");
     EXPECT_EQ(mistake("[network]\nbanana = 1\n"),
               "weft.toml:2:1: unknown key \"banana\" in [network] (allowed: name, secret, work)");
 }
@@ -160,6 +162,8 @@ TEST(Config, ANumberWithoutItsUnitIsRefused) {
 
 TEST(Config, ANumberOutOfItsRangeSaysTheRange) {
     EXPECT_EQ(mistake("[listen]\nmtu = 900\n"), "weft.toml:2:7: \"mtu\" = 900; it must be from 1200 to 65000");
+    EXPECT_EQ(mistake("[tcp]\ncongestion = \"cubik\"\n"),
+              "weft.toml:2:14: \"congestion\" = \"cubik\"; did you mean \"cubic\"? (allowed: newreno, cubic)");
     EXPECT_EQ(mistake("[tcp]\nuser_timeout = \"1ms\"\n"),
               "weft.toml:2:16: \"user_timeout\" = \"1ms\"; it must be from 100ms to 24h");
     EXPECT_EQ(mistake("[network]\nwork = 64\n"), "weft.toml:2:8: \"work\" = 64; it must be from 0 to 28");

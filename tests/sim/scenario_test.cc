@@ -1,6 +1,7 @@
 // Named scenarios: two hosts and one thing that happens to them.
 #include <gtest/gtest.h>
 
+#include "stack/tcp/congestion/controller.h"
 #include "stack/wire/ipv4.h"
 #include "stack/wire/tcp.h"
 #include "tests/sim/transfer.h"
@@ -191,6 +192,25 @@ TEST_F(Scenario, ShallowQueueIsOverrunBySlowStartAndTheFlowRecovers) {
     EXPECT_LE(took, 16 * 8.389 / 100 * 4)
         << "a quarter of the rate: NewReno repairs one hole a round trip, and there are many";
     EXPECT_GT(transfer.world.wire(transfer.ab).statistics.overflowed, 0u);
+}
+
+// A long fat path: after the one loss the window has far to go, and CUBIC goes it by time and not by round trips.
+TEST_F(Scenario, CubicIsAheadOfNewRenoWhereTheRoundTripIsLong) {
+    double took[2]{};
+    for (const std::uint16_t slot : {std::uint16_t{0}, *tcp::controller_slot("cubic")}) {
+        Transfer::Plan plan = clear();
+        plan.forth = 64 << 20;
+        plan.wire_ab.delay = plan.wire_ba.delay = ms(100);
+        plan.wire_ab.queue = 2'500'000;
+        plan.wire_ab.lose_from = 2'000;
+        plan.wire_ab.lose_until = 2'001;
+        plan.config_a.send_buffer = plan.config_b.receive_buffer = 8 << 20;
+        plan.a.options.congestion = plan.b.options.congestion = slot;
+        Transfer transfer{pool, plan};
+        ends_well(transfer);
+        took[slot] = double(transfer.b->app.ended_at().nanoseconds()) / 1e9;
+    }
+    EXPECT_LT(took[1], took[0]);
 }
 
 TEST_F(Scenario, BothWaysAtOnceInEachFamily) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "stack/tcp/congestion/controller.h"
+
 namespace weft::test {
 
 namespace {
@@ -151,13 +153,14 @@ Transfer::Plan Transfer::storm(std::uint64_t seed) {
     };
     plan.forth = amount();
     plan.back = draws.chance(500'000) ? amount() : 0;
-    const auto pace = [&draws](Talker::Plan& talker) {
+    const auto pace = [&draws, seed](Talker::Plan& talker) {
         talker.largest_write = std::uint32_t(1) << draws.between(6, 17);
         talker.largest_read = std::uint32_t(1) << draws.between(8, 17);
         if (draws.chance(250'000)) talker.write_pause = Duration::microseconds(std::int64_t(draws.between(1, 2'000)));
         if (draws.chance(250'000)) talker.read_pause = Duration::microseconds(std::int64_t(draws.between(1, 2'000)));
         talker.options.nodelay = draws.chance(300'000);
         talker.options.user_timeout = Duration::seconds(3'600);
+        talker.options.congestion = std::uint16_t(seed % tcp::controller_names.size());
     };
     pace(plan.a);
     pace(plan.b);

@@ -42,9 +42,10 @@ public:
         const std::uint64_t target = std::uint64_t(now.nanoseconds()) >> tick_bits;
         for (std::uint64_t tick; (tick = next_tick()) <= target;) {
             now_ = tick;
-            const auto [level, slot] = lowest();
+            const Place first = lowest();
+            const std::uint32_t& head = heads_[first.level * slots + first.slot];
             // Pop one by one: a callback may arm or disarm any entry, also one of this very slot.
-            for (std::uint32_t id; (id = heads_[level * slots + slot]) != nil;) {
+            for (std::uint32_t id; (id = head) != nil;) {
                 unlink(id);
                 if (entries_[id].tick <= now_) expired(id);
                 else link(id);  // cascade to a lower level

@@ -166,10 +166,10 @@ private:
             packet.header[byte] ^= mask;
         } else {
             Chunk* chunk = nullptr;
-            Slice bytes = copied(chunk);
+            const Slice bytes = copied(chunk);
             if (!chunk) return;
             chunk->data()[byte - packet.header_length] ^= mask;  // shown to nobody yet
-            datagram_.assign(1, std::move(bytes));
+            datagram_.assign(1, bytes);
         }
         ++statistics_.corrupted;
     }

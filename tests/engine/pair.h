@@ -49,7 +49,7 @@ struct Pair {
                     for (const std::byte byte : std::span{chunk->data(), size})
                         digest = (digest ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3;
                     if (lose && lose(segments)) {
-                        Slice{chunk, 0, 0};
+                        const Slice lost{chunk, 0, 0};
                         continue;
                     }
                     in.push_back({.frame = Slice{chunk, 0, std::uint32_t(size)}});

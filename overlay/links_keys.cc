@@ -84,7 +84,8 @@ void Links::State::lose(Peer& peer, Loss why, Instant now) {
     }
     if (why == Loss::closed) end_attempt(peer);
     peer.suspect = false;
-    peer.awaiting = peer.report_due = peer.next_challenge = peer.challenge_sent = peer.kept_alive = never;
+    peer.awaiting = peer.report_due = peer.next_challenge = peer.kept_alive = never;
+    peer.challenges = {};
     peer.roaming = {};
     raise(LinkEvent::Kind::down, peer, now);
     if (peer.configured || !peer.waiting.empty()) wake(peer, now);

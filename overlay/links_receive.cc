@@ -145,9 +145,10 @@ void Links::State::take_net(Peer& peer, Keying& keying, const Receive& datagram,
 }
 
 void Links::State::take_response(Peer& peer, Bytes body, const UdpEndpoint& from, Instant now) {
-    if (peer.challenge_sent != never && equal(body, peer.challenge)) {
-        sample_rtt(peer, now - peer.challenge_sent);
-        peer.challenge_sent = never;
+    for (Peer::Challenge& made : peer.challenges) {
+        if (made.sent == never || !equal(body, made.bytes)) continue;
+        sample_rtt(peer, now - made.sent);
+        made.sent = never;
         return;
     }
     if (!peer.roaming.active) return;

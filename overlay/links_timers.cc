@@ -159,9 +159,10 @@ Instant Links::State::send_report(Peer& peer, Instant now) {
 
 void Links::State::challenge(Peer& peer, Instant now) {
     if (!peer.current || !may_seal(*peer.current, now)) return;
-    entropy(peer.challenge);
-    peer.challenge_sent = now;
-    send_frames(peer, *peer.current, make_frame(FrameType::path_challenge, peer.challenge), peer.endpoint, Ecn::ect0, now);
+    Peer::Challenge& next = peer.challenges[peer.challenges_made++ % peer.challenges.size()];
+    entropy(next.bytes);
+    next.sent = now;
+    send_frames(peer, *peer.current, make_frame(FrameType::path_challenge, next.bytes), peer.endpoint, Ecn::ect0, now);
 }
 
 // One a second while the channel carries packets.

@@ -128,20 +128,26 @@ struct Peer {
     bool suspect{false};
 
     Duration srtt;                                 // 0: no sample yet
-    Block<8> challenge{};
-    Instant challenge_sent{never}, next_challenge{never}, report_due{never};
+    // The last challenges: an answer may come after later ones were sent, when the round trip is longer than their interval.
+    struct Challenge {
+        Block<8> bytes{};
+        Instant sent{never};  // never: answered, or none
+    };
+    std::array<Challenge, 8> challenges{};
+    std::size_t challenges_made{0};
+    Instant next_challenge{never}, report_due{never};
 
-    bool behind_nat{false};                        // as the peer sees us
+    bool behind_nat{false};  // as the peer sees us
     Duration keepalive{Duration::seconds(15)}, keepalive_cap{Duration::seconds(120)};
-    Instant kept_alive{never};                     // the last empty packet, until it is known what became of it
-    bool carries_ect{false};                       // an ECT or CE mark came through from this endpoint
+    Instant kept_alive{never};  // the last empty packet, until it is known what became of it
+    bool carries_ect{false};  // an ECT or CE mark came through from this endpoint
 
     Roaming roaming;
     std::deque<Waiting> waiting;
     std::size_t waiting_bytes{0};
 
     std::uint64_t datagrams_in{0}, datagrams_out{0}, bytes_in{0}, bytes_out{0}, handshakes{0}, replayed{0};
-    std::uint32_t loss_ppm{0};                     // of what we sent, by the last REPORT
+    std::uint32_t loss_ppm{0};  // of what we sent, by the last REPORT
 
     // Silence that makes a link suspect.
     Duration silence() const { return std::max(Duration::milliseconds(200), srtt * 3); }

@@ -103,6 +103,19 @@ TEST(Liveness, SrttFollowsTheWire) {
     EXPECT_NEAR(double(c.b.status(c.a).srtt.count()), 80e6, 2e6);
 }
 
+// Longer than the interval of the challenges, so that each answer comes after the next question was sent.
+TEST(Liveness, ARoundTripOfMoreThanASecondIsMeasuredAndNoSilence) {
+    Channel c;
+    c.world.delay = ms(700);
+    c.talk(sec(5), ms(20));
+    const auto suspected = c.a.count(Kind::suspect) + c.b.count(Kind::suspect);
+    c.talk(sec(60), ms(20));
+    EXPECT_NEAR(double(c.a.status(c.b).srtt.count()), 1'400e6, 2e6);
+    EXPECT_NEAR(double(c.b.status(c.a).srtt.count()), 1'400e6, 2e6);
+    EXPECT_EQ(c.a.count(Kind::suspect) + c.b.count(Kind::suspect), suspected);
+    EXPECT_EQ(c.a.count(Kind::down) + c.b.count(Kind::down), 0u);
+}
+
 // Either end is killed in mid-transfer and comes back with nothing but its key after any pause: reachable in well under 2 s.
 TEST(Restart, AKilledPeerIsReachableAgainWithinASecondOfItsReturn) {
     std::int64_t worst = 0;

@@ -222,6 +222,16 @@ Nat::~Nat() {
     thread_.join();
 }
 
+void Nat::keep(std::span<const std::byte> datagram) {
+    const std::lock_guard guard{mutex_};
+    if (passed_.size() < 64) passed_.emplace_back(datagram.begin(), datagram.end());
+}
+
+std::vector<std::vector<std::byte>> Nat::passed() {
+    const std::lock_guard guard{mutex_};
+    return passed_;
+}
+
 void Nat::run() {
     std::vector<std::byte> datagram(65'536);
     sockaddr_in dialler{};
@@ -237,6 +247,7 @@ void Nat::run() {
             const ssize_t got =
                 ::recvfrom(inside_.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<sockaddr*>(&dialler), &size);
             if (got < 0) break;
+            keep(std::span(datagram).first(std::size_t(got)));
             const sockaddr_in to = loopback(target_);
             ::sendto(outside_.get(), datagram.data(), std::size_t(got), 0, reinterpret_cast<const sockaddr*>(&to),
                      sizeof to);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -104,14 +105,18 @@ public:
     std::uint16_t port() const { return port_; }
     void change_port() { changes_.fetch_add(1); }  // what comes to the old one is lost from then on
     unsigned changed() const { return done_.load(); }
+    std::vector<std::vector<std::byte>> passed();  // the first datagrams that went to `target`
 
 private:
     void run();
+    void keep(std::span<const std::byte> datagram);
 
     UniqueFd inside_, outside_;
     std::uint16_t port_{0}, target_{0};
     std::atomic<unsigned> changes_{0}, done_{0};
     std::atomic<bool> end_{false};
+    std::mutex mutex_;                             // of passed_
+    std::vector<std::vector<std::byte>> passed_;
     std::thread thread_;
 };
 

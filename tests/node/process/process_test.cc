@@ -309,37 +309,86 @@ long resident(pid_t pid) {
     return 0;
 }
 
-TEST_F(Processes, NoiseAtTheUdpPortIsDroppedAndMemoryStaysFlat) {
-    configure();
-    ASSERT_NO_FATAL_FAILURE(start());
-    const int noise = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    const UniqueFd socket{noise};
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(a.port());
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ASSERT_EQ(::connect(noise, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
-    std::mt19937_64 random{11};
-    long before = 0;
-    for (int i = 0; i < 100'000; ++i) {
-        if (i == 20'000) before = resident(a.pid());
-        std::array<std::uint64_t, 32> words;
-        for (std::uint64_t& word : words) word = random();
-        std::size_t size = random() % sizeof words;
-        auto* bytes = reinterpret_cast<std::uint8_t*>(words.data());
-        bytes[0] = std::uint8_t(random() % 7);                    // every type of packet, and others
-        if (bytes[0] == 1 && i % 2 == 0) size = 192;              // an INIT's length and version
-        bytes[1] = std::uint8_t(random() % 2);
-        ::send(noise, bytes, size, 0);
-        if (i % 64 == 0) std::this_thread::sleep_for(std::chrono::microseconds{200});
+// What an attacker on the path has: every datagram of the handshake and of a flow, and all that can be made of them.
+class Attacker {
+public:
+    Attacker(std::uint16_t target, std::vector<std::vector<std::byte>> heard) : heard_{std::move(heard)} {
+        sockaddr_in to{};
+        to.sin_family = AF_INET;
+        to.sin_port = htons(target);
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        EXPECT_EQ(::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
     }
-    ASSERT_TRUE(a.alive());
-    EXPECT_LT(resident(a.pid()) - before, 4'096);
-    const Json info = a.call("node.info");
-    EXPECT_GT(info["overlay"]["datagrams_in"], 50'000);
-    std::array<char, 2'048> reply{};
-    EXPECT_LT(::recv(noise, reply.data(), reply.size(), MSG_DONTWAIT), 0) << "who does not know our address hears nothing";
-    ASSERT_NO_FATAL_FAILURE(expect_reachable(b, a, 7000));
+
+    void send_one() {
+        const std::vector<std::byte>& real = heard_[random_() % heard_.size()];
+        std::array<std::byte, 2'048> bytes{};
+        std::size_t size = std::min(real.size(), bytes.size());
+        std::copy_n(real.begin(), size, bytes.begin());
+        switch (random_() % 4) {
+        case 0: break;                                                        // again, as it was
+        case 1: size = random_() % size; break;                               // cut off
+        case 2: bytes[random_() % size] ^= std::byte(1 + random_() % 255); break;  // sealed under other keys
+        case 3:                                                               // made up: every type of packet, and others
+            size = random_() % 256;
+            for (std::size_t i = 0; i < size; ++i) bytes[i] = std::byte(random_());
+            bytes[0] = std::byte(random_() % 7);
+            bytes[1] = std::byte(random_() % 2);
+        }
+        if (::send(socket_.get(), bytes.data(), size, 0) >= 0) sent_ += size;
+        std::array<std::byte, 2'048> reply;
+        for (ssize_t got; (got = ::recv(socket_.get(), reply.data(), reply.size(), MSG_DONTWAIT)) > 0;) {
+            heard_back_ += std::uint64_t(got);
+            largest_ = std::max(largest_, got);
+        }
+    }
+
+    std::uint64_t sent() const { return sent_; }              // bytes
+    std::uint64_t heard_back() const { return heard_back_; }
+    ssize_t largest_reply() const { return largest_; }
+
+private:
+    UniqueFd socket_{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    std::vector<std::vector<std::byte>> heard_;
+    std::mt19937_64 random_{11};
+    std::uint64_t sent_{0}, heard_back_{0};
+    ssize_t largest_{0};
+};
+
+// Replayed, truncated, altered and random datagrams, a million of them, while a flow is open.
+TEST_F(Processes, AMillionHostileDatagramsAtTheUdpPortDeliverNothingAndMemoryStaysFlat) {
+    Nat nat{b.port()};
+    a.configure(b, nat.port());
+    b.configure(a, 0);
+    ASSERT_NO_FATAL_FAILURE(start());
+    const Ends ends = connect(a, b, 7000);
+    ASSERT_TRUE(ends.sender && ends.receiver);
+    const std::string text(20'000, 'w');
+    ASSERT_EQ(::send(ends.sender.get(), text.data(), text.size(), MSG_NOSIGNAL), ssize_t(text.size()));
+    std::string got(text.size(), ' ');
+    ASSERT_EQ(::recv(ends.receiver.get(), got.data(), got.size(), MSG_WAITALL), ssize_t(got.size()));
+    ASSERT_EQ(got, text);
+
+    Attacker attacker{b.port(), nat.passed()};
+    const auto before_any = b.call("node.info")["overlay"]["datagrams_in"].get<std::uint64_t>();
+    long before = 0;
+    for (int i = 0; i < 1'000'000; ++i) {
+        if (i == 200'000) before = resident(b.pid());
+        attacker.send_one();
+        if (i % 64 == 0) std::this_thread::sleep_for(std::chrono::microseconds{100});  // or the socket would drop most
+    }
+    ASSERT_TRUE(b.alive());
+    EXPECT_LT(resident(b.pid()) - before, 4'096) << "KiB";
+    EXPECT_GT(b.call("node.info")["overlay"]["datagrams_in"].get<std::uint64_t>() - before_any, 500'000u);
+    EXPECT_LE(attacker.largest_reply(), 176) << "a RESP, which a replayed INIT of 192 bytes may have";
+    EXPECT_LE(attacker.heard_back(), attacker.sent());
+    char more = 0;
+    EXPECT_EQ(::recv(ends.receiver.get(), &more, 1, MSG_DONTWAIT), -1) << "nothing was delivered";
+    EXPECT_EQ(errno, EAGAIN);
+    EXPECT_EQ(::send(ends.sender.get(), "still", 5, MSG_NOSIGNAL), 5);
+    ASSERT_EQ(::recv(ends.receiver.get(), got.data(), 5, MSG_WAITALL), 5);
+    EXPECT_EQ(got.substr(0, 5), "still");
+    ASSERT_NO_FATAL_FAILURE(expect_reachable(b, a, 7001));
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ bool read_options(char** words, Options& options) {
     for (; *words; ++words) {
         const std::string_view word = *words;
         if (word == "--json") options.json = true;
-        else if (word == "--rounds" && read_number(words[1], 1, 1'000, options.rounds)) ++words;
+        else if (word == "--rounds" && read_number(words[1], 5, 1'000, options.rounds)) ++words;
         else if (word == "--seconds" && read_number(words[1], 1, 3'600, options.seconds)) ++words;
         else return false;
     }
@@ -81,7 +81,7 @@ int run(const Options& options) {
 int main(int, char** arguments) {
     weft::bench::Options options;
     if (!weft::bench::read_options(arguments + 1, options)) {
-        fmt::print(stderr, "usage: bench_udp [--json] [--rounds N] [--seconds S]\n");
+        fmt::print(stderr, "usage: bench_udp [--json] [--rounds N] [--seconds S]   (N at least 5: a median of fewer says little)\n");
         return 2;
     }
     return weft::bench::run(options);

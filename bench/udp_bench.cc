@@ -81,7 +81,8 @@ int run(const Options& options) {
 int main(int, char** arguments) {
     weft::bench::Options options;
     if (!weft::bench::read_options(arguments + 1, options)) {
-        fmt::print(stderr, "usage: bench_udp [--json] [--rounds N] [--seconds S]   (N at least 5: a median of fewer says little)\n");
+        fmt::print(stderr,
+                   "usage: bench_udp [--json] [--rounds N] [--seconds S]   (N at least 5: a median of fewer says little)\n");
         return 2;
     }
     return weft::bench::run(options);

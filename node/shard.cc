@@ -23,10 +23,6 @@ constexpr unsigned receive_turns = 8;                    // batches of datagrams
 constexpr Duration release_after = Duration::seconds(60);
 constexpr std::size_t held_at_most = 1'024;              // beyond, a neighbour that goes takes its path along at once
 constexpr std::size_t sealed_at_once = 128 << 10;        // bytes of payload
-constexpr std::uint32_t link_overhead = 35;              // DATA header, NET header, tag (docs/wire.md)
-constexpr std::uint32_t network_header = 136;            // that a path's MTU counts and no link carries
-
-PathOptions path_options(std::uint32_t link, std::uint32_t mtu, bool sums_elided) { return {link, mtu, sums_elided}; }
 
 // Unix seconds when the monotonic clock was zero: what an ID tells of the time.
 std::uint64_t unix_zero() {
@@ -91,7 +87,7 @@ Shard::Shard(overlay::Identity identity, const ShardConfig& config, overlay::Ent
     : pool_{config.memory}, loop_{std::move(loop)}, device_{make_device(config, std::move(udp))},
       links_{std::move(identity), completed(config.links, this->udp()), entropy, pool_},
       engine_{seeded(config.engine, entropy), pool_},
-      default_options_{path_options(config.links.link, config.links.mtu - link_overhead + network_header, false)} {
+      default_options_{.link = config.links.link, .mtu = overlay::path_mtu(config.links.mtu)} {
     (void)engine_.assign(links_.address(), default_options_, monotonic_now());
     for (const int fd : this->udp().descriptors())
         udp_watches_.push_back(loop_.add(fd, EPOLLIN, [this](std::uint32_t) { udp_readable_ = true; }));
@@ -211,7 +207,7 @@ void Shard::take_link_event(const overlay::LinkEvent& event, Instant now) {
         return;
     }
     if (event.kind == Kind::suspect || event.kind == Kind::recovered) return;
-    const PathOptions options = path_options(default_options_.link, event.mtu, event.sums_elided);
+    const PathOptions options{default_options_.link, event.mtu, event.sums_elided};
     HeldPath& held = hold(event.peer, options, now);
     const bool was_up = std::exchange(held.up, true);
     if (held.options != options || event.kind == Kind::roamed) engine_.change_path(held.path, options, now);

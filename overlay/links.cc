@@ -3,8 +3,14 @@
 
 #include "overlay/frames.h"
 #include "overlay/links_state.h"
+#include "stack/wire/overlay.h"
 
 namespace weft::overlay {
+
+std::uint32_t path_mtu(std::uint32_t datagram) {
+    constexpr std::size_t channel = data_overhead + wire::NetFrame::header_size;
+    return datagram - std::uint32_t(channel) + std::uint32_t(wire::OverlayView::header_size);
+}
 
 Links::State::State(Identity who, const LinksConfig& settings, Entropy random, BufferPool& buffers)
     : identity{std::move(who)}, config{settings}, entropy{random}, pool{buffers}, door{config.network, identity.address()},
@@ -36,7 +42,7 @@ Peer* Links::State::make_peer(const Address& address, Instant now) {
 void Links::State::define(const Peer& peer) {
     for (std::uint32_t part = 0; part < 2; ++part) {
         trace::Define record{peer.number, part, {}};
-        std::copy_n(peer.address.bytes().begin() + part * 40, part == 0 ? 40 : 24, record.bytes.begin());
+        std::ranges::copy(peer.address.bytes().subspan(part == 0 ? 0 : 40, part == 0 ? 40 : 24), record.bytes.begin());
         sink.add(peer.since, trace::no_flow, trace::Type::define, record);
     }
 }
@@ -90,7 +96,7 @@ void Links::State::remove_peer(const Address& address, Instant now) {
 }
 
 void Links::State::raise(LinkEvent::Kind kind, Peer& peer, Instant now) {
-    LinkEvent event{kind, peer.address, config.mtu - 35 + 136, peer.current && peer.current->elided, peer.endpoint};
+    LinkEvent event{kind, peer.address, path_mtu(config.mtu), peer.current && peer.current->elided, peer.endpoint};
     raised.push_back(event);
     sink.add(now, trace::no_flow, trace::Type::link,
              trace::LinkChange{peer.number, std::uint32_t(kind), event.mtu, peer.loss_ppm, peer.srtt.count(),

@@ -35,13 +35,17 @@ struct LinksConfig {
         // one sees a NAT, which is then kept open
 };
 
+// PathOptions::mtu of the engine's path over datagrams of `datagram` bytes: it counts the full network header, for which a
+// datagram carries the headers and the tag of the channel.
+std::uint32_t path_mtu(std::uint32_t datagram);
+
 // What became of a neighbour. Every event tells mtu, sums_elided and endpoint as they are now: a restarted peer may come
 // back (`rekeyed`) with other features.
 struct LinkEvent {
     enum class Kind : std::uint8_t { up, suspect, recovered, down, rekeyed, roamed, mtu };
     Kind kind{};
     Address peer;
-    std::uint32_t mtu{0};  // PathOptions::mtu of the engine's path: UDP payload - 35 + 136
+    std::uint32_t mtu{0};  // PathOptions::mtu of the engine's path: path_mtu() of the datagrams in use
     bool sums_elided{false};  // both IDs have the feature
     UdpEndpoint endpoint;  // in use
 };

@@ -28,9 +28,8 @@ public:
     // of this chunk that are pushed in a row, this slice among them.
     void push(const Slice& slice, BufferPool& pool, std::size_t together = 0) {
         if (slice.size() == 0) return;
-        const bool held = count_ > 0 && !at(count_ - 1).owned && at(count_ - 1).slice.shares_with(slice);
         const bool small = std::max<std::size_t>(together, slice.size()) * 4 < slice.charge();
-        if (!held && small && copy(slice.bytes(), pool)) return;
+        if (small && !holds_chunk_of(slice) && copy(slice.bytes(), pool)) return;
         share(slice);
     }
 
@@ -128,8 +127,13 @@ private:
         end_ += length;
     }
 
+    // The last entry has charged the chunk already.
+    bool holds_chunk_of(const Slice& slice) const {
+        return count_ > 0 && !at(count_ - 1).owned && at(count_ - 1).slice.shares_with(slice);
+    }
+
     void share(const Slice& slice) {
-        const bool counted = count_ > 0 && !at(count_ - 1).owned && at(count_ - 1).slice.shares_with(slice);
+        const bool counted = holds_chunk_of(slice);
         if (counted && at(count_ - 1).slice.join(slice)) {
             end_ += slice.size();
             return;

@@ -12,6 +12,7 @@ namespace weft::overlay {
 
 enum class FrameType : std::uint8_t {
     pad = 0,
+    ctrl = 2,
     path_challenge = 4,
     path_response = 5,
     close = 6,

@@ -16,7 +16,7 @@ void Pump::socket_ready(std::uint32_t events) {
     if ((events & EPOLLHUP) != 0) hung_up_ = true;
 }
 
-void Pump::end_input() {
+void Pump::finish() {
     ::shutdown(fd_.get(), SHUT_RD);
     socket_readable_ = true;
 }
@@ -29,26 +29,9 @@ Pump::Progress Pump::run(Engine& engine, BufferPool& pool, Instant now) {
     return in == Progress::more || out == Progress::more ? Progress::more : out;
 }
 
-// False while the flow has no room for the rest.
-bool Pump::write_staged(Engine& engine, Instant now) {
-    while (staged_.size() > 0) {
-        if (staged_.size() >= kept_whole && engine.write(flow_, staged_, {}, now)) {
-            bytes_out_ += staged_.size();
-            staged_ = {};
-            break;
-        }
-        const auto written = engine.write(flow_, staged_.bytes(), {}, now);
-        if (!written || *written == 0) return flow_writable_ = false;
-        bytes_out_ += *written;
-        staged_ = staged_.sub(std::uint32_t(*written), staged_.size());
-    }
-    staged_ = {};
-    return true;
-}
-
 Pump::Progress Pump::to_flow(Engine& engine, BufferPool& pool, Instant now) {
     for (unsigned turn = 0; turn < turns; ++turn) {
-        if (staged_.size() > 0 && (!flow_writable_ || !write_staged(engine, now))) return Progress::waiting;
+        if (staged_.size() > 0 && (!flow_writable_ || !send(engine, staged_, now))) return Progress::waiting;
         if (input_ended_) {
             if (!std::exchange(fin_passed_, true)) (void)engine.shutdown(flow_, Engine::Direction::write, now);
             // Nobody reads any more: the engine resets the flow if there is text, or more comes.

@@ -96,7 +96,7 @@ Shard::Shard(overlay::Identity identity, const ShardConfig& config, overlay::Ent
 Shard::~Shard() {
     for (const Loop::Watch watch : udp_watches_) loop_.remove(watch);
     for (Carried& carried : carried_)
-        if (carried.pump) loop_.remove(carried.watch);
+        if (carried.watch.generation != 0) loop_.remove(carried.watch);
 }
 
 Shard::Device Shard::make_device(const ShardConfig& config, link::Udp udp) {
@@ -124,6 +124,7 @@ std::size_t Shard::device_send(std::span<const Transmit> out) {
 
 Instant Shard::deadline() const {
     Instant next = std::min({engine_.deadline(), links_.deadline(), release_at_, starved_until_});
+    if (!due_.empty()) next = std::min(next, due_.begin()->first);
     if (const auto* fault = std::get_if<link::Fault<link::Udp>>(&device_)) next = std::min(next, fault->deadline());
     return next;
 }
@@ -146,6 +147,7 @@ void Shard::turn(Instant until) {
         for (const std::uint32_t place : starved_) queue(place);
         starved_.clear();
     }
+    wake_due(now);
     settle(now);
 }
 
@@ -310,7 +312,7 @@ void Shard::settle(Instant now) {
         while (transmit(now)) {}
         flush(now);
         const bool events = take_events(now);
-        if (!run_pumps(now) && !events) return;
+        if (!run_services(now) && !events) return;
     }
     work_left_ = true;
 }

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -17,7 +18,7 @@
 
 #include "node/log.h"
 #include "node/loop.h"
-#include "node/pump.h"
+#include "node/service.h"
 #include "node/unique_fd.h"
 #include "overlay/links.h"
 #include "stack/core/buffer.h"
@@ -68,7 +69,9 @@ public:
     // Fails with network_unreachable for an address that is not reachable(), or invalid for the node's own.
     Result<Flow> connect(const Address& peer, std::uint16_t port, const ConnectOptions& options, FlowCallbacks callbacks);
     Result<ListenerId> listen(std::uint16_t port, ListenOptions options, FlowCallbacks callbacks);
-    void unlisten(ListenerId listener);            // flows that it accepted live on
+    // Each flow that comes gets a service of the factory's. Without an address in `options.local`: for any of this host.
+    Result<ListenerId> serve(std::uint16_t port, ServiceFactory factory, ListenOptions options);
+    void unlisten(ListenerId listener);  // flows that it accepted live on
     Result<void> abort(Flow flow);
 
     // The orderly end: listeners go, programs' output ends, FINs leave. finished() once all flows are over; close() resets
@@ -91,12 +94,18 @@ private:
     struct Carried {  // a flow and its program
         Flow flow;  // none: the place is free
         FlowCallbacks callbacks;
-        std::optional<Pump> pump;  // from when it is open
-        Loop::Watch watch;
+        std::unique_ptr<Service> service;  // from when it is open: a pump, or one of a listener's factory
+        Loop::Watch watch;  // of a pump's descriptor
+        Instant due{Instant::never()};  // its entry in due_; no later than the service's deadline
         Instant opened_at;
         std::uint64_t retransmissions{0};
         std::optional<Error> error;
         bool queued{false};
+    };
+    struct Listening {
+        ListenerId id;
+        FlowCallbacks callbacks;
+        ServiceFactory factory;  // none: its flows go to programs
     };
     struct HeldPath {  // bound in the links, and a reference held in the engine, so that its
         PathId path{0};  // number is not given to other addresses meanwhile
@@ -123,7 +132,10 @@ private:
     bool take_events(Instant now);
     void take_event(const Event& event, Instant now);
     void accept_all(ListenerId listener, Instant now);
-    bool run_pumps(Instant now);
+    bool run_services(Instant now);
+    void run_service(std::uint32_t place, Instant now);
+    void wake_at(std::uint32_t place, Instant when);
+    void wake_due(Instant now);
 
     HeldPath& hold(const Address& peer, const PathOptions& options, Instant now);
     void release_unused(Instant now);
@@ -132,6 +144,7 @@ private:
     std::uint32_t carry(Flow flow, FlowCallbacks callbacks, Instant now);
     Carried* carried(Flow flow);
     void open(Carried& carried, std::uint32_t place, Instant now);
+    void serve(std::uint32_t place, std::unique_ptr<Service> service, Instant now);
     void queue(std::uint32_t place);
     void reset(std::uint32_t place, Error error, Instant now);
     void end(std::uint32_t place, Instant now);
@@ -156,7 +169,8 @@ private:
     std::deque<Carried> carried_;
     std::vector<std::uint32_t> free_;  // places of carried_
     std::unordered_map<std::uint32_t, std::uint32_t> place_of_;  // by Flow::place
-    std::vector<std::pair<ListenerId, FlowCallbacks>> listeners_;
+    std::vector<Listening> listeners_;
+    std::set<std::pair<Instant, std::uint32_t>> due_;  // places whose services wait for their deadline
     std::vector<std::uint32_t> queue_, turn_;  // places with work; those of this turn
     std::size_t living_{0};
     std::vector<std::uint32_t> starved_;  // places that wait for a free chunk

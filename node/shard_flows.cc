@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "node/pump.h"
 #include "node/shard.h"
 #include "stack/tcp/tcb.h"
 
@@ -39,13 +40,21 @@ Result<ListenerId> Shard::listen(std::uint16_t port, ListenOptions options, Flow
     if (port == 0) return std::unexpected(Error::invalid);
     options.local = {.address = address(), .port = port};
     const auto listener = engine_.listen(options, monotonic_now());
-    if (listener) listeners_.emplace_back(*listener, std::move(callbacks));
+    if (listener) listeners_.push_back({*listener, std::move(callbacks), {}});
+    return listener;
+}
+
+Result<ListenerId> Shard::serve(std::uint16_t port, ServiceFactory factory, ListenOptions options) {
+    if (port == 0 || !factory) return std::unexpected(Error::invalid);
+    options.local.port = port;
+    const auto listener = engine_.listen(options, monotonic_now());
+    if (listener) listeners_.push_back({*listener, {}, std::move(factory)});
     return listener;
 }
 
 void Shard::unlisten(ListenerId listener) {
     (void)engine_.unlisten(listener, monotonic_now());
-    std::erase_if(listeners_, [&](const auto& entry) { return entry.first == listener; });
+    std::erase_if(listeners_, [&](const Listening& entry) { return entry.id == listener; });
     work_left_ = true;
 }
 
@@ -77,32 +86,46 @@ void Shard::queue(std::uint32_t place) {
     queue_.push_back(place);
 }
 
+void Shard::serve(std::uint32_t place, std::unique_ptr<Service> service, Instant now) {
+    Carried& carried = carried_[place];
+    carried.opened_at = now;
+    carried.service = std::move(service);
+    if (finishing_) carried.service->finish();
+    queue(place);
+}
+
 // The handshake is through: the program gets its end of a socketpair.
 void Shard::open(Carried& carried, std::uint32_t place, Instant now) {
     UniqueFd ours, theirs;
     if (!make_socketpair(ours, theirs)) { return reset(place, Error::no_memory, now); }
     const int fd = ours.get();
-    carried.opened_at = now;
-    carried.pump.emplace(carried.flow, std::move(ours));
-    carried.watch = loop_.add(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, [this, place](std::uint32_t events) {
-        carried_[place].pump->socket_ready(events);
-        queue(place);
-    });
-    queue(place);
+    auto made = std::make_unique<Pump>(carried.flow, std::move(ours));
+    carried.watch =
+        loop_.add(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, [this, place, pump = made.get()](std::uint32_t events) {
+            pump->socket_ready(events);
+            queue(place);
+        });
+    serve(place, std::move(made), now);
     if (carried.watch.generation == 0) return reset(place, Error::no_memory, now);
     const Flow flow = carried.flow;
-    if (finishing_) carried.pump->end_input();
     if (const auto peers = engine_.peers(flow); peers && carried.callbacks.opened)
         carried.callbacks.opened(flow, *peers, std::move(theirs));
 }
 
 void Shard::accept_all(ListenerId listener, Instant now) {
-    const auto entry = std::ranges::find(listeners_, listener, [](const auto& e) { return e.first; });
+    const auto entry = std::ranges::find(listeners_, listener, &Listening::id);
     if (entry == listeners_.end()) return;
-    const FlowCallbacks callbacks = entry->second;
+    const Listening accepting = *entry;
     while (const auto flow = engine_.accept(listener, now)) {
-        const std::uint32_t place = carry(*flow, callbacks, now);
-        open(carried_[place], place, now);
+        const std::uint32_t place = carry(*flow, accepting.callbacks, now);
+        if (!accepting.factory) {
+            open(carried_[place], place, now);
+            continue;
+        }
+        const auto peers = engine_.peers(*flow);
+        auto service = peers ? accepting.factory(*flow, *peers, now) : nullptr;
+        if (service) serve(place, std::move(service), now);
+        else reset(place, Error::aborted, now);
     }
 }
 
@@ -116,45 +139,66 @@ void Shard::take_event(const Event& event, Instant now) {
     case Kind::connected: return open(*found, place, now);
     case Kind::readable:
     case Kind::peer_closed:
-        if (found->pump) found->pump->flow_readable();
+        if (found->service) found->service->flow_readable();
         break;
     case Kind::writable:
-        if (found->pump) found->pump->flow_writable();
+        if (found->service) found->service->flow_writable();
         break;
     case Kind::closed:
     case Kind::failed:
         if (event.kind == Kind::failed) found->error = event.error;
         found->retransmissions = event.retransmissions;
-        if (!found->pump) return end(place, now);
-        found->pump->flow_over();
+        if (!found->service) return end(place, now);
+        found->service->flow_over();
         break;
     default: return;
     }
-    if (found->pump) queue(place);
+    if (found->service) queue(place);
 }
 
 // True if there was work.
-bool Shard::run_pumps(Instant now) {
+bool Shard::run_services(Instant now) {
     turn_.swap(queue_);
     const bool any = !turn_.empty();
     for (const std::uint32_t place : turn_) {
-        Carried& carried = carried_[place];
-        carried.queued = false;
-        if (carried.flow == Flow{} || !carried.pump) continue;
-        const Pump::Progress progress = carried.pump->run(engine_, pool_, now);
-        switch (progress) {
-        case Pump::Progress::waiting: break;
-        case Pump::Progress::more: queue(place); break;
-        case Pump::Progress::starved:
-            starved_.push_back(place);
-            starved_until_ = now + starved_pause;
-            break;
-        case Pump::Progress::aborted: reset(place, carried.error.value_or(Error::aborted), now); break;
-        case Pump::Progress::ended: end(place, now); break;
-        }
+        carried_[place].queued = false;
+        if (carried_[place].service) run_service(place, now);
     }
     turn_.clear();
     return any;
+}
+
+void Shard::run_service(std::uint32_t place, Instant now) {
+    using Progress = Service::Progress;
+    Carried& carried = carried_[place];
+    switch (carried.service->run(engine_, pool_, now)) {
+    case Progress::waiting: break;
+    case Progress::more: queue(place); break;
+    case Progress::starved:
+        starved_.push_back(place);
+        starved_until_ = now + starved_pause;
+        break;
+    case Progress::aborted: return reset(place, carried.error.value_or(Error::aborted), now);
+    case Progress::ended: return end(place, now);
+    }
+    // An entry that comes too early costs one look; one that is moved at each run costs more.
+    if (const Instant deadline = carried.service->deadline(); deadline < carried.due) wake_at(place, deadline);
+}
+
+void Shard::wake_at(std::uint32_t place, Instant when) {
+    Carried& carried = carried_[place];
+    if (carried.due != Instant::never()) due_.erase({carried.due, place});
+    carried.due = when;
+    if (when != Instant::never()) due_.emplace(when, place);
+}
+
+void Shard::wake_due(Instant now) {
+    while (!due_.empty() && due_.begin()->first <= now) {
+        const std::uint32_t place = due_.begin()->second;
+        const Instant deadline = carried_[place].service->deadline();
+        wake_at(place, deadline > now ? deadline : Instant::never());
+        if (deadline <= now) queue(place);
+    }
 }
 
 // The peer is told by an RST, if the flow still lives.
@@ -171,11 +215,12 @@ void Shard::end(std::uint32_t place, Instant now) {
     Carried& carried = carried_[place];
     const Flow flow = carried.flow;
     FlowReport report{0, 0, carried.retransmissions, now - carried.opened_at};
-    if (carried.pump) {
-        report.bytes_in = carried.pump->bytes_in();
-        report.bytes_out = carried.pump->bytes_out();
-        loop_.remove(carried.watch);
+    if (carried.service) {
+        report.bytes_in = carried.service->bytes_in();
+        report.bytes_out = carried.service->bytes_out();
     }
+    if (carried.watch.generation != 0) loop_.remove(carried.watch);
+    wake_at(place, Instant::never());
     const auto ended = std::move(carried.callbacks.ended);
     const std::optional<Error> error = carried.error;
     const bool queued = carried.queued;
@@ -200,9 +245,9 @@ FlowReport Shard::report(Flow flow) const {
     const Carried& found = carried_[place->second];
     FlowReport report{0, 0, found.retransmissions, monotonic_now() - found.opened_at};
     if (const tcp::Cold* cold = engine_.inspect_cold(flow)) report.retransmissions = cold->retransmissions;
-    if (found.pump) {
-        report.bytes_in = found.pump->bytes_in();
-        report.bytes_out = found.pump->bytes_out();
+    if (found.service) {
+        report.bytes_in = found.service->bytes_in();
+        report.bytes_out = found.service->bytes_out();
     }
     return report;
 }
@@ -210,12 +255,12 @@ FlowReport Shard::report(Flow flow) const {
 void Shard::finish() {
     finishing_ = true;
     const Instant now = monotonic_now();
-    while (!listeners_.empty()) unlisten(listeners_.back().first);
+    while (!listeners_.empty()) unlisten(listeners_.back().id);
     for (std::uint32_t place = 0; place < carried_.size(); ++place) {
         Carried& carried = carried_[place];
         if (carried.flow == Flow{}) continue;
-        if (carried.pump) {
-            carried.pump->end_input();
+        if (carried.service) {
+            carried.service->finish();
             queue(place);
         } else {
             reset(place, Error::aborted, now);

@@ -1,0 +1,67 @@
+// What stands at the node's end of a flow: a pump to a program's socket, or a service that answers by itself, without a descriptor.
+// One object a flow; its shard runs it a turn at a time when the flow, or its deadline, gives it work.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "stack/core/buffer.h"
+#include "stack/engine/engine.h"
+
+namespace weft::node {
+
+class Service {
+public:
+    explicit Service(Flow flow) : flow_{flow} {}
+    virtual ~Service() = default;
+    Service(const Service&) = delete;
+    Service& operator=(const Service&) = delete;
+
+    enum class Progress : std::uint8_t {
+        waiting,  // for the flow, the other side or the deadline
+        more,  // its turn is over, not its work
+        starved,  // no chunk was free: try again later
+        ended,  // nothing is left to carry either way, and the flow is over
+        aborted,  // the flow is to be reset: not all was read, or what was promised cannot be sent
+    };
+
+    // A turn: a bounded number of bytes each way.
+    virtual Progress run(Engine& engine, BufferPool& pool, Instant now) = 0;
+
+    // The node stops: nothing new begins; what was begun still leaves, then the flow ends in order.
+    virtual void finish() = 0;
+
+    // When to run it though nothing happened; looked at after each run.
+    virtual Instant deadline() const { return Instant::never(); }
+
+    // What has become ready since.
+    void flow_readable() { flow_readable_ = true; }
+    void flow_writable() { flow_writable_ = true; }
+    void flow_over() { over_ = true; }  // it closed or failed: what was taken is still handed over
+
+    std::uint64_t bytes_in() const { return bytes_in_; }  // that the flow gave, and this end is through with
+    std::uint64_t bytes_out() const { return bytes_out_; }  // taken by the flow
+
+protected:
+    // Gives `slice` to the flow: true when it has none of it left, else the flow says when it has room. A slice of fewer than
+    // 16 KiB is copied, for a chunk that it would keep alive is 65 KiB.
+    bool send(Engine& engine, Slice& slice, Instant now);
+
+    Flow flow_;
+    std::uint64_t bytes_in_{0}, bytes_out_{0};
+    bool flow_readable_{true}, flow_writable_{true};  // until a call says would block
+    bool over_{false};
+};
+
+// Makes the service of a flow that a listener accepted. Nothing: the flow is reset.
+using ServiceFactory = std::function<std::unique_ptr<Service>(Flow flow, const Peers& peers, Instant now)>;
+
+// RFC 862: what comes is sent back, lent and not copied.
+ServiceFactory echo_service();
+// RFC 863: what comes is read and forgotten.
+ServiceFactory discard_service();
+// Sends zero bytes without end, as discard reads them (RFC 864 without its letters); what comes is forgotten.
+ServiceFactory source_service();
+
+}  // namespace weft::node

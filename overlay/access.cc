@@ -141,8 +141,8 @@ bool Access::may_refuse(Instant now) {
 }
 
 bool Access::ruled(std::uint8_t protocol, std::uint16_t port) const {
-    return std::ranges::any_of(
-        rules_, [&](const ReachRule& rule) { return rule.port != 0 && covers(rule, protocol, port); });
+    return std::ranges::any_of(rules_,
+                               [&](const ReachRule& rule) { return rule.port != 0 && covers(rule, protocol, port); });
 }
 
 bool Access::exposed(const Address& peer, std::uint8_t protocol, std::uint16_t port) const {

@@ -23,31 +23,31 @@ using LinkNumber = std::uint16_t;  // an up neighbour, 1 to 65,535
 inline constexpr std::uint8_t protocol_wcmp = 58;
 
 struct ReachRule {
-    std::optional<Address> who;   // none: every member
-    std::uint8_t protocol{6};     // 0: any
-    std::uint16_t port{0};        // 0: any
+    std::optional<Address> who;  // none: every member
+    std::uint8_t protocol{6};  // 0: any
+    std::uint16_t port{0};  // 0: any
     friend bool operator==(const ReachRule&, const ReachRule&) = default;
 };
 
 struct TransitRules {
-    enum class Mode : std::uint8_t { off, members, listed };   // off: a leaf
+    enum class Mode : std::uint8_t { off, members, listed };  // off: a leaf
     Mode mode{Mode::members};
-    std::vector<Address> who;                  // of `listed`
-    std::uint64_t rate{12'500'000};            // bytes a second from each neighbour; 0: no cap
+    std::vector<Address> who;  // of `listed`
+    std::uint64_t rate{12'500'000};  // bytes a second from each neighbour; 0: no cap
     friend bool operator==(const TransitRules&, const TransitRules&) = default;
 };
 
 struct AccessStatistics {
-    std::uint64_t reach_refused{0};            // packets, answered or not
-    std::uint64_t refusals{0};                 // of them answered by WCMP admin
+    std::uint64_t reach_refused{0};  // packets, answered or not
+    std::uint64_t refusals{0};  // of them answered by WCMP admin
     std::uint64_t flows{0}, flows_evicted{0};  // remembered now; forgotten because the table was full
-    std::uint64_t transit_refused{0};          // SETUPs
+    std::uint64_t transit_refused{0};  // SETUPs
     std::uint64_t transit_packets{0}, transit_bytes{0}, transit_capped{0};  // capped: packets over the rate
 };
 
 class Access {
 public:
-    static constexpr std::size_t flows_at_most = 65'536;   // opened here; as many again that were accepted
+    static constexpr std::size_t flows_at_most = 65'536;  // opened here; as many again that were accepted
     static constexpr Duration idle_tcp = Duration::seconds(7'200), idle_udp = Duration::seconds(300);
     static constexpr unsigned refusals_a_second = 100;
 
@@ -69,8 +69,8 @@ public:
 
     void set_transit(TransitRules rules);
     const TransitRules& transit() const { return transit_; }
-    bool transit_setup(const Address& neighbour);           // may its SETUP go through?
-    bool transit_bytes(LinkNumber neighbour, std::size_t bytes, Instant now);   // false: over the cap, drop
+    bool transit_setup(const Address& neighbour);  // may its SETUP go through?
+    bool transit_bytes(LinkNumber neighbour, std::size_t bytes, Instant now);  // false: over the cap, drop
 
     const AccessStatistics& statistics() const { return statistics_; }
 
@@ -81,8 +81,8 @@ public:
 
 private:
     struct Key {
-        std::uint64_t peer[2]{};                            // of an address, which is a hash: 128 bits name it
-        std::uint32_t ports{0};                             // local << 16 | remote
+        std::uint64_t peer[2]{};  // of an address, which is a hash: 128 bits name it
+        std::uint32_t ports{0};  // local << 16 | remote
         std::uint8_t protocol{0};
         friend bool operator==(const Key&, const Key&) = default;
     };
@@ -94,7 +94,7 @@ private:
         Place place;
     };
     struct Bucket {
-        Instant full_at;                                    // when it will be, or was
+        Instant full_at;  // when it will be, or was
     };
 
     static std::optional<Key> key_of(const Address& peer, std::uint8_t protocol, Bytes transport, bool inbound);
@@ -110,16 +110,16 @@ private:
     std::vector<ReachRule> rules_;
     std::map<std::pair<std::uint8_t, std::uint16_t>, unsigned> listeners_;
 
-    FlatTable table_;                                       // word of a key to index
+    FlatTable table_;  // word of a key to index
     std::vector<FlowEntry> flows_;
     std::vector<std::uint32_t> free_;
-    std::array<IndexList, 2> used_;                         // opened, accepted: the longest unused first
+    std::array<IndexList, 2> used_;  // opened, accepted: the longest unused first
     std::array<std::size_t, 2> count_{};
-    std::uint32_t last_{none};                              // the flow of the last packet
+    std::uint32_t last_{none};  // the flow of the last packet
 
     TransitRules transit_;
     std::set<Address> transit_who_;
-    std::vector<Bucket> buckets_;                           // by LinkNumber
+    std::vector<Bucket> buckets_;  // by LinkNumber
     std::int64_t refusal_second_{-1};
     unsigned refusals_this_second_{0};
     AccessStatistics statistics_;

@@ -100,6 +100,7 @@ void Links::State::read_frames(Peer& peer, Keying& keying, const Receive& datagr
         case FrameType::path_response: take_response(peer, frame.body, datagram.from, now); break;
         case FrameType::report: take_report(peer, keying, frame.body); break;
         case FrameType::close: peer.next_attempt = now + Duration::seconds(5); return lose(peer, Loss::closed, now);
+        case FrameType::ctrl:
         case FrameType::label: drop(LinkDrop::no_session, 0, now); break;
         case FrameType::pad: break;
         }

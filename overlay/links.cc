@@ -89,14 +89,14 @@ void Links::State::remove_peer(const Address& address, Instant now) {
     if (!peer) return;
     if (peer->current) {
         const auto frame = make_frame(FrameType::close, Block<1>{});
-        if (may_seal(*peer->current, now)) send_frames(*peer, *peer->current, frame, peer->endpoint, Ecn::not_capable, now);
+        if (may_seal(*peer->current, now)) send_frames(*peer, *peer->current, frame, peer->way, Ecn::not_capable, now);
         raise(LinkEvent::Kind::down, *peer, now);
     }
     forget(*peer);
 }
 
 void Links::State::raise(LinkEvent::Kind kind, Peer& peer, Instant now) {
-    LinkEvent event{kind, peer.address, path_mtu(config.mtu), peer.current && peer.current->elided, peer.endpoint};
+    LinkEvent event{kind, peer.address, path_mtu(config.mtu), peer.current && peer.current->elided, peer.way.endpoint};
     raised.push_back(event);
     sink.add(now, trace::no_flow, trace::Type::link,
              trace::LinkChange{peer.number, std::uint32_t(kind), event.mtu, peer.loss_ppm, peer.srtt.count(),
@@ -237,7 +237,7 @@ std::vector<PeerStatus> Links::peers() const {
     for (const auto& [address, peer] : state_->peers) {
         PeerStatus status;
         status.address = address;
-        status.endpoint = peer->endpoint.port == 0 && !peer->endpoints.empty() ? peer->endpoints.front() : peer->endpoint;
+        status.endpoint = peer->way.endpoint.port == 0 && !peer->endpoints.empty() ? peer->endpoints.front() : peer->way.endpoint;
         status.state = peer->state;
         status.aead = peer->current ? std::uint8_t(peer->current->suite) : std::uint8_t{0};
         status.configured = peer->configured;

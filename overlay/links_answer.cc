@@ -14,15 +14,15 @@ void Links::State::receive_init(const Receive& datagram, Instant now) {
         return;
     }
     const bool kept = std::any_of(peers.begin(), peers.end(), [&](const auto& entry) {
-        return entry.second->current && entry.second->endpoint == datagram.from;
+        return entry.second->current && entry.second->way == Way{datagram.from};
     });
     if (!half_open.admits(datagram.from, kept)) return drop(LinkDrop::half_open_full, half_open.size(), now);
-    answer_init(datagram, now);
+    if (const HalfOpen* made = answer_init(init, datagram.from, now)) send_raw(nullptr, made->resp, datagram.from);
 }
 
 // Under load an INIT needs a cookie in mac2; one without gets it, and costs no more than two hashes.
 bool Links::State::owes_cookie(const Receive& datagram, Instant now) {
-    const bool busy = meter.over(datagram.from, keyed_hash, now) || half_open.size() >= HalfOpenTable::cookie_above;
+    const bool busy = meter.over(datagram.from, keyed_hash, now) || half_open.over_udp() >= HalfOpenTable::cookie_above;
     const Bytes init = datagram.frame.bytes();
     if (!busy || jar.mac2_holds(init, datagram.from, now)) return false;
     const std::int64_t second = now.nanoseconds() / 1'000'000'000;
@@ -42,15 +42,18 @@ bool Links::State::owes_cookie(const Receive& datagram, Instant now) {
     return true;
 }
 
-void Links::State::answer_init(const Receive& datagram, Instant now) {
-    const Bytes init = datagram.frame.bytes();
+// INIT's first 40 bytes are all that the handshake needs.
+const HalfOpen* Links::State::answer_init(Bytes init, const Way& from, Instant now) {
     const std::uint16_t offered = load_little<std::uint16_t>(&init[2]);
     const std::uint16_t common = offered & config.suites;
-    if (common == 0) return drop(LinkDrop::refused, 5, now);
+    if (common == 0) {
+        drop(LinkDrop::refused, 5, now);
+        return nullptr;
+    }
     const std::uint8_t chosen = std::uint8_t((common & 2) != 0 ? Suite::aes256_gcm : Suite::chacha20_poly1305);
 
     HalfOpen record;
-    record.source = datagram.from;
+    record.source = from;
     record.head = take<init_head>(init.data());
     record.state = Lent{states};
     record.remote_index = load_little<std::uint32_t>(&init[4]);
@@ -62,28 +65,30 @@ void Links::State::answer_init(const Receive& datagram, Instant now) {
     noise::read_first(*record.state, init.subspan(8, 32), &nothing);
     noise::Key ephemeral;
     entropy(ephemeral);
-    const Block<Id::size> id = own_id(datagram.from, chosen, now).encode();
+    const Block<Id::size> id = own_id(from.endpoint, chosen, now).encode();
     const bool sound = noise::write_second(*record.state, own_keys(), ephemeral, id, &record.resp[12]);
     sodium_memzero(ephemeral.data(), ephemeral.size());
-    if (!sound) return drop(LinkDrop::refused, 4, now);   // a point of low order
+    if (!sound) {   // a point of low order
+        drop(LinkDrop::refused, 4, now);
+        return nullptr;
+    }
 
     record.local_index = fresh_index({});
     record.resp[0] = std::byte(Message::resp);
     record.resp[1] = std::byte{protocol_version};
     store_little(&record.resp[4], record.local_index);
     store_little(&record.resp[8], record.remote_index);
-    send_raw(nullptr, record.resp, datagram.from);
     const std::uint32_t index = record.local_index;
     const std::uint64_t id_of_record = half_open.insert(std::move(record));
     indices.insert(index, {Target::Kind::half_open, nullptr, nullptr, id_of_record});
     wheel.arm(global_timer, half_open.deadline());
+    return half_open.find(id_of_record);
 }
 
 // Every FIN is answered under the new keys to its INIT's source; its frames are delivered once.
-void Links::State::receive_fin(const Receive& datagram, Instant now) {
-    const Bytes message = datagram.frame.bytes();
+void Links::State::receive_fin(Bytes message, const Arrival& arrival, Instant now) {
     const Target* target = indices.find(load_little<std::uint32_t>(&message[4]));
-    if (target && target->kind == Target::Kind::half_open) return open_fin(datagram, target->half_open, now);
+    if (target && target->kind == Target::Kind::half_open) return open_fin(message, arrival, target->half_open, now);
     if (!target || target->kind != Target::Kind::keying) return drop(LinkDrop::unknown_index, 0, now);
     Keying& keying = *target->keying;
     if (keying.initiator || now >= keying.fin_until || !equal(hash<32>(context::none, message), keying.fin_digest))
@@ -92,8 +97,7 @@ void Links::State::receive_fin(const Receive& datagram, Instant now) {
 }
 
 // On a copy until s opens; then the record has had its one chance.
-void Links::State::open_fin(const Receive& datagram, std::uint64_t record_id, Instant now) {
-    const Bytes message = datagram.frame.bytes();
+void Links::State::open_fin(Bytes message, const Arrival& arrival, std::uint64_t record_id, Instant now) {
     HalfOpen& record = *half_open.find(record_id);
     Lent<noise::State> copy{states};
     *copy = *record.state;
@@ -133,7 +137,7 @@ void Links::State::open_fin(const Receive& datagram, std::uint64_t record_id, In
     peer->behind_nat = std::find(config.own.begin(), config.own.end(), id.observed) == config.own.end();
     adopt(*peer, std::move(keying), spent.created, now);
     send_frames(*peer, kept, {}, spent.source, Ecn::not_capable, now);
-    read_frames(*peer, kept, datagram, plain.sub(Id::size, plain.size()), now);
+    read_frames(*peer, kept, arrival, plain.sub(Id::size, plain.size()), now);
 }
 
 // Verified: the newest keys win, unless both ends shook hands at once. That is so if this end's INIT or FIN was still
@@ -160,10 +164,10 @@ void Links::State::adopt(Peer& peer, std::unique_ptr<Keying> fresh, Instant reco
     const bool was_silent = peer.suspect;
     keep_keying(peer, std::move(fresh));
     if (!was_up || was_silent) {
-        if (peer.endpoint != keying.fin_from) move_to(peer, keying.fin_from, now);
+        if (peer.way != keying.fin_from) move_to(peer, keying.fin_from, now);
     }
     if (!keep) choose(peer, &keying, now);
-    if (was_up && !was_silent && peer.endpoint != keying.fin_from) consider(peer, keying.fin_from, fin_size, now);
+    if (was_up && !was_silent && peer.way != keying.fin_from) consider(peer, keying.fin_from, fin_size, now);
     flush(peer, now);
     note_state(peer, now);
 }

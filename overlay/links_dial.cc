@@ -8,10 +8,10 @@ namespace weft::overlay {
 void Links::State::dial(Peer& peer, Instant now, bool for_silence) {
     end_attempt(peer);
     auto attempt = std::make_unique<Attempt>(Door{config.network, peer.address});
-    if (peer.endpoint.port != 0) attempt->to.push_back(peer.endpoint);
+    if (peer.way) attempt->to.push_back(peer.way);
     if (!peer.current || for_silence)
         for (const UdpEndpoint& endpoint : peer.endpoints)
-            if (std::find(attempt->to.begin(), attempt->to.end(), endpoint) == attempt->to.end())
+            if (std::find(attempt->to.begin(), attempt->to.end(), Way{endpoint}) == attempt->to.end())
                 attempt->to.push_back(endpoint);
     if (attempt->to.empty()) return;
 
@@ -49,7 +49,7 @@ void Links::State::want(Peer& peer, Instant now) {
 
 void Links::State::send_init(Peer& peer, Instant now) {
     Attempt& attempt = *peer.attempt;
-    for (const UdpEndpoint& to : attempt.to) send_raw(&peer, attempt.init, to);
+    for (const Way& to : attempt.to) send_raw(&peer, attempt.init, to);
     attempt.last_sent = now;
     ++attempt.sent;
     wake(peer, now + repetitions[0]);
@@ -67,7 +67,7 @@ void Links::State::receive_cookie(const Receive& datagram, Instant now) {
     if (!target || target->kind != Target::Kind::attempt) return drop(LinkDrop::unknown_index, 0, now);
     Peer& peer = *target->peer;
     Attempt& attempt = *peer.attempt;
-    const bool asked = std::find(attempt.to.begin(), attempt.to.end(), datagram.from) != attempt.to.end();
+    const bool asked = std::find(attempt.to.begin(), attempt.to.end(), Way{datagram.from}) != attempt.to.end();
     if (!asked || attempt.cookies == Attempt::cookies_taken_at_most) return drop(LinkDrop::refused, 0, now);
     const auto cookie = attempt.door.open_cookie(message, attempt.init);
     if (!cookie) return drop(LinkDrop::unauthentic, 0, now);
@@ -77,13 +77,12 @@ void Links::State::receive_cookie(const Receive& datagram, Instant now) {
 }
 
 // The checks of whoever reads an ID, in their order: address, static key, AEAD; permission is the dialler's own.
-void Links::State::receive_resp(const Receive& datagram, Instant now) {
-    const Bytes message = datagram.frame.bytes();
+void Links::State::receive_resp(Bytes message, const Way& from, Instant now) {
     Target* target = indices.find(load_little<std::uint32_t>(&message[8]));
     if (!target || target->kind != Target::Kind::attempt) return drop(LinkDrop::unknown_index, 0, now);
     Peer& peer = *target->peer;
     Attempt& attempt = *peer.attempt;
-    const bool asked = std::find(attempt.to.begin(), attempt.to.end(), datagram.from) != attempt.to.end();
+    const bool asked = std::find(attempt.to.begin(), attempt.to.end(), from) != attempt.to.end();
     if (!asked || now - attempt.started > Attempt::lifetime) return drop(LinkDrop::refused, 0, now);
 
     Lent<noise::State> copy{states};
@@ -99,13 +98,13 @@ void Links::State::receive_resp(const Receive& datagram, Instant now) {
 
     if (attempt.sent == 1) sample_rtt(peer, now - attempt.last_sent);
     peer.behind_nat = std::find(config.own.begin(), config.own.end(), id.observed) == config.own.end();
-    Id own = own_id(datagram.from, id.aead, now);
+    Id own = own_id(from.endpoint, id.aead, now);
     const bool crossed = attempt.crossed;
     auto fresh = make_keying(true, Suite(id.aead), id, now);
     fresh->remote_index = load_little<std::uint32_t>(&message[4]);
     fresh->local_index = attempt.index;
     fresh->crossed = crossed;
-    fresh->fin_to = datagram.from;
+    fresh->fin_to = from;
     Keying& keying = *fresh;
     peer.attempt->index = 0;   // the keys inherit it
     end_attempt(peer);

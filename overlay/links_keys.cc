@@ -104,8 +104,8 @@ void Links::State::seal(Peer& peer, Keying& keying, std::byte* datagram, std::si
 }
 
 // Small frames in a packet of their own. Only an answer and what keeps a NAT open may be empty.
-bool Links::State::send_frames(Peer& peer, Keying& keying, Bytes frames, const UdpEndpoint& to, Ecn ecn, Instant now) {
-    std::byte* at = outbox.add(to, ecn, Instant{}, data_overhead + frames.size(), 0);
+bool Links::State::send_frames(Peer& peer, Keying& keying, Bytes frames, const Way& to, Ecn ecn, Instant now) {
+    std::byte* at = outbox.add(to.endpoint, ecn, Instant{}, data_overhead + frames.size(), 0);
     if (!at) {
         drop(LinkDrop::no_memory, 0, now);
         return false;
@@ -118,18 +118,18 @@ bool Links::State::send_frames(Peer& peer, Keying& keying, Bytes frames, const U
 }
 
 // A handshake message.
-bool Links::State::send_raw(Peer* peer, Bytes datagram, const UdpEndpoint& to) {
-    std::byte* at = outbox.add(to, Ecn::not_capable, Instant{}, datagram.size(), 0);
+bool Links::State::send_raw(Peer* peer, Bytes message, const Way& to) {
+    std::byte* at = outbox.add(to.endpoint, Ecn::not_capable, Instant{}, message.size(), 0);
     if (!at) {
         ++statistics.dropped_no_memory;
         return false;
     }
-    append(at, datagram);
+    append(at, message);
     ++statistics.datagrams_out;
-    statistics.bytes_out += datagram.size();
+    statistics.bytes_out += message.size();
     if (peer) {
         ++peer->datagrams_out;
-        peer->bytes_out += datagram.size();
+        peer->bytes_out += message.size();
     }
     return true;
 }

@@ -25,10 +25,10 @@ void Links::State::receive(Receive& datagram, Instant now) {
     if (!well_formed(bytes)) return drop(LinkDrop::malformed, bytes.size(), now);
     switch (Message(bytes[0])) {
     case Message::init: return receive_init(datagram, now);
-    case Message::resp: return receive_resp(datagram, now);
+    case Message::resp: return receive_resp(bytes, datagram.from, now);
     case Message::cookie: return receive_cookie(datagram, now);
     case Message::data: return receive_data(datagram, now);
-    case Message::fin: return receive_fin(datagram, now);
+    case Message::fin: return receive_fin(bytes, {datagram.from, bytes.size(), datagram.link, datagram.ecn}, now);
     }
 }
 
@@ -53,22 +53,23 @@ void Links::State::receive_data(Receive& datagram, Instant now) {
         return drop(LinkDrop::replayed, counter, now);
     }
     ++keying.received;
-    heard(peer, keying, datagram, highest, now);
+    const Arrival arrival{datagram.from, bytes.size(), datagram.link, datagram.ecn};
+    heard(peer, keying, arrival, highest, now);
     const Slice plain = datagram.frame.sub(data_header, std::uint32_t(bytes.size() - data_overhead));
-    read_frames(peer, keying, datagram, plain, now);
+    read_frames(peer, keying, arrival, plain, now);
 }
 
 // Anything authentic: the peer lives.
-void Links::State::heard(Peer& peer, Keying& keying, const Receive& datagram, bool highest, Instant now) {
+void Links::State::heard(Peer& peer, Keying& keying, const Arrival& arrival, bool highest, Instant now) {
     ++peer.datagrams_in;
-    peer.bytes_in += datagram.frame.size();
+    peer.bytes_in += arrival.bytes;
     peer.last_heard = keying.last_received = now;
     if (keying.first_received == never) {
         keying.first_received = now;
         wake(peer, now);   // older keys may now be counted down
     }
-    if (datagram.ecn != Ecn::not_capable) peer.carries_ect = true;
-    if (datagram.ecn == Ecn::congestion_experienced) ++keying.ce_marks;
+    if (arrival.ecn != Ecn::not_capable) peer.carries_ect = true;
+    if (arrival.ecn == Ecn::congestion_experienced) ++keying.ce_marks;
     const bool was_silent = peer.suspect;
     peer.awaiting = never;
     if (peer.suspect) {
@@ -77,27 +78,27 @@ void Links::State::heard(Peer& peer, Keying& keying, const Receive& datagram, bo
         raise(LinkEvent::Kind::recovered, peer, now);
         note_state(peer, now);
     }
-    if (datagram.from == peer.endpoint) peer.endpoint_heard = now;
-    else if (!keying.confirmed && was_silent && datagram.from == keying.fin_to) move_to(peer, datagram.from, now);
-    else if (highest) consider(peer, datagram.from, datagram.frame.size(), now);
+    if (arrival.from == peer.way) peer.way_heard = now;
+    else if (!keying.confirmed && was_silent && arrival.from == keying.fin_to) move_to(peer, arrival.from, now);
+    else if (highest) consider(peer, arrival.from, arrival.bytes, now);
     if (!keying.confirmed) confirm(peer, keying, now);
 }
 
-void Links::State::read_frames(Peer& peer, Keying& keying, const Receive& datagram, const Slice& plain, Instant now) {
+void Links::State::read_frames(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, Instant now) {
     FrameReader reader{plain.bytes()};
     bool answered = false;
     for (Frame frame; reader.next(frame);) {
         switch (frame.type) {
-        case FrameType::net: take_net(peer, keying, datagram, plain, frame, now); break;
+        case FrameType::net: take_net(peer, keying, arrival, plain, frame, now); break;
         case FrameType::path_challenge:  // the answer returns on the challenge's path; one a packet, so that it is no larger
             note_challenge(peer, now);
             if (!std::exchange(answered, true) && may_seal(keying, now)) {
                 const auto response = make_frame(FrameType::path_response, take<8>(frame.body.data()));
-                if (datagram.from == peer.roaming.candidate) peer.roaming.sent += data_overhead + response.size();
-                send_frames(peer, keying, response, datagram.from, Ecn::ect0, now);
+                if (arrival.from == peer.roaming.candidate) peer.roaming.sent += data_overhead + response.size();
+                send_frames(peer, keying, response, arrival.from, Ecn::ect0, now);
             }
             break;
-        case FrameType::path_response: take_response(peer, frame.body, datagram.from, now); break;
+        case FrameType::path_response: take_response(peer, frame.body, arrival.from, now); break;
         case FrameType::report: take_report(peer, keying, frame.body); break;
         case FrameType::close: peer.next_attempt = now + Duration::seconds(5); return lose(peer, Loss::closed, now);
         case FrameType::ctrl:
@@ -116,7 +117,7 @@ void Links::State::note_challenge(Peer& peer, Instant now) {
     peer.keepalive_cap = peer.keepalive = std::max(Duration::seconds(15), peer.keepalive / 2);
 }
 
-void Links::State::take_net(Peer& peer, Keying& keying, const Receive& datagram, const Slice& plain, const Frame& frame,
+void Links::State::take_net(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, const Frame& frame,
                             Instant now) {
     peer.last_used = now;
     if (keying.first_data == never) {
@@ -134,10 +135,10 @@ void Links::State::take_net(Peer& peer, Keying& keying, const Receive& datagram,
     // Elided sums count only where both ends agreed; extension headers have no user yet.
     if ((frame.net.sums_elided && !keying.elided) || frame.net.extension_headers) return drop(LinkDrop::malformed, 0, now);
     Receive packet;
-    packet.link = datagram.link;
-    packet.from = datagram.from;
+    packet.link = arrival.link;
+    packet.from = arrival.from.endpoint;
     packet.ecn = Ecn(frame.net.traffic_class & 3);
-    if (!decapsulate(datagram.ecn, packet.ecn)) return drop(LinkDrop::congestion_not_ect, 0, now);
+    if (!decapsulate(arrival.ecn, packet.ecn)) return drop(LinkDrop::congestion_not_ect, 0, now);
     packet.frame = plain.sub(std::uint32_t(frame.offset), std::uint32_t(frame.body.size()));
     packet.protocol = frame.net.protocol;
     packet.checksum_verified = frame.net.sums_elided;
@@ -145,7 +146,7 @@ void Links::State::take_net(Peer& peer, Keying& keying, const Receive& datagram,
     deliveries.push_back({std::move(packet), &peer});
 }
 
-void Links::State::take_response(Peer& peer, Bytes body, const UdpEndpoint& from, Instant now) {
+void Links::State::take_response(Peer& peer, Bytes body, const Way& from, Instant now) {
     for (Peer::Challenge& made : peer.challenges) {
         if (made.sent == never || !equal(body, made.bytes)) continue;
         sample_rtt(peer, now - made.sent);
@@ -154,7 +155,7 @@ void Links::State::take_response(Peer& peer, Bytes body, const UdpEndpoint& from
     }
     if (!peer.roaming.active) return;
     // The challenge to the old endpoint went nowhere else: whoever brings the answer, that endpoint still reaches the peer.
-    if (equal(body, peer.roaming.to_old)) return keep_endpoint(peer, now);
+    if (equal(body, peer.roaming.to_old)) return keep_way(peer, now);
     if (from != peer.roaming.candidate || !equal(body, peer.roaming.to_new)) return;
     peer.roaming.answered = true;
     wake(peer, now);  // perhaps it is what was waited for

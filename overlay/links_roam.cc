@@ -5,7 +5,7 @@
 namespace weft::overlay {
 
 // An authentic packet, the highest so far, came from somewhere else.
-void Links::State::consider(Peer& peer, const UdpEndpoint& from, std::size_t bytes, Instant now) {
+void Links::State::consider(Peer& peer, const Way& from, std::size_t bytes, Instant now) {
     Roaming& roaming = peer.roaming;
     if (roaming.active && from == roaming.candidate) {
         roaming.received += bytes;
@@ -14,7 +14,7 @@ void Links::State::consider(Peer& peer, const UdpEndpoint& from, std::size_t byt
     // One that has not answered in the old endpoint's time gives way to the next.
     if (roaming.active && (roaming.answered || now < roaming.started + peer.silence())) return;
     // A candidate that lost against a living endpoint waits, unless that endpoint has fallen silent since.
-    if (from == roaming.blocked && now < roaming.blocked_until && now - peer.endpoint_heard < peer.silence()) return;
+    if (from == roaming.blocked && now < roaming.blocked_until && now - peer.way_heard < peer.silence()) return;
     roaming.active = true;
     roaming.answered = false;
     roaming.repeats = 0;
@@ -38,7 +38,7 @@ void Links::State::challenge_both(Peer& peer, Instant now) {
         send_frames(peer, *peer.current, to_new, roaming.candidate, Ecn::ect0, now);
     }
     const auto to_old = make_frame(FrameType::path_challenge, roaming.to_old);
-    send_frames(peer, *peer.current, to_old, peer.endpoint, Ecn::ect0, now);
+    send_frames(peer, *peer.current, to_old, peer.way, Ecn::ect0, now);
 }
 
 // The old endpoint has max(200 ms, 3 srtt) to answer; only if it does not, the candidate's answer switches. That may come
@@ -64,18 +64,18 @@ Instant Links::State::decide_roaming(Peer& peer, Instant now) {
     return std::min({again(), last, roaming.answered ? end : last});
 }
 
-void Links::State::keep_endpoint(Peer& peer, Instant now) {
-    peer.endpoint_heard = now;
+void Links::State::keep_way(Peer& peer, Instant now) {
+    peer.way_heard = now;
     peer.roaming.active = false;
     peer.roaming.blocked = peer.roaming.candidate;
     peer.roaming.blocked_until = now + Duration::seconds(10);
 }
 
-void Links::State::move_to(Peer& peer, UdpEndpoint endpoint, Instant now) {
-    const bool moved = peer.current && peer.endpoint != endpoint;
+void Links::State::move_to(Peer& peer, Way way, Instant now) {
+    const bool moved = peer.current && peer.way != way;
     peer.roaming = {};
-    peer.endpoint = endpoint;
-    peer.endpoint_heard = now;
+    peer.way = way;
+    peer.way_heard = now;
     peer.carries_ect = false;
     if (moved) raise(LinkEvent::Kind::roamed, peer, now);
 }

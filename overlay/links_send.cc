@@ -130,7 +130,7 @@ void Links::State::send_packet(Peer& peer, const Transmit& packet, Instant now) 
     while (const std::size_t left = frames.left()) {
         const std::size_t size = frames.next_size();
         std::byte* at =
-            outbox.add(peer.endpoint, outer, packet.depart, data_overhead + size, (left - 1) * (data_overhead + size));
+            outbox.add(peer.way.endpoint, outer, packet.depart, data_overhead + size, (left - 1) * (data_overhead + size));
         if (!at) return drop(LinkDrop::no_memory, left, now);
         frames.next({at + data_header, size});
         seal(peer, keying, at, size);

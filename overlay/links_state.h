@@ -58,7 +58,7 @@ struct Links::State {
     void send_init(Peer& peer, Instant now);
     void end_attempt(Peer& peer);
     void receive_cookie(const Receive& datagram, Instant now);
-    void receive_resp(const Receive& datagram, Instant now);
+    void receive_resp(Bytes message, const Way& from, Instant now);
     void make_fin(Peer& peer, Keying& keying, noise::State& state, const Id& id, Instant now);
     void send_fin(Peer& peer, Keying& keying, Instant now);
     void confirm(Peer& peer, Keying& keying, Instant now);   // the responder's first packet under the new keys
@@ -66,9 +66,9 @@ struct Links::State {
     // links_answer.cc: the responder
     void receive_init(const Receive& datagram, Instant now);
     bool owes_cookie(const Receive& datagram, Instant now);
-    void answer_init(const Receive& datagram, Instant now);
-    void receive_fin(const Receive& datagram, Instant now);
-    void open_fin(const Receive& datagram, std::uint64_t record_id, Instant now);
+    const HalfOpen* answer_init(Bytes head, const Way& from, Instant now);   // nullptr: it may not, or is unsound
+    void receive_fin(Bytes message, const Arrival& arrival, Instant now);
+    void open_fin(Bytes message, const Arrival& arrival, std::uint64_t record_id, Instant now);
     void adopt(Peer& peer, std::unique_ptr<Keying> keying, Instant record_created, Instant now);
 
     // links_keys.cc: keys and what they seal
@@ -83,8 +83,8 @@ struct Links::State {
     enum class Loss : std::uint8_t { keys_ended, silent, closed };
     void lose(Peer& peer, Loss why, Instant now);            // the channel is gone
     void seal(Peer& peer, Keying& keying, std::byte* datagram, std::size_t frames);
-    bool send_frames(Peer& peer, Keying& keying, Bytes frames, const UdpEndpoint& to, Ecn ecn, Instant now);
-    bool send_raw(Peer* peer, Bytes datagram, const UdpEndpoint& to);
+    bool send_frames(Peer& peer, Keying& keying, Bytes frames, const Way& to, Ecn ecn, Instant now);
+    bool send_raw(Peer* peer, Bytes message, const Way& to);
 
     // links_send.cc: packets of the engine
     void send(const Transmit& packet, Instant now);
@@ -97,20 +97,20 @@ struct Links::State {
     // links_receive.cc: what comes under keys
     void receive(Receive& datagram, Instant now);
     void receive_data(Receive& datagram, Instant now);
-    void heard(Peer& peer, Keying& keying, const Receive& datagram, bool highest, Instant now);
-    void read_frames(Peer& peer, Keying& keying, const Receive& datagram, const Slice& plain, Instant now);
-    void take_net(Peer& peer, Keying& keying, const Receive& datagram, const Slice& plain, const Frame& frame, Instant now);
-    void take_response(Peer& peer, Bytes body, const UdpEndpoint& from, Instant now);
+    void heard(Peer& peer, Keying& keying, const Arrival& arrival, bool highest, Instant now);
+    void read_frames(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, Instant now);
+    void take_net(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, const Frame& frame, Instant now);
+    void take_response(Peer& peer, Bytes body, const Way& from, Instant now);
     void take_report(Peer& peer, Keying& keying, Bytes body);
     void note_challenge(Peer& peer, Instant now);
     void sample_rtt(Peer& peer, Duration sample);
 
     // links_roam.cc
-    void consider(Peer& peer, const UdpEndpoint& from, std::size_t bytes, Instant now);
+    void consider(Peer& peer, const Way& from, std::size_t bytes, Instant now);
     void challenge_both(Peer& peer, Instant now);
     Instant decide_roaming(Peer& peer, Instant now);
-    void keep_endpoint(Peer& peer, Instant now);
-    void move_to(Peer& peer, UdpEndpoint endpoint, Instant now);
+    void keep_way(Peer& peer, Instant now);
+    void move_to(Peer& peer, Way way, Instant now);
 
     // links_timers.cc: each answers when it wants to run again
     void advance(Instant now);

@@ -153,7 +153,7 @@ Instant Links::State::send_report(Peer& peer, Instant now) {
     store_little(&body[0], std::uint32_t(keying.window.next() - 1));
     store_little(&body[4], std::uint32_t(keying.received));
     store_little(&body[8], std::uint32_t(keying.ce_marks));
-    send_frames(peer, keying, make_frame(FrameType::report, body), peer.endpoint, Ecn::not_capable, now);
+    send_frames(peer, keying, make_frame(FrameType::report, body), peer.way, Ecn::not_capable, now);
     return never;
 }
 
@@ -162,7 +162,7 @@ void Links::State::challenge(Peer& peer, Instant now) {
     Peer::Challenge& next = peer.challenges[peer.challenges_made++ % peer.challenges.size()];
     entropy(next.bytes);
     next.sent = now;
-    send_frames(peer, *peer.current, make_frame(FrameType::path_challenge, next.bytes), peer.endpoint, Ecn::ect0, now);
+    send_frames(peer, *peer.current, make_frame(FrameType::path_challenge, next.bytes), peer.way, Ecn::ect0, now);
 }
 
 // One a second while the channel carries packets.
@@ -186,7 +186,7 @@ Instant Links::State::send_keepalive(Peer& peer, Instant now) {
     if (now < due) return due;
     if (peer.kept_alive != never) peer.keepalive = std::min(peer.keepalive * 3 / 2, peer.keepalive_cap);
     peer.kept_alive = now;
-    send_frames(peer, *peer.current, {}, peer.endpoint, Ecn::not_capable, now);
+    send_frames(peer, *peer.current, {}, peer.way, Ecn::not_capable, now);
     return patient(now + peer.keepalive);
 }
 

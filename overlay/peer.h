@@ -1,4 +1,4 @@
-// What a node knows of one neighbour: its keys, its endpoint and how alive it is (docs/wire.md).
+// What a node knows of one peer: its keys, the way to it and how alive it is (docs/wire.md).
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,7 @@
 #include "overlay/noise.h"
 #include "overlay/replay_window.h"
 #include "overlay/secret.h"
+#include "overlay/way.h"
 
 namespace weft::overlay {
 
@@ -42,7 +43,7 @@ struct Keying {
     Instant first_received{never}, last_received;
 
     Slice fin;                       // initiator, until confirmed: made once, repeated byte for byte
-    UdpEndpoint fin_to;
+    Way fin_to;
     Instant fin_sent{never};         // the first time
     unsigned fin_step{0};
     bool given_up{false};            // never answered: these keys only receive, for the other end may have them
@@ -50,7 +51,7 @@ struct Keying {
     bool waits() const { return !confirmed && !given_up; }
 
     Block<32> fin_digest{};          // responder: the FIN that made these keys, known again until `fin_until`
-    UdpEndpoint fin_from;            // its INIT's source
+    Way fin_from;                    // its INIT's source
     Instant fin_until;
 };
 
@@ -65,7 +66,7 @@ struct Attempt {
     Lent<noise::State> state;
     Init init{};
     std::uint32_t index{0};
-    std::vector<UdpEndpoint> to;
+    std::vector<Way> to;
     Instant started, last_sent;
     unsigned step{0};                // of the repetitions
     unsigned sent{0}, cookies{0};
@@ -77,18 +78,18 @@ struct Attempt {
 inline constexpr Duration repetitions[] = {Duration::milliseconds(250), Duration::milliseconds(750),
                                            Duration::milliseconds(1'750), Duration::milliseconds(3'750)};
 
-// A source that may become the endpoint: it and the old endpoint are challenged with different bytes.
+// A source that may become the way: it and the old one are challenged with different bytes.
 struct Roaming {
     static constexpr Duration patience = Duration::seconds(5);   // with a candidate that says nothing
 
     bool active{false};
     bool answered{false};            // the candidate has
-    UdpEndpoint candidate;
+    Way candidate;
     Block<8> to_new{}, to_old{};
     Instant started;
     unsigned repeats{0};             // of both challenges
     std::uint64_t received{0}, sent{0};   // bytes from and to the candidate: at most 3 times as many go as came
-    UdpEndpoint blocked;
+    Way blocked;
     Instant blocked_until;
 };
 
@@ -106,7 +107,7 @@ struct Peer {
     std::uint32_t number{0};                       // of its timer; also its link's id in traces
     bool configured{false};
     std::vector<UdpEndpoint> endpoints;            // configured
-    UdpEndpoint endpoint;                          // in use, or the last one
+    Way way;                                       // in use, or the last one
     std::uint32_t path{0};                         // the engine's
     std::optional<Block<32>> noise_public;         // converted once: it costs more than a Diffie-Hellman
 
@@ -121,7 +122,7 @@ struct Peer {
     Instant since;                                 // of `state`
     Instant armed{never};                          // its timer
     Instant last_heard, last_sent, last_used;      // last_used: NET, either way
-    Instant endpoint_heard;                        // last authentic packet from `endpoint`
+    Instant way_heard;                             // last authentic packet from `way`
     Instant awaiting{never};                       // first NET sent since the last packet heard
     Instant next_probe{never};                     // while awaiting
     unsigned probes{0};
@@ -140,7 +141,7 @@ struct Peer {
     bool behind_nat{false};  // as the peer sees us
     Duration keepalive{Duration::seconds(15)}, keepalive_cap{Duration::seconds(120)};
     Instant kept_alive{never};  // the last empty packet, until it is known what became of it
-    bool carries_ect{false};  // an ECT or CE mark came through from this endpoint
+    bool carries_ect{false};  // an ECT or CE mark came through by this way
 
     Roaming roaming;
     std::deque<Waiting> waiting;

@@ -62,13 +62,15 @@ bool InitMeter::over(const UdpEndpoint& source, const KeyedHash& hash, Instant n
     return ++place.count > free_rate;
 }
 
-HalfOpenTable::Key HalfOpenTable::key_of(const UdpEndpoint& source, Bytes init) {
+HalfOpenTable::Key HalfOpenTable::key_of(const Way& source, Bytes init) {
     Key key;
-    append(append(key.bytes.data(), bytes_of(source)), init.first(init_head));
+    std::byte* at = append(key.bytes.data(), bytes_of(source.endpoint));
+    store_little(at, source.path);
+    append(at + 8, init.first(init_head));
     return key;
 }
 
-HalfOpen* HalfOpenTable::find(const UdpEndpoint& source, Bytes init) {
+HalfOpen* HalfOpenTable::find(const Way& source, Bytes init) {
     const auto found = by_init_.find(key_of(source, init));
     return found == by_init_.end() ? nullptr : find(found->second);
 }
@@ -82,20 +84,23 @@ bool HalfOpenTable::same_site(const UdpEndpoint& a, const UdpEndpoint& b) {
     return std::equal(a.ip.begin(), a.ip.begin() + (is_ipv4(a) ? 16 : 8), b.ip.begin());
 }
 
-bool HalfOpenTable::admits(const UdpEndpoint& source, bool kept) const {
-    if (records_.size() < cookie_above) return true;
+bool HalfOpenTable::admits(const Way& source, bool kept) const {
+    if (source.labelled()) return size() - over_udp_ < limit;
+    if (over_udp_ < cookie_above) return true;
     std::size_t same_ip = 0, same_source = 0;
     for (const auto& [id, record] : records_) {
-        if (same_site(source, record.source)) ++same_ip;
+        if (record.source.labelled()) continue;
+        if (same_site(source.endpoint, record.source.endpoint)) ++same_ip;
         if (source == record.source) ++same_source;
     }
     if (kept && same_source == 0) return true;
-    return records_.size() < limit && same_ip < per_ip;
+    return over_udp_ < limit && same_ip < per_ip;
 }
 
 std::uint64_t HalfOpenTable::insert(HalfOpen record) {
     const std::uint64_t id = next_id_++;
     by_init_.insert_or_assign(key_of(record.source, record.head), id);
+    over_udp_ += !record.source.labelled();
     records_.emplace(id, std::move(record));
     return id;
 }
@@ -104,6 +109,7 @@ void HalfOpenTable::erase(std::uint64_t id) {
     const auto found = records_.find(id);
     if (found == records_.end()) return;
     by_init_.erase(key_of(found->second.source, found->second.head));
+    over_udp_ -= !found->second.source.labelled();
     records_.erase(found);
 }
 

@@ -14,6 +14,7 @@
 #include "overlay/messages.h"
 #include "overlay/noise.h"
 #include "overlay/secret.h"
+#include "overlay/way.h"
 #include "stack/core/batch.h"
 #include "stack/core/time.h"
 
@@ -67,7 +68,7 @@ private:
 };
 
 struct HalfOpen {
-    UdpEndpoint source;
+    Way source;
     Block<init_head> head{};           // of its INIT
     Resp resp{};                       // as sent; the same INIT gets the same bytes
     Lent<noise::State> state;
@@ -84,11 +85,12 @@ public:
 
     explicit HalfOpenTable(const KeyedHash& hash) : by_init_{16, Hasher{&hash}} {}
 
-    HalfOpen* find(const UdpEndpoint& source, Bytes init);
+    HalfOpen* find(const Way& source, Bytes init);
     HalfOpen* find(std::uint64_t id);
 
-    // `kept`: the source is the endpoint of a living channel, for which one record is always free.
-    bool admits(const UdpEndpoint& source, bool kept) const;
+    // `kept`: the source is the endpoint of a living channel, for which one record is always free. What comes over label
+    // paths has a limit of its own: an authenticated neighbour answers for it, and it takes no place from UDP.
+    bool admits(const Way& source, bool kept) const;
     std::uint64_t insert(HalfOpen record);   // its id
     void erase(std::uint64_t id);
 
@@ -96,22 +98,24 @@ public:
     std::uint64_t expired(Instant now) const;
     Instant deadline() const;
     std::size_t size() const { return records_.size(); }
+    std::size_t over_udp() const { return over_udp_; }
 
 private:
     struct Key {
-        Block<58> bytes{};   // ip, port, INIT 0..39
+        Block<66> bytes{};   // ip, port, path id, INIT 0..39
         friend bool operator==(const Key&, const Key&) = default;
     };
     struct Hasher {
         const KeyedHash* hash;
         std::size_t operator()(const Key& key) const { return (*hash)(key.bytes); }
     };
-    static Key key_of(const UdpEndpoint& source, Bytes init);
+    static Key key_of(const Way& source, Bytes init);
     static bool same_site(const UdpEndpoint& a, const UdpEndpoint& b);   // an IPv4 address, an IPv6 /64
 
     std::map<std::uint64_t, HalfOpen> records_;   // by id: in the order of arrival
     std::unordered_map<Key, std::uint64_t, Hasher> by_init_;
     std::uint64_t next_id_{1};
+    std::size_t over_udp_{0};   // of the records
 };
 
 bool is_ipv4(const UdpEndpoint& endpoint);   // ::ffff:a.b.c.d

@@ -29,6 +29,7 @@ constexpr std::string_view error_name(Error error) {
     case Error::no_memory: return "no_memory";
     case Error::not_permitted: return "not_permitted";
     case Error::aborted: return "aborted";
+    case Error::prohibited: return "prohibited";
     }
     return "unknown";
 }

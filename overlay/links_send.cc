@@ -20,9 +20,10 @@ public:
             whole_ = &*summed_;
         }
         constexpr std::size_t full = wire::OverlayView::header_size;
-        if (whole.transport < full || whole.transport > whole.header_length || whole.header_length > whole.header.size())
+        if (whole.transport != whole.network + full || whole.transport > whole.header_length ||
+            whole.header_length > whole.header.size())
             return;
-        const std::byte* header = &whole.header[whole.transport - full];
+        const std::byte* header = &whole.header[whole.network];
         if ((header[0] & std::byte{0xf0}) != std::byte{0x80}) return;
         net_.protocol = std::to_integer<std::uint8_t>(header[6]);
         net_.traffic_class = std::uint8_t((load_big<std::uint16_t>(header) >> 4 & 0xfc) | unsigned(whole.ecn));
@@ -32,7 +33,7 @@ public:
             sound_ = whole.segment_size == 0;
             return;
         }
-        const auto cut = wire::Cut::make(*whole_, wire::Cut::Part::transport, whole.transport - full);
+        const auto cut = wire::Cut::make(*whole_, wire::Cut::Part::transport);
         if (cut) cut_ = *cut;
         sound_ = cut.has_value();
     }

@@ -39,8 +39,8 @@ constexpr auto stale = std::unexpected(Error::no_such_flow);
 
 Engine::State::State(const Config& with, BufferPool& pool)
     : config{with}, host{settings_of(with), seed_of(with), pool, with.shard},
-      paths{host.defence.key(tcp::Defence::Use::paths)}, listener_key{host.defence.key(tcp::Defence::Use::listeners)},
-      listener_table{listener_key} {}
+      paths{host.defence.key(tcp::Defence::Use::paths)}, neighbours{host.defence.key(tcp::Defence::Use::neighbours)},
+      listener_key{host.defence.key(tcp::Defence::Use::listeners)}, listener_table{listener_key} {}
 
 Engine::State::State(const State& other) = default;
 
@@ -87,12 +87,14 @@ Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& optio
     if (!net::is_unicast(remote.address) || remote.port == 0 || !has_controller(options))
         return std::unexpected(Error::invalid);
     const bool any = options.local.address.family() == Family::none;
-    const net::Assigned* assigned =
-        any ? state.addresses.first(remote.address.family()) : state.addresses.find(options.local.address);
+    if (state.addresses.is_broadcast(remote.address)) return std::unexpected(Error::invalid);
+    const net::Assigned* assigned = state.source_for(remote, options.local.address);
     if (!assigned) return std::unexpected(any ? Error::network_unreachable : Error::address_not_available);
     if (assigned->address.family() != remote.address.family()) return std::unexpected(Error::invalid);
-    const std::uint32_t path = state.intern(assigned->address, remote.address, remote.scope,
-                                            {assigned->link, assigned->mtu, assigned->sums_elided}, now);
+    if (!state.reachable(remote, *assigned)) return std::unexpected(Error::network_unreachable);
+    const std::uint32_t scope = net::is_link_local(remote.address) ? assigned->link : remote.scope;
+    const std::uint32_t path =
+        state.intern(assigned->address, remote.address, scope, {assigned->link, assigned->mtu, assigned->sums_elided}, now);
     if (path == 0) return std::unexpected(Error::no_memory);
     state.host.hold_path(path);
     const auto opened = [&]() -> Result<Flow> {

@@ -15,6 +15,8 @@
 #include "stack/core/slab.h"
 #include "stack/core/time.h"
 #include "stack/core/trace.h"
+#include "stack/net/neighbour.h"
+#include "stack/net/route_table.h"
 #include "stack/tcp/event.h"
 #include "stack/tcp/statistics.h"
 
@@ -36,6 +38,7 @@ struct PathOptions {
     std::uint32_t link{0};       // Transmit::link of what leaves
     std::uint32_t mtu{1500};     // bytes, network header included (overlay: its 136 too, though they are not sent)
     bool sums_elided{false};     // one end-to-end session that negotiated it (never a mere link)
+    std::uint8_t prefix{0};      // bits of an address' network, which is on the link: assign() makes the route. 0: none
     friend bool operator==(const PathOptions&, const PathOptions&) = default;
 };
 
@@ -80,6 +83,17 @@ public:
     void receive(std::span<Receive> batch, Instant now);
     void advance(Instant now);
 
+    // in: the devices. A link that was never attached carries network packets of 1,500 bytes or what its addresses say; one that
+    // is Ethernet carries frames, has a link-local IPv6 address made of `mac` (RFC 4291, appendix A), and resolves neighbours.
+    // Errors: invalid (a link above 255, an MTU under 576, a group's `mac`). detach() forgets its neighbours and routes.
+    Result<void> attach(std::uint32_t link, const LinkOptions& options, Instant now);
+    void detach(std::uint32_t link, Instant now);
+
+    // in: where packets go. Without any route they leave by their source address's link, unless that is Ethernet. Errors: those
+    // of RouteTable::add.
+    Result<void> add_route(const Prefix& to, const Route& by, Instant now);
+    Result<void> remove_route(const Prefix& to, const Route& by, Instant now);
+
     // in: where this host is. The first address of a family is the default source; packets to an address that was not
     // assigned are dropped.
     Result<void> assign(const Address& local, const PathOptions& options, Instant now);
@@ -123,6 +137,8 @@ public:
     const tcp::Tcb* inspect(Flow flow) const;
     const tcp::Cold* inspect_cold(Flow flow) const;
     std::string_view congestion(Flow flow) const;  // the name of its module; empty: no such flow
+    std::vector<RouteEntry> routes() const;
+    std::vector<NeighbourEntry> neighbours() const;
     std::vector<Flow> flows() const;  // every living connection, for `weft flows`
     Statistics statistics() const;
 

@@ -10,15 +10,6 @@ constexpr std::uint32_t least_mtu = 256, most_mtu = 65'535;  // bytes
 
 }  // namespace
 
-template <class Visit>
-void Engine::State::each_flow(std::uint32_t path, Visit&& visit) {
-    for (std::uint32_t index = host.paths[path].flows.first; index != none;) {
-        const std::uint32_t next = host.connections[index].places.path.next;
-        visit(tcp::Connection{host, index});
-        index = next;
-    }
-}
-
 std::uint32_t Engine::State::intern(const Address& local, const Address& remote, std::uint32_t scope,
                                     const PathOptions& options, Instant now) {
     if (const std::uint32_t known = paths.find(local, remote, scope)) return known;
@@ -30,22 +21,26 @@ std::uint32_t Engine::State::intern(const Address& local, const Address& remote,
     path.pseudo_sum = wire::pseudo_sum(local, remote);
     path.header_size = std::uint16_t(net::header_size(local.family()));
     path.default_mss = local.family() == Family::ipv4 ? 536 : 1'220;
-    set_path(index, options);
+    set_path(index, options, now);
     trace_address(index * 2, local, now);
     trace_address(index * 2 + 1, remote, now);
     return index;
 }
 
-void Engine::State::set_path(std::uint32_t path, const PathOptions& options) {
-    host.paths[path].mtu = std::clamp(options.mtu, least_mtu, most_mtu);
+void Engine::State::set_path(std::uint32_t path, const PathOptions& options, Instant now) {
     host.paths[path].sums_elided = options.sums_elided;
-    paths[path].link = options.link;
+    paths[path].given_mtu = std::clamp(options.mtu, least_mtu, most_mtu);
+    paths[path].given_link = options.link;
+    route_path(path, now);
 }
 
 void Engine::State::free_idle_paths() {
     if (host.idle_paths.empty()) return;
     for (const std::uint32_t path : host.idle_paths)
-        if (paths.alive(path) && host.paths[path].references == 0) paths.erase(path);
+        if (paths.alive(path) && host.paths[path].references == 0) {
+            leave_neighbour(path);
+            paths.erase(path);
+        }
     host.idle_paths.clear();
 }
 
@@ -60,16 +55,34 @@ void Engine::State::trace_address(std::uint32_t id, const Address& address, Inst
     }
 }
 
-Result<void> Engine::assign(const Address& local, const PathOptions& options, Instant) {
+Result<void> Engine::assign(const Address& local, const PathOptions& options, Instant now) {
     state_->begin();
     if (!net::is_unicast(local) || net::header_size(local.family()) == 0) return std::unexpected(Error::invalid);
-    state_->addresses.assign({local, options.link, options.mtu, options.sums_elided});
+    if (options.prefix > local.bytes().size() * 8) return std::unexpected(Error::invalid);
+    if (state_->addresses.find(local)) WEFT_TRY(unassign(local, now));
+    if (options.prefix > 0) {
+        WEFT_TRY(state_->routes.add({net::masked(local, options.prefix), options.prefix}, {{}, options.link, 0}));
+        state_->route_paths(now);
+    }
+    state_->addresses.assign({local, options.link, options.mtu, options.sums_elided, options.prefix});
     return {};
 }
 
-Result<void> Engine::unassign(const Address& local, Instant) {
+// Its network stays on the link while another address of the link lies in it.
+Result<void> Engine::unassign(const Address& local, Instant now) {
     state_->begin();
-    if (!state_->addresses.unassign(local)) return std::unexpected(Error::address_not_available);
+    const net::Assigned* found = state_->addresses.find(local);
+    if (!found) return std::unexpected(Error::address_not_available);
+    const net::Assigned was = *found;
+    state_->addresses.unassign(local);
+    const Prefix network{net::masked(local, was.prefix), was.prefix};
+    const auto& left = state_->addresses.all();
+    const bool shared = std::any_of(left.begin(), left.end(), [&](const net::Assigned& other) {
+        return other.link == was.link && other.prefix == was.prefix && net::covers(network, other.address);
+    });
+    if (was.prefix == 0 || shared) return {};
+    (void)state_->routes.remove(network, {{}, was.link, 0});
+    state_->route_paths(now);
     return {};
 }
 
@@ -96,7 +109,7 @@ void Engine::close_path(PathId path, Instant) {
 void Engine::change_path(PathId path, const PathOptions& options, Instant now) {
     state_->begin();
     if (!state_->paths.alive(path)) return;
-    state_->set_path(path, options);
+    state_->set_path(path, options, now);
     state_->each_flow(path, [&](tcp::Connection flow) { flow.path_changed(state_->host.paths[path].mtu, now); });
 }
 

@@ -11,7 +11,10 @@
 #include "stack/engine/engine.h"
 #include "stack/engine/packet.h"
 #include "stack/net/addresses.h"
+#include "stack/net/neighbour.h"
 #include "stack/net/path.h"
+#include "stack/net/route_table.h"
+#include "stack/tcp/connection.h"
 #include "stack/tcp/host.h"
 
 namespace weft {
@@ -32,15 +35,37 @@ struct Engine::State {
     // paths.cc: from addresses to paths
     std::uint32_t intern(const Address& local, const Address& remote, std::uint32_t scope, const PathOptions& options,
                          Instant now);
-    void set_path(std::uint32_t path, const PathOptions& options);
+    void set_path(std::uint32_t path, const PathOptions& options, Instant now);
     void free_idle_paths();
     void trace_address(std::uint32_t id, const Address& address, Instant now) const;
     template <class Visit>
     void each_flow(std::uint32_t path, Visit&& visit);
 
+    // neighbours.cc: questions for neighbours, their answers, and what waits for them
+    std::size_t transmit_packets(std::span<Transmit> out);
+    bool leaves_to_neighbour(Transmit& frame, const net::Path& path, std::uint32_t first_slice, Instant now);
+
+    // next_hop.cc: from paths to links and neighbours
+    struct Attached {
+        LinkOptions options;
+        bool attached{false};
+    };
+    const Attached& link(std::uint32_t index) const;
+    const RouteEntry* route_to(const Address& remote, std::uint32_t scope, std::uint32_t preferred) const;
+    const net::Assigned* source_for(const Endpoint& remote, const Address& wanted) const;
+    bool reachable(const Endpoint& remote, const net::Assigned& from) const;
+    void route_path(std::uint32_t index, Instant now);
+    void route_paths(Instant now);
+    void leave_neighbour(std::uint32_t index);
+    void set_mtu(std::uint32_t index, Instant now);
+    auto neighbour_place() {
+        return [this](std::uint32_t i) -> Place& { return paths[i].by_neighbour; };
+    }
+
     // transmit.cc: from connections to packets
     std::size_t transmit(std::span<Transmit> out, Instant now);
-    void finish(Transmit& frame, std::uint8_t dscp, std::uint8_t hop_limit);
+    std::size_t transmit_replies(std::span<Transmit> out, Instant now);
+    bool finish(Transmit& frame, std::uint8_t dscp, std::uint8_t hop_limit, std::uint32_t first_slice, Instant now);
     void trace_reply(const Transmit& frame, Instant now) const;
     std::size_t events(std::span<Event> out);
     void advance(Instant now);
@@ -57,15 +82,29 @@ struct Engine::State {
     tcp::Host host;
     net::PathTable paths;
     net::Addresses addresses;
+    std::vector<Attached> links;        // under the link's number
+    net::RouteTable routes;
+    net::Neighbours neighbours;
     HashKey listener_key;
     FlatTable listener_table;           // of local address, scope and port, hashed, to the listener's index
     Pages<Endpoint> listener_local;     // under the listener's index
     engine::Coalescer coalescer;
     std::size_t next_reply{0};          // of host.replies
+    std::vector<net::Held> packets;     // of the network layer, for transmit()
+    std::size_t next_packet{0};         // of them
     struct Lent {
         std::uint32_t first, count;
     };
     std::vector<Lent> lent;             // of each frame of a transmit(): its part of host.lent
 };
+
+template <class Visit>
+void Engine::State::each_flow(std::uint32_t path, Visit&& visit) {
+    for (std::uint32_t index = host.paths[path].flows.first; index != none;) {
+        const std::uint32_t next = host.connections[index].places.path.next;
+        visit(tcp::Connection{host, index});
+        index = next;
+    }
+}
 
 }  // namespace weft

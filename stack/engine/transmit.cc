@@ -10,6 +10,8 @@ namespace {
 
 void blank(Transmit& frame) {
     frame.link = frame.path = 0;
+    frame.network = 0;
+    frame.complete = false;
     frame.to = {};
     frame.segment_size = frame.payload_sum = 0;
     frame.payload_summed = frame.sums_elided = false;
@@ -20,24 +22,12 @@ void blank(Transmit& frame) {
 
 }  // namespace
 
-// Replies first, then each connection that has something to send, one super-segment in turn.
+// Replies first, then what the network layer has to say, then each connection that has something to send, one super-segment
+// in turn. A question for a neighbour that arises on the way leaves in the same call.
 std::size_t Engine::State::transmit(std::span<Transmit> out, Instant now) {
     lent.clear();
-    std::size_t made = 0;
-    for (; made < out.size() && next_reply < host.replies.size(); ++made) {
-        const tcp::Reply& reply = host.replies[next_reply++];
-        out[made] = reply.frame;
-        ++host.statistics.segments_out;
-        trace_reply(out[made], now);
-        lent.push_back({});
-        if (reply.complete) continue;
-        finish(out[made], reply.dscp, reply.hop_limit);
-        host.release_path(reply.frame.path);
-    }
-    if (next_reply == host.replies.size()) {
-        host.replies.clear();
-        next_reply = 0;
-    }
+    std::size_t made = transmit_replies(out, now);
+    made += transmit_packets(out.subspan(made));
     while (made < out.size() && !host.output.empty()) {
         const std::uint32_t index = host.output.first;
         Transmit& frame = out[made];
@@ -50,12 +40,34 @@ std::size_t Engine::State::transmit(std::span<Transmit> out, Instant now) {
             continue;
         }
         host.output.append(index, host.output_place());
-        finish(frame, host.cold[index].dscp, host.cold[index].hop_limit);
+        if (!finish(frame, host.cold[index].dscp, host.cold[index].hop_limit, first, now)) continue;
         lent.push_back({first, std::uint32_t(host.lent.size()) - first});
         ++made;
     }
+    made += transmit_packets(out.subspan(made));
     for (std::size_t i = 0; i < made; ++i) out[i].payload = std::span{host.lent}.subspan(lent[i].first, lent[i].count);
     free_idle_paths();
+    return made;
+}
+
+std::size_t Engine::State::transmit_replies(std::span<Transmit> out, Instant now) {
+    std::size_t made = 0;
+    while (made < out.size() && next_reply < host.replies.size()) {
+        const tcp::Reply& reply = host.replies[next_reply++];
+        out[made] = reply.frame;
+        ++host.statistics.segments_out;
+        trace_reply(out[made], now);
+        const auto first = std::uint32_t(host.lent.size());
+        const bool leaves = reply.complete || finish(out[made], reply.dscp, reply.hop_limit, first, now);
+        if (!reply.complete) host.release_path(reply.frame.path);
+        if (!leaves) continue;
+        lent.push_back({first, 0});
+        ++made;
+    }
+    if (next_reply == host.replies.size()) {
+        host.replies.clear();
+        next_reply = 0;
+    }
     return made;
 }
 
@@ -68,13 +80,17 @@ void Engine::State::trace_reply(const Transmit& frame, Instant now) const {
                   trace::Segment{view->seq().raw(), view->ack().raw(), 0, view->window(), 0, view->flags(), 0, 0, 0});
 }
 
-// The network header, from the path's own.
-void Engine::State::finish(Transmit& frame, std::uint8_t dscp, std::uint8_t hop_limit) {
+// The network header, from the path's own, and Ethernet's in front of it. False: it does not leave now.
+bool Engine::State::finish(Transmit& frame, std::uint8_t dscp, std::uint8_t hop_limit, std::uint32_t first_slice,
+                           Instant now) {
     net::Path& path = paths[frame.path];
+    if (frame.network != path.network) return false;  // the device changed under a reply that waited
     std::copy_n(path.header.begin(), frame.transport, frame.header.begin());
-    net::finish_header(path.local.family(), frame.header, dscp, frame.ecn, hop_limit, path.next_id);
+    net::finish_header(path.local.family(), std::span{frame.header}.subspan(frame.network), dscp, frame.ecn, hop_limit,
+                       path.next_id);
     path.next_id = std::uint16_t(path.next_id + (frame.segment_size == 0 ? 1 : 64));
     frame.link = path.link;
+    return frame.network == 0 || leaves_to_neighbour(frame, path, first_slice, now);
 }
 
 std::size_t Engine::State::events(std::span<Event> out) {

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <vector>
 
 #include "stack/core/address.h"
+#include "stack/core/batch.h"
+#include "stack/net/route_table.h"
 
 namespace weft::net {
 
@@ -15,7 +18,24 @@ struct Assigned {
     std::uint32_t link{0};
     std::uint32_t mtu{1500};  // bytes, network header included
     bool sums_elided{false};
+    std::uint8_t prefix{0};   // bits of its network, which is on the link; 0: none
 };
+
+// fe80::/10: means something on its link alone (RFC 4291, section 2.5.6).
+inline bool is_link_local(const Address& address) {
+    const auto bytes = address.bytes();
+    return address.family() == Family::ipv6 && bytes[0] == std::byte{0xfe} &&
+           (bytes[1] & std::byte{0xc0}) == std::byte{0x80};
+}
+
+// fe80:: and the interface's identifier made of its MAC (RFC 4291, section 2.5.6 and appendix A).
+inline Address link_local_of(const Mac& mac) {
+    const std::array bytes{std::byte{0xfe},       std::byte{0x80}, std::byte{0}, std::byte{0},
+                           std::byte{0},          std::byte{0},    std::byte{0}, std::byte{0},
+                           mac[0] ^ std::byte{2}, mac[1],          mac[2],       std::byte{0xff},
+                           std::byte{0xfe},       mac[3],          mac[4],       mac[5]};
+    return {Family::ipv6, bytes};
+}
 
 class Addresses {
 public:
@@ -24,12 +44,46 @@ public:
         return at == all_.end() ? nullptr : &*at;
     }
 
-    // The default source of a family: the first one that was assigned.
+    // The default source of a family: the first one that was assigned; one of a link alone where there is no other.
     const Assigned* first(Family family) const {
-        const auto at =
-            std::find_if(all_.begin(), all_.end(), [&](const Assigned& a) { return a.address.family() == family; });
-        return at == all_.end() ? nullptr : &*at;
+        const Assigned* last_resort = nullptr;
+        for (const Assigned& one : all_) {
+            if (one.address.family() != family) continue;
+            if (!is_link_local(one.address)) return &one;
+            if (!last_resort) last_resort = &one;
+        }
+        return last_resort;
     }
+
+    // The source towards `next`, which is on `link`: whose network covers it, else any of the link (RFC 1122, section 3.3.4.3;
+    // RFC 6724, section 5, rules 2 and 8). nullptr: the link has none of the family.
+    const Assigned* towards(const Address& next, std::uint32_t link) const {
+        const Assigned* best = nullptr;
+        const auto rank = [&](const Assigned& one) {
+            const unsigned same_scope = is_link_local(one.address) == is_link_local(next) ? 512u : 0u;
+            return same_scope + (one.prefix > 0 && covers({one.address, one.prefix}, next) ? 1u + one.prefix : 0u);
+        };
+        for (const Assigned& one : all_)
+            if (one.link == link && one.address.family() == next.family() && (!best || rank(one) > rank(*best))) best = &one;
+        return best;
+    }
+
+    // The last address of a network that is on a link (RFC 922), or all ones.
+    bool is_broadcast(const Address& address) const {
+        if (address.family() != Family::ipv4) return false;
+        const auto ones = [&](unsigned from) {
+            const auto bytes = address.bytes();
+            std::uint32_t word = 0;
+            for (const std::byte byte : bytes) word = word << 8 | std::to_integer<std::uint32_t>(byte);
+            return (word | ~(0xffff'ffffu >> from)) == 0xffff'ffff;
+        };
+        if (ones(0)) return true;
+        return std::any_of(all_.begin(), all_.end(), [&](const Assigned& a) {
+            return a.prefix > 0 && a.prefix < 31 && covers({a.address, a.prefix}, address) && ones(a.prefix);
+        });
+    }
+
+    const std::vector<Assigned>& all() const { return all_; }
 
     void assign(const Assigned& one) {
         if (const Assigned* known = find(one.address)) all_[std::size_t(known - all_.data())] = one;

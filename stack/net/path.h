@@ -10,6 +10,7 @@
 #include "stack/core/address.h"
 #include "stack/core/batch.h"
 #include "stack/core/flat_table.h"
+#include "stack/core/index_list.h"
 #include "stack/core/random.h"
 #include "stack/core/slab.h"
 
@@ -28,11 +29,19 @@ void finish_header(Family family, std::span<std::byte> header, std::uint8_t dscp
 struct Path {
     Address local, remote;
     std::uint32_t scope{0};
-    std::uint32_t link{0};
+    std::uint32_t link{0};  // by which it leaves now
     std::uint64_t hash{0};  // of the four that name it
+    std::uint32_t given_link{0}, given_mtu{1500};  // as address or session have it; routes and devices may say otherwise
+    std::uint16_t lowered_mtu{0};  // what the network said that it carries, less than that; 0: nothing
+    Instant lowered_until;
+    Place lowered;  // among such paths, in the order of their ends
+    std::uint32_t neighbour{none};  // on Ethernet, whose MAC is in `header`; none: nobody is the next hop
+    Place by_neighbour;  // among the paths that go through it
+    std::uint8_t network{0};  // where the network header begins in `header`: 14 on Ethernet
     std::uint16_t next_id{0};  // IPv4's identification; DF is set, so that it need not be unique (RFC 6864, section 4.1)
     bool alive{false};
-    std::array<std::byte, 136> header{};  // the network header, but for lengths and what finish_header() fills in
+    std::array<std::byte, 150>
+        header{};  // Ethernet's and the network header, but for lengths and what finish_header() fills in
 };
 
 class PathTable {
@@ -50,6 +59,7 @@ public:
     Path& operator[](std::uint32_t path) { return paths_[path]; }
     const Path& operator[](std::uint32_t path) const { return paths_[path]; }
     std::uint32_t size() const { return std::uint32_t(table_.size()); }
+    std::uint32_t end() const { return count_; }  // behind the highest index ever used
 
 private:
     static constexpr std::uint32_t most = 1 << 24;

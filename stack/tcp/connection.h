@@ -41,6 +41,7 @@ public:
     // timeouts.cc
     void expire(Instant now);
     void path_changed(std::uint32_t mtu, Instant now);
+    void path_mtu(bool lowered, Instant now);
     void path_down(Instant now);
     void path_up(Instant now);
 

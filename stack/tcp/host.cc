@@ -10,13 +10,15 @@ void Host::reply(const Answer& answer) {
     out.dscp = answer.dscp;
     out.hop_limit = answer.hop_limit;
     out.frame.path = answer.key.path;
-    out.frame.transport = path.header_size;
+    const std::size_t transport = std::size_t{path.room} + path.header_size;
+    out.frame.network = path.room;
+    out.frame.transport = std::uint16_t(transport);
     out.frame.sums_elided = path.sums_elided;
     const wire::TcpHeader header{answer.key.local_port, answer.key.remote_port, answer.seq, answer.ack,
                                  answer.flags,          answer.window,          0,          0,
                                  answer.options};
-    const std::size_t written = header.write(std::span{out.frame.header}.subspan(path.header_size));
-    out.frame.header_length = std::uint16_t(path.header_size + written);
+    const std::size_t written = header.write(std::span{out.frame.header}.subspan(transport));
+    out.frame.header_length = std::uint16_t(transport + written);
     hold_path(answer.key.path);  // until transmit() has written the network header
     if (answer.flags & wire::rst) ++statistics.resets_sent;
 }

@@ -197,10 +197,12 @@ void Connection::head(Transmit& frame, SeqNum seq, std::uint16_t flags, std::uin
                                  urgent,
                                  options};
     frame.path = in_.key.path;
-    frame.transport = way.header_size;
+    const std::size_t transport = std::size_t{way.room} + way.header_size;
+    frame.network = way.room;
+    frame.transport = std::uint16_t(transport);
     frame.sums_elided = way.sums_elided;
-    const std::size_t written = header.write(std::span{frame.header}.subspan(way.header_size));
-    frame.header_length = std::uint16_t(way.header_size + written);
+    const std::size_t written = header.write(std::span{frame.header}.subspan(transport));
+    frame.header_length = std::uint16_t(transport + written);
 }
 
 // What to advertise, in units of the scale. The edge stays where it is while duplicates are owed: they must look alike.

@@ -141,6 +141,17 @@ void Connection::path_changed(std::uint32_t mtu, Instant now) {
     go_back();
 }
 
+// The same way carries more or less than before. What was too large is lost, and that says nothing of congestion (RFC 1191,
+// section 6.5): it goes again at once in smaller segments.
+void Connection::path_mtu(bool lowered, Instant now) {
+    if (ended()) return;
+    derive_mss();
+    if (!lowered || syn_unacknowledged() || flight() <= in_.mss || in_.flags.probing) return;
+    note_app_limit();
+    go_back();
+    tcb_.timing.sent_at = now;
+}
+
 void Connection::path_down(Instant now) {
     if (ended()) return;
     if (in_.flags.unreachable) return;

@@ -47,7 +47,31 @@ void shape_segment(std::byte* tcp, std::size_t before, bool last) {
     store_big(tcp + TcpView::seq_at, load_big<std::uint32_t>(tcp + TcpView::seq_at) + std::uint32_t(before));
 }
 
-Parsed<Cut> Cut::make(const Transmit& whole, Part part, std::size_t network_at) {
+Parsed<Cut> Cut::make_complete(const Transmit& whole, Part part) {
+    if (whole.header_length > whole.header.size() || whole.transport > whole.header_length)
+        return std::unexpected(Malformed::length);
+    Cut cut;
+    cut.whole_ = &whole;
+    cut.from_ = part == Part::packet ? 0 : whole.transport;
+    for (const Slice& slice : whole.payload) cut.payload_left_ += slice.size();
+    cut.segment_size_ = cut.payload_left_;
+    if (cut.next_size() == 0) return std::unexpected(Malformed::length);
+    return cut;
+}
+
+std::size_t Cut::copy_complete(MutableBytes out) {
+    const std::size_t size = next_size();
+    const Bytes header = Bytes{whole_->header}.first(whole_->header_length).subspan(from_);
+    std::byte* at = std::copy(header.begin(), header.end(), out.data());
+    for (const Slice& slice : whole_->payload) at = std::copy_n(slice.bytes().begin(), slice.size(), at);
+    payload_left_ = 0;
+    done_ = 1;
+    return size;
+}
+
+Parsed<Cut> Cut::make(const Transmit& whole, Part part) {
+    if (whole.complete) return make_complete(whole, part);
+    const std::size_t network_at = whole.network;
     if (whole.header_length > whole.header.size() || whole.transport > whole.header_length || network_at >= whole.transport)
         return std::unexpected(Malformed::length);
     const Bytes network = Bytes{whole.header}.subspan(network_at, whole.transport - network_at);
@@ -67,7 +91,6 @@ Parsed<Cut> Cut::make(const Transmit& whole, Part part, std::size_t network_at) 
     if (view->header_size() != tcp.size()) return std::unexpected(Malformed::length);
 
     cut.whole_ = &whole;
-    cut.network_at_ = network_at;
     cut.from_ = part == Part::packet ? 0 : whole.transport;
     cut.addresses_ = checksum::sum(network.subspan(layout->addresses_at, layout->addresses_size));
     for (const Slice& slice : whole.payload) cut.payload_left_ += slice.size();
@@ -86,9 +109,10 @@ std::size_t Cut::next_size() const { return done_ == segments_ ? 0 : whole_->hea
 std::size_t Cut::next(MutableBytes out) {
     const std::size_t size = next_size(), payload = next_payload(), header = whole_->header_length - from_;
     if (size == 0 || out.size() < size) return 0;
+    if (whole_->complete) return copy_complete(out);
     std::copy_n(whole_->header.begin() + std::ptrdiff_t(from_), header, out.begin());
     std::byte* tcp = out.data() + (whole_->transport - from_);
-    if (from_ == 0) finish_network(out.data() + network_at_, whole_->header_length - network_at_ + payload);
+    if (from_ == 0) finish_network(out.data() + whole_->network, whole_->header_length - whole_->network + payload);
     shape_segment(tcp, done_ * segment_size_, done_ + 1 == segments_);
     store_big(tcp + TcpView::checksum_at, std::uint16_t{0});
 
@@ -132,7 +156,7 @@ void Cut::finish_network(std::byte* header, std::size_t length) const {
     if (version_ != 4) return;
     store_big(header + Ipv4View::id_at, std::uint16_t(load_big<std::uint16_t>(header + Ipv4View::id_at) + done_));
     store_big(header + Ipv4View::checksum_at, std::uint16_t{0});
-    const Bytes whole{header, whole_->transport - network_at_};
+    const Bytes whole{header, std::size_t{whole_->transport} - whole_->network};
     store_big(header + Ipv4View::checksum_at, checksum::field(checksum::sum(whole)));
 }
 

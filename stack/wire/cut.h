@@ -28,9 +28,10 @@ public:
         transport  // from the TCP header on: a session carries the network header in another form
     };
 
-    // `network_at`: where in Transmit::header the IPv4, IPv6 or overlay header begins. Errors: the header is not that of a
-    // TCP segment over one of the three, contradicts its lengths, or a segment would not fit a 16-bit length.
-    static Parsed<Cut> make(const Transmit& whole, Part part = Part::packet, std::size_t network_at = 0);
+    // The IPv4, IPv6 or overlay header begins at Transmit::network. A complete Transmit is one segment that is copied as it is.
+    // Errors: the header is not that of a TCP segment over one of the three, contradicts its lengths, or a segment would not
+    // fit a 16-bit length.
+    static Parsed<Cut> make(const Transmit& whole, Part part = Part::packet);
 
     std::size_t segments() const { return segments_; }  // in all; at least 1
     std::size_t left() const { return segments_ - done_; }
@@ -41,12 +42,13 @@ public:
 
 private:
     Cut() = default;
+    static Parsed<Cut> make_complete(const Transmit& whole, Part part);
+    std::size_t copy_complete(MutableBytes out);
     std::size_t next_payload() const;  // bytes
     std::uint16_t copy_payload(MutableBytes out);
     void finish_network(std::byte* header, std::size_t length) const;
 
     const Transmit* whole_{nullptr};
-    std::size_t network_at_{0};
     std::size_t from_{0};  // first byte of the header that is copied
     std::size_t segments_{1}, done_{0};
     std::size_t payload_left_{0};  // bytes not yet copied

@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::uint8_t choices = from.u8();
     whole.sums_elided = (choices & 1) != 0;
     const Cut::Part part = (choices & 2) != 0 ? Cut::Part::transport : Cut::Part::packet;
-    const std::size_t network_at = (choices & 4) != 0 ? 14 : 0;
+    whole.network = (choices & 4) != 0 ? 14 : 0;
     whole.transport = from.u8();
     whole.header_length = from.u8();
     whole.segment_size = from.big<std::uint16_t>();
@@ -73,6 +73,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     whole.payload = slices;
     whole.payload_sum = checksum::sum(text);
     whole.payload_summed = (choices & 8) != 0;
-    if (const auto cut = Cut::make(whole, part, network_at)) check(*cut, whole, text, part, network_at);
+    if (const auto cut = Cut::make(whole, part)) check(*cut, whole, text, part, whole.network);
     return 0;
 }

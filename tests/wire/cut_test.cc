@@ -73,6 +73,7 @@ struct Sample {
                        .write(rest);
         }
         transmit.transport = std::uint16_t(network_at + size);
+        transmit.network = std::uint8_t(network_at);
         TcpHeader tcp{std::uint16_t(draw()),
                       std::uint16_t(draw()),
                       SeqNum{std::uint32_t(draw())},
@@ -151,7 +152,7 @@ TEST(Cut, SegmentsCarryTheTextInOrderEachCompleteInItself) {
     std::mt19937_64 draw{1};
     for (int round = 0; round < 3'000; ++round) {
         const Sample sample{draw};
-        const auto made = Cut::make(sample.transmit, Cut::Part::packet, sample.network_at);
+        const auto made = Cut::make(sample.transmit);
         ASSERT_TRUE(made) << to_string(made.error());
         Cut cut = *made;
         Buffer text;
@@ -184,8 +185,8 @@ TEST(Cut, TransportPartIsThePacketWithoutWhatLiesInFrontOfTcp) {
     std::mt19937_64 draw{2};
     for (int round = 0; round < 500; ++round) {
         const Sample sample{draw};
-        auto packets = Cut::make(sample.transmit, Cut::Part::packet, sample.network_at);
-        auto parts = Cut::make(sample.transmit, Cut::Part::transport, sample.network_at);
+        auto packets = Cut::make(sample.transmit);
+        auto parts = Cut::make(sample.transmit, Cut::Part::transport);
         ASSERT_TRUE(packets && parts);
         ASSERT_EQ(packets->segments(), parts->segments());
         while (packets->left() > 0) {
@@ -204,7 +205,7 @@ TEST(Cut, HeadersThatContradictThemselvesAreErrors) {
     const auto error_of = [&](auto&& change) {
         Transmit transmit = sample.transmit;
         change(transmit);
-        const auto cut = Cut::make(transmit, Cut::Part::packet, sample.network_at);
+        const auto cut = Cut::make(transmit);
         EXPECT_FALSE(cut);
         return cut ? Malformed::refused : cut.error();
     };
@@ -224,9 +225,9 @@ TEST(Cut, ASegmentThatNoLengthFieldCanHoldIsAnError) {
     const std::vector<Slice> large{Slice{chunk, 0, 65'536}};
     sample.transmit.payload = large;
     sample.transmit.segment_size = 0;
-    EXPECT_EQ(Cut::make(sample.transmit, Cut::Part::packet, sample.network_at).error(), Malformed::length);
+    EXPECT_EQ(Cut::make(sample.transmit).error(), Malformed::length);
     sample.transmit.segment_size = 1'000;
-    const auto cut = Cut::make(sample.transmit, Cut::Part::packet, sample.network_at);
+    const auto cut = Cut::make(sample.transmit);
     ASSERT_TRUE(cut);
     EXPECT_EQ(cut->segments(), 66u);
 }

@@ -30,6 +30,7 @@ constexpr std::string_view error_name(Error error) {
     case Error::not_permitted: return "not_permitted";
     case Error::aborted: return "aborted";
     case Error::prohibited: return "prohibited";
+    case Error::in_use: return "in_use";
     }
     return "unknown";
 }

@@ -93,6 +93,18 @@ struct LinkChange {
     std::int64_t rtt_ns;
     std::uint64_t peer_tag;
 };
+// Of a congestion module; flow: whose, of 3, 5 and 7. Events are tcp::ModuleEvent: 1 install, 2 uninstall, 3 a flow goes on under
+// `slot`, 4 quarantine, 5 an answer out of bounds, 6 flows were moved to `slot`, 7 a flow begins with `slot`. Reasons are
+// tcp::ModuleReason; of 5 a sum of 1 window, 2 ssthresh, 4 timer, 8 ECN.
+struct Plugin {
+    std::uint16_t slot, from_slot;  // 7: from_slot is what the flow asked for
+    std::uint16_t event, reason;
+    std::uint32_t generation;       // of the flow's handle
+    std::uint32_t flows;            // 4, 6: how many were moved; 5: violations so far
+    std::uint64_t file_tag;         // the first 8 bytes of the file's hash; 0: compiled in
+    std::uint64_t window;           // 3, 7: cwnd, bytes; 5: what the module wanted
+    std::array<char, 16> name;      // the module's, cut
+};
 struct Drop {
     std::uint32_t where, why;
     std::uint64_t count, detail;

@@ -31,8 +31,6 @@ tcp::FlowOptions flow_options(const ConnectOptions& options) {
             options.nodelay, options.congestion};
 }
 
-bool has_controller(const ConnectOptions& options) { return options.congestion < tcp::controller_names.size(); }
-
 constexpr auto stale = std::unexpected(Error::no_such_flow);
 
 }  // namespace
@@ -84,7 +82,8 @@ Instant Engine::deadline() const { return state_->deadline(); }
 Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& options, Instant now) {
     state_->begin();
     State& state = *state_;
-    if (!net::is_unicast(remote.address) || remote.port == 0 || !has_controller(options))
+    if (!net::is_unicast(remote.address) || remote.port == 0 ||
+        !state.host.modules.has(options.congestion))
         return std::unexpected(Error::invalid);
     const bool any = options.local.address.family() == Family::none;
     if (state.addresses.is_broadcast(remote.address)) return std::unexpected(Error::invalid);
@@ -120,7 +119,7 @@ Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& optio
 Result<ListenerId> Engine::listen(const ListenOptions& options, Instant) {
     state_->begin();
     State& state = *state_;
-    if (!has_controller(options)) return std::unexpected(Error::invalid);
+    if (!state.host.modules.has(options.congestion)) return std::unexpected(Error::invalid);
     Endpoint local = options.local;
     const bool any = local.address.family() == Family::none;
     if (!any && !state.addresses.find(local.address)) return std::unexpected(Error::address_not_available);
@@ -221,7 +220,8 @@ Result<void> Engine::set(Flow flow, const ConnectOptions& options, Instant now) 
     state_->begin();
     const auto index = state_->find(flow);
     if (!index) return stale;
-    if (!has_controller(options)) return std::unexpected(Error::invalid);
+    if (!state_->host.modules.has(options.congestion)) return std::unexpected(Error::invalid);
+    tcp::Connection{state_->host, *index}.steer_to(options.congestion, now);
     tcp::Connection{state_->host, *index}.set(flow_options(options), now);
     return {};
 }
@@ -246,11 +246,6 @@ Result<std::uint32_t> Engine::urgent(Flow flow) const {
 
 const tcp::Tcb* Engine::inspect(Flow flow) const { return std::as_const(state_->host.connections).find(flow); }
 const tcp::Cold* Engine::inspect_cold(Flow flow) const { return inspect(flow) ? &state_->host.cold[flow.index()] : nullptr; }
-
-std::string_view Engine::congestion(Flow flow) const {
-    const tcp::Tcb* tcb = inspect(flow);
-    return tcb ? tcp::controller_names[state_->host.congestion[tcb->sending.congestion].index()] : std::string_view{};
-}
 
 std::vector<Flow> Engine::flows() const {
     std::vector<Flow> all;

@@ -5,10 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "plugins/abi/weft_plugin.h"
 #include "stack/core/address.h"
 #include "stack/core/batch.h"
 #include "stack/core/result.h"
@@ -24,6 +26,8 @@ namespace weft {
 
 namespace tcp {
 struct Cold;
+struct Module;
+struct ModuleStatus;
 }
 
 struct Peers {
@@ -47,7 +51,7 @@ struct ConnectOptions {
     Duration user_timeout{Duration::seconds(300)};  // R2; at least three minutes for a SYN (MUST-23). 0: never (MUST-21)
     std::uint8_t dscp{0}, hop_limit{64};
     bool nodelay{false};
-    std::uint16_t congestion{0};                 // slot in tcp::controller_names: 0 NewReno, 1 CUBIC
+    std::uint16_t congestion{0};                 // slot of its module: 0 NewReno, 1 CUBIC, more with install()
 };
 
 struct ListenOptions : ConnectOptions {          // what accepted flows begin with; `local` may be all wildcard
@@ -124,6 +128,21 @@ public:
     // All but `local`. Another congestion module goes on from the window as it is.
     Result<void> set(Flow flow, const ConnectOptions& options, Instant now);
 
+    // in: congestion modules at run time (tcp/modules.h). install() takes slots 2 to 63: `in_use` if it is taken; `invalid`
+    // or `not_supported` if the module is not sound or asks for what is not there: tcp::refusal() says why. uninstall()
+    // is `in_use` while flows or listeners hold the slot, or it is another's successor. quarantine(): its flows go on under
+    // NewReno; the engine does it itself after tcp::violation_limit answers out of bounds. migrate() moves the flows for which
+    // the module of `to` agrees, tells how many, and retires `from`: the rest end on it, and who asks for it gets `to`.
+    // steer() gives a living flow another module, or a listener's flows to come; a flow's window stays.
+    Result<void> install(std::uint16_t slot, const tcp::Module& module, Instant now);
+    Result<void> uninstall(std::uint16_t slot, Instant now);
+    Result<void> quarantine(std::uint16_t slot, Instant now);
+    Result<std::uint32_t> migrate(std::uint16_t from, std::uint16_t to, Instant now);
+    Result<void> steer(Flow flow, std::uint16_t slot, Instant now);
+    Result<void> steer(ListenerId listener, std::uint16_t slot, Instant now);
+    // `not_supported`: compiled-in modules have none; `invalid`: no such parameter, or outside its range.
+    Result<void> set_parameter(Flow flow, std::uint32_t index, weft_value value, Instant now);
+
     // out: what to do next. First transmit, then events, each until it says 0; then sleep until the deadline.
     std::size_t transmit(std::span<Transmit> out, Instant now);
     std::size_t events(std::span<Event> out, Instant now);
@@ -139,6 +158,10 @@ public:
     std::string_view congestion(Flow flow) const;  // the name of its module; empty: no such flow
     std::vector<RouteEntry> routes() const;
     std::vector<NeighbourEntry> neighbours() const;
+    std::uint16_t congestion_slot(Flow flow) const;  // that really runs; 0 also of no flow
+    std::span<const std::byte> congestion_state(Flow flow) const;  // what tcp::read_field reads variables from
+    std::optional<tcp::ModuleStatus> module(std::uint16_t slot) const;
+    std::vector<tcp::ModuleStatus> modules() const;  // those compiled in first
     std::vector<Flow> flows() const;  // every living connection, for `weft flows`
     Statistics statistics() const;
 

@@ -147,8 +147,6 @@ void Connection::set(const FlowOptions& options, Instant now) {
     cold_.hop_limit = options.hop_limit;
     in_.flags.nodelay = options.nodelay;
     if (ended()) return;
-    Controller& controller = host_.congestion[out_.congestion];
-    if (controller.index() != options.congestion) controller = make_controller(options.congestion);  // the window stays
     tcb_.deadlines.user = Instant::never();
     if (out_.snd_una != out_.snd_max || in_.flags.probing || in_.flags.unreachable) schedule(tcb_.deadlines.user, now);
     if (in_.flags.orphan && in_.state == State::fin_wait_2) schedule(tcb_.deadlines.user, now);

@@ -7,28 +7,26 @@
 #include <type_traits>
 
 #include "plugins/abi/weft_plugin.h"
+#include "plugins/abi/weft_plugin.hpp"
 
 namespace weft::tcp {
 
 // The same event structs on both sides of the boundary. They live for a call: no state embeds one, for they grow.
 using AckEvent = weft_cc_ack;
 using CongestionEvent = weft_cc_congestion;
+using SentEvent = weft_cc_sent;
 using IdleEvent = weft_cc_idle;
 using PathEvent = weft_cc_path;
 using Control = weft_cc_control;
 
 template <class C>
-concept CongestionControl = std::is_trivially_copyable_v<C> && sizeof(C) <= WEFT_CC_STATE_SLAB &&
-                            requires(C c, const AckEvent& ack, const CongestionEvent& event, const IdleEvent& idle,
-                                     const PathEvent& path, Control& out) {
-                                c.begin(out);
-                                c.on_ack(ack, out);
-                                c.on_congestion(event, out);
+concept CongestionControl = plugin::Congestion<C> && sizeof(C) <= WEFT_CC_STATE_SLAB &&
+                            requires(C c, const IdleEvent& idle, const PathEvent& path, Control& out) {
                                 c.on_idle(idle, out);
                                 c.on_path(path, out);
                             };
 
-// What of it a TCB keeps. Bytes fit 32 bits: a window is at most 2^30 (RFC 7323, section 2.3).
+// What of its answer a TCB keeps. Bytes fit 32 bits: a window is at most 2^30 (RFC 7323, section 2.3).
 struct Steering {
     static constexpr std::uint32_t cap = 1 << 30;
 
@@ -39,12 +37,12 @@ struct Steering {
         Control now{};
         now.size = sizeof now;
         now.mss = mss;
-        now.cwnd = cwnd;
-        now.ssthresh = ssthresh;
+        now.cwnd = std::max(cwnd, mss);  // the segment may have grown since
+        now.ssthresh = std::max(ssthresh, 2 * mss);
         return now;
     }
 
-    // Trusts nothing. True if the module stayed within its bounds.
+    // Trusts nothing. True if the window stayed within its bounds.
     constexpr bool take(const Control& wanted, std::uint32_t mss) {
         cwnd = std::uint32_t(std::clamp<std::uint64_t>(wanted.cwnd, mss, cap));
         ssthresh = std::uint32_t(std::clamp<std::uint64_t>(wanted.ssthresh, 2ull * mss, cap));

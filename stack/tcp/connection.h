@@ -1,5 +1,6 @@
 // One connection for the length of a call: its TCB, its cold record, and what it shares with the others. Each concept of TCP
-// has a file of its own: input.cc, output.cc, acknowledge.cc, recovery.cc, rate.cc, timeouts.cc, calls.cc, lifetime.cc.
+// has a file of its own: input.cc, output.cc, acknowledge.cc, recovery.cc, congestion.cc, steering.cc, rate.cc, timeouts.cc,
+// calls.cc, lifetime.cc.
 #pragma once
 
 #include <cstdint>
@@ -57,6 +58,15 @@ public:
     void abort(Instant now);
     std::uint32_t urgent_left() const;
     void set(const FlowOptions& options, Instant now);
+
+    // steering.cc: which congestion module. The window stays.
+    std::uint16_t congestion_slot() const { return host_.modules.slot_of(host_.congestion[out_.congestion]); }
+    void ask_for_module(std::uint16_t slot, Instant now);
+    void steer_to(std::uint16_t slot, Instant now);
+    void change_module(std::uint16_t slot, ModuleReason reason, Instant now);
+    void leave_quarantined(ModuleReason reason, Instant now);
+    bool migrate_module(std::uint16_t slot, Instant now);
+    Result<void> set_parameter(std::uint32_t index, weft_value value, Instant now);
 
 private:
     // What one transmit carries.
@@ -118,14 +128,25 @@ private:
     // recovery.cc
     void count_duplicate(Instant now);
     void recover_on_ack(std::uint32_t acked, Instant now);
+
+    // congestion.cc: what the module hears, and what becomes of its answer
     void hear_ack(std::uint32_t text, std::uint32_t prior_flight, Instant now);
     void hear_idle(Instant now);
     void hear_path(std::uint32_t mtu, Instant now);
     void hear_congestion(std::uint32_t cause, std::uint32_t lost, Instant now);
+    void hear_sent(std::uint32_t length, Instant now);
+    void hear_timer(Instant now);
+    void begin_module(bool keeps_window, Instant now);
+    bool module_began() const { return !syn_unacknowledged() && !ended(); }
     std::uint64_t random(std::uint64_t event, Instant now) const;
     template <class Call>
     void steer(Instant now, Call&& call);
+    Control control() const;
+    void take(const Control& was, const Control& wanted, Instant now);
+    std::uint16_t take_timer(weft_instant wanted, Instant now);
+    void violated(std::uint16_t kinds, std::uint64_t window, Instant now);
     void trace_congestion(Instant now) const;
+    void trace_module(ModuleEvent event, std::uint16_t from, std::uint16_t reason, std::uint64_t window, Instant now) const;
 
     // rate.cc
     void record_sent(const Span& span, bool again, Instant now);
@@ -188,5 +209,11 @@ private:
     Tcb::Receiving& in_;
     Tcb::Sending& out_;
 };
+
+// steering.cc: what becomes of a whole slot. Its flows go on under NewReno; or, those for which the module agrees, under `to`.
+void quarantine_module(Host& host, std::uint16_t slot, ModuleReason reason, Instant now);
+std::uint32_t migrate_module(Host& host, std::uint16_t from, std::uint16_t to, Instant now);
+void trace_module(const Host& host, ModuleEvent event, std::uint16_t slot, std::uint16_t from, ModuleReason reason,
+                  std::uint32_t flows, Instant now);
 
 }  // namespace weft::tcp

@@ -14,10 +14,10 @@
 #include "stack/core/slab.h"
 #include "stack/core/timer_wheel.h"
 #include "stack/core/trace.h"
-#include "stack/tcp/congestion/controller.h"
 #include "stack/tcp/defence.h"
 #include "stack/tcp/event.h"
 #include "stack/tcp/listener.h"
+#include "stack/tcp/modules.h"
 #include "stack/tcp/rate.h"
 #include "stack/tcp/reassembly.h"
 #include "stack/tcp/segment.h"
@@ -67,6 +67,7 @@ struct Host {
     Lent<Reassembly> reassemblies;
     Lent<SentRecord> sent;
     Lent<Controller> congestion;
+    Modules modules;
     Slab<HalfOpen> half_open;
     Slab<TimeWait> time_wait;
     Slab<Listener> listeners;

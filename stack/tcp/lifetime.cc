@@ -28,7 +28,6 @@ std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const Flo
     tcb.sending.limit = host.settings.send_buffer;
     tcb.sending.snd_una = tcb.sending.snd_nxt = tcb.sending.snd_max = iss;
     tcb.sending.congestion = host.congestion.lend();
-    host.congestion[tcb.sending.congestion] = make_controller(options.congestion);
     tcb.recovery.point = iss;
     tcb.timing.rto = initial_rto;
     tcb.timing.heard_at = tcb.timing.sent_at = now;
@@ -37,6 +36,7 @@ std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const Flo
     host.hold_path(key.path);
     host.paths[key.path].flows.append(index, host.path_place());
     Connection connection{host, index};
+    connection.ask_for_module(options.congestion, now);
     connection.set(options, now);
     if (host.paths[key.path].down) connection.path_down(now);
     return index;
@@ -95,10 +95,12 @@ void Connection::derive_mss() {
 void Connection::established(Instant now) {
     cold_.established_at = now;
     if (cold_.expiries > 0 && tcb_.timing.srtt == Duration{}) tcb_.timing.rto = rto_after_lost_syn;  // RFC 6298, 5.7
-    Control control = out_.steering.control(in_.mss);
-    std::visit([&](const auto& module) { module.begin(control); }, host_.congestion[out_.congestion]);
-    if (cold_.expiries > 0) control.cwnd = in_.mss;  // RFC 6928, section 2: a SYN was lost
-    out_.steering.take(control, in_.mss);
+    const std::uint16_t slot = congestion_slot();
+    begin_module(false, now);
+    if (congestion_slot() != slot) {  // its first answer put it in quarantine
+        out_.steering = {};
+        begin_module(false, now);
+    }
     cold_.expiries = 0;
     out_.backoff = 0;
     tcb_.deadlines.loss = Instant::never();
@@ -209,6 +211,7 @@ void Connection::remove() {
             listener->waiting.remove(index_, host_.event_place());
             --listener->waiting_count;
         }
+    host_.modules.give_back(host_.congestion[out_.congestion]);
     host_.congestion.give_back(out_.congestion);
     host_.paths[in_.key.path].flows.remove(index_, host_.path_place());
     host_.release_path(in_.key.path);

@@ -118,8 +118,8 @@ std::uint32_t Connection::sendable(std::uint32_t unsent) {
     const std::uint32_t mss = in_.mss;
     const std::uint32_t congestion = usable(out_.snd_una, out_.snd_nxt, out_.steering.cwnd + tcb_.recovery.inflation);
     const std::uint32_t window = usable(out_.snd_una, out_.snd_nxt, out_.snd_wnd);
-    const std::uint32_t most =
-        in_.flags.snd_urgent ? mss : std::max(most_text / mss, 1u) * mss;  // one urgent pointer a segment
+    const std::uint32_t quantum = tcb_.pace.quantum == 0 ? most_text : std::min(tcb_.pace.quantum, most_text);
+    const std::uint32_t most = in_.flags.snd_urgent ? mss : std::max(quantum / mss, 1u) * mss;  // one urgent pointer a segment
     const std::uint32_t length = std::min({unsent, congestion, window, most});
     in_.flags.cwnd_limited = congestion - length < mss;
     const bool last = length == unsent;
@@ -242,6 +242,7 @@ void Connection::sent(const Span& span, std::uint32_t segments, bool again, Inst
     }
     out_.snd_nxt = later(out_.snd_nxt, end);
     if (!syn_unacknowledged()) record_sent(span, again, now);
+    if (in_.flags.hears_sent && span.length > 0) hear_sent(span.length, now);
     tcb_.timing.sent_at = now;
     cold_.segments_out += segments;
     host_.statistics.segments_out += segments;

@@ -13,6 +13,8 @@ struct Statistics {
     std::uint64_t checksum_errors{0}, malformed{0}, no_listener{0}, challenge_acks{0}, resets_sent{0}, resets_received{0};
     std::uint64_t connections_opened{0}, connections_accepted{0}, connections_failed{0}, backlog_overflows{0};
     std::uint64_t no_memory{0};                     // segments dropped because the pool or a table was full
+    // of congestion modules: answers out of bounds, slots in quarantine since, flows that got NewReno for what they asked for
+    std::uint64_t module_violations{0}, modules_quarantined{0}, module_fallbacks{0};
     std::uint32_t connections{0}, half_open{0}, time_wait{0}, listeners{0}, paths{0};
 };
 

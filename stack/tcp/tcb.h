@@ -72,6 +72,7 @@ struct Flags {
     bool demuxed : 1 {false};  // the key leads here
     bool rcv_urgent : 1 {false};  // cold.rcv_up is ahead of what was read
     bool snd_urgent : 1 {false};  // cold.snd_up is ahead of SND.UNA
+    bool hears_sent : 1 {false};  // the congestion module has an on_sent
     bool in_output : 1 {false}, in_events : 1 {false};  // membership in the lists of `places`
 };
 
@@ -124,7 +125,7 @@ struct Tcb {
         Instant heard_at;  // of the last acceptable segment
     } timing;
 
-    struct Recovery {  // shares a line with `places`
+    struct Recovery {  // shares a line with `places` and `pace`
         SeqNum point;  // `recover` of RFC 6582: acknowledged, the recovery is over
         std::uint32_t inflation{0};  // bytes by which duplicate acks widen the window
         Instant unreachable_at;  // when the path went down
@@ -137,6 +138,13 @@ struct Tcb {
         Place path;  // those over one path
     } places;
 
+    // What the congestion module wants beside the window. Kept and shown; the quantum bounds a super-segment.
+    struct Pace {
+        std::uint64_t rate{0};  // bytes a second, at least one mss; 0: it has no wish
+        std::uint32_t quantum{0};  // bytes a super-segment may have, at least one mss; 0: no wish
+        std::uint32_t reserved{0};
+    } pace;
+
     // One timing-wheel entry a connection, armed at the earliest. A later deadline is one store: the wheel fires early,
     // sees it, and arms again.
     struct alignas(64) Deadlines {
@@ -144,6 +152,7 @@ struct Tcb {
         Instant delayed_ack{Instant::never()};
         Instant user{Instant::never()};  // user timeout, or the end of an orphan in FIN-WAIT-2
         Instant progress_at;  // since when the oldest text in flight waits for an acknowledgement
+        Instant module{Instant::never()};  // when the congestion module wants its on_timer
         Instant armed{Instant::never()};  // of the wheel's entry
     } deadlines;
 

@@ -11,7 +11,7 @@ namespace {
 constexpr unsigned first_threshold = 3;  // R1: timeouts in a row (SHLD-10)
 constexpr std::uint8_t most_doublings = 10;
 
-enum TimerName : std::uint32_t { retransmission = 1, persist, delayed_ack_timer, user_timer };  // in the trace
+enum TimerName : std::uint32_t { retransmission = 1, persist, delayed_ack_timer, user_timer, module_timer };  // in the trace
 
 }  // namespace
 
@@ -27,13 +27,17 @@ void Connection::expire(Instant now) {
     }
     if (at.user <= now) check_user_timeout(now);
     if (ended()) return;
+    if (at.module <= now) {
+        trace_timer(module_timer, 1, at.module, now);
+        hear_timer(now);
+    }
     if (at.loss <= now) {
         trace_timer(in_.flags.probing ? persist : retransmission, 1, at.loss, now);
         at.loss = Instant::never();
         if (in_.flags.probing) persist_timeout();
         else retransmission_timeout(now);
     }
-    const Instant earliest = std::min({at.loss, at.delayed_ack, at.user});
+    const Instant earliest = std::min({at.loss, at.delayed_ack, at.user, at.module});
     if (earliest < at.armed) {
         at.armed = earliest;
         host_.wheel.arm(index_, earliest);

@@ -191,40 +191,6 @@ TEST(Rfc9438, PauseOfTheApplicationDoesNotMakeTheCurveRun) {   // section 4.2: t
     EXPECT_EQ(grown(true), grown(false));
 }
 
-TEST(Congestion, EveryModuleStaysWithinItsBoundsAndOnlyLossMakesTheWindowSmaller) {
-    for (std::uint16_t slot = 0; slot < tcp::controller_names.size(); ++slot)
-        for (std::uint64_t seed = 0; seed < 50; ++seed) {
-            std::mt19937_64 random{seed};
-            tcp::Controller controller = tcp::make_controller(slot);
-            tcp::Steering steering;
-            Duration now = seconds(1);
-            const auto call = [&](auto&& event) {
-                Control out = steering.control(mss);
-                std::visit([&](auto& module) { event(module, out); }, controller);
-                EXPECT_TRUE(steering.take(out, mss)) << "clamped: " << out.cwnd;
-            };
-            call([](auto& module, Control& out) { module.begin(out); });
-            for (int i = 0; i < 2'000; ++i) {
-                now = now + Duration::nanoseconds(std::int64_t(random() >> (24 + random() % 40)));
-                const std::uint32_t before = steering.cwnd;
-                const std::uint64_t most = steering.cwnd, kind = random() % 64;
-                if (kind == 0) {
-                    const auto cause = random() % 2 == 0 ? WEFT_CONGESTION_LOSS : WEFT_CONGESTION_TIMEOUT;
-                    call([&](auto& module, Control& out) {
-                        module.on_congestion(congestion(cause, random() % (most + 1)), out);
-                    });
-                    EXPECT_LE(steering.cwnd, std::max(before, 2 * mss));
-                    EXPECT_GE(steering.ssthresh, 2 * mss);
-                } else {
-                    const auto rtt = Duration::nanoseconds(std::int64_t(random() >> 30));
-                    const auto event = acknowledges(random() % (most + 1), now, rtt, unsigned(random() % 128));
-                    if (most < tcp::Steering::cap / 4) call([&](auto& module, Control& out) { module.on_ack(event, out); });
-                    EXPECT_GE(steering.cwnd, before);
-                }
-            }
-        }
-}
-
 Opening with_cubic() {
     Opening how{.scale = 14, .timestamps = false};
     how.config.minimum_rto = seconds(1);

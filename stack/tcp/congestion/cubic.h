@@ -130,3 +130,17 @@ private:
 static_assert(CongestionControl<Cubic> && sizeof(Cubic) <= 56);
 
 }  // namespace weft::tcp
+
+template <>
+struct weft::plugin::Fields<weft::tcp::Cubic> {
+    using Cubic = weft::tcp::Cubic;
+    static constexpr weft_field variables[]{
+        WEFT_TIME_VARIABLE(Cubic, epoch, WEFT_TYPE_INSTANT, "when congestion avoidance began, pauses left out"),
+        WEFT_TIME_VARIABLE(Cubic, heard, WEFT_TYPE_INSTANT, "of the last acknowledgement"),
+        WEFT_VARIABLE(Cubic, w_max, WEFT_KIND_GAUGE, "bytes", "the window before the last reduction; 0: there was none"),
+        WEFT_VARIABLE(Cubic, w_est, WEFT_KIND_GAUGE, "bytes", "what the window of Reno would be"),
+        WEFT_VARIABLE(Cubic, prior, WEFT_KIND_GAUGE, "bytes", "cwnd_prior: from it on Reno and CUBIC grow alike"),
+        WEFT_VARIABLE(Cubic, k, WEFT_KIND_GAUGE, "1/1024 s", "from the epoch until the curve is back at w_max"),
+        WEFT_VARIABLE(Cubic, running, WEFT_KIND_FLAG, "", "the epoch has begun"),
+        WEFT_VARIABLE(Cubic, fresh, WEFT_KIND_FLAG, "", "no loss since the flow, or its timeout, began")};
+};

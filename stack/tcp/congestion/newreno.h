@@ -54,3 +54,9 @@ private:
 static_assert(CongestionControl<NewReno>);
 
 }  // namespace weft::tcp
+
+template <>
+struct weft::plugin::Fields<weft::tcp::NewReno> {
+    static constexpr weft_field variables[]{
+        WEFT_VARIABLE(weft::tcp::NewReno, credit, WEFT_KIND_GAUGE, "bytes", "acknowledged and not yet turned into window")};
+};

@@ -1,0 +1,205 @@
+// What congestion control hears, and what becomes of its answer: it is clamped, and what no module should want is counted. Events
+// are filled here for compiled-in modules and loaded ones alike (plugins/abi/weft_plugin.h).
+#include <algorithm>
+
+#include "stack/tcp/connection.h"
+
+namespace weft::tcp {
+namespace {
+
+// Numbers of the random words, beside the causes of WEFT_CONGESTION_* and 0 for acknowledgements.
+enum Word : std::uint64_t { idle_word = WEFT_CONGESTION_RECOVERED + 1, path_word, sent_word, timer_word, begin_word };
+
+// A timer comes at most so often, whatever is asked.
+constexpr Duration least_timer = Duration::microseconds(100);
+
+}  // namespace
+
+// How things stand, as a module finds them.
+Control Connection::control() const {
+    Control now = out_.steering.control(in_.mss);
+    now.pacing_rate = tcb_.pace.rate;
+    now.send_quantum = tcb_.pace.quantum;
+    const Instant timer = tcb_.deadlines.module;
+    now.timer = timer == Instant::never() ? 0 : timer.nanoseconds();
+    return now;
+}
+
+template <class Call>
+void Connection::steer(Instant now, Call&& call) {
+    const Control was = control();
+    Control wanted = was;
+    host_.modules.visit(host_.congestion[out_.congestion], [&](auto&& module) { call(module, wanted); });
+    take(was, wanted, now);
+    if (host_.sink.wants(trace::Type::congestion)) trace_congestion(now);
+}
+
+void Connection::take(const Control& was, const Control& wanted, Instant now) {
+    const auto at_least_a_segment = [&](auto wish) { return wish == 0 ? wish : std::max<decltype(wish)>(wish, in_.mss); };
+    std::uint16_t kinds = out_.steering.take(wanted, in_.mss) ? std::uint16_t{0} : std::uint16_t{window_violation};
+    tcb_.pace.rate = at_least_a_segment(wanted.pacing_rate);
+    tcb_.pace.quantum = at_least_a_segment(wanted.send_quantum);
+    if (wanted.ssthresh < in_.mss) kinds |= ssthresh_violation;
+    if (wanted.ecn > 2) kinds |= ecn_violation;
+    if (wanted.timer != was.timer) kinds |= take_timer(wanted.timer, now);
+    if (kinds != 0) violated(kinds, wanted.cwnd, now);
+}
+
+// 0: never. What is already past would come at once, and again: it is put off, and a fault.
+std::uint16_t Connection::take_timer(weft_instant wanted, Instant now) {
+    if (wanted == 0) {
+        tcb_.deadlines.module = Instant::never();
+        return 0;
+    }
+    schedule(tcb_.deadlines.module, std::max(Instant::from_nanoseconds(wanted), now + least_timer));
+    return wanted <= now.nanoseconds() ? timer_violation : 0;
+}
+
+void Connection::violated(std::uint16_t kinds, std::uint64_t window, Instant now) {
+    const std::uint16_t slot = congestion_slot();
+    if (slot < compiled_slots) return;
+    ++host_.statistics.module_violations;
+    const std::uint64_t so_far = ++host_.modules[slot].violations;
+    trace_module(ModuleEvent::violation, slot, kinds, window, now);
+    if (so_far >= violation_limit) quarantine_module(host_, slot, ModuleReason::violations, now);
+}
+
+// The handshake is through, or the module is new to a living flow, whose window stays.
+void Connection::begin_module(bool keeps_window, Instant now) {
+    const Control was = control();
+    Control wanted = was;
+    Controller& controller = host_.congestion[out_.congestion];
+    if (const auto* loaded = std::get_if<Loaded>(&controller)) {
+        const Bound module = host_.modules.bind(*loaded);
+        module.table.init(module.state, module.shared, now.nanoseconds(), random(begin_word, now), &wanted);
+    } else if (!keeps_window) {
+        std::visit([&](auto& module) { if constexpr (requires { module.begin(wanted); }) module.begin(wanted); }, controller);
+    }
+    if (keeps_window) {
+        wanted.cwnd = was.cwnd;
+        wanted.ssthresh = was.ssthresh;
+    } else if (cold_.expiries > 0) {
+        wanted.cwnd = in_.mss;  // RFC 6928, section 2: a SYN was lost
+    }
+    take(was, wanted, now);
+}
+
+// A word of the flow's own stream: a function of the flow and of what it has seen, so that a replay draws the same.
+std::uint64_t Connection::random(std::uint64_t event, Instant now) const {
+    const HashKey key{path().hash, in_.key.word()};
+    return siphash(key, tcb_.rate.delivered ^ event << 56, std::uint64_t(now.nanoseconds()));
+}
+
+// What `text` bytes more of text acknowledged say. A partial acknowledgement reveals the next hole (RFC 6582).
+void Connection::hear_ack(std::uint32_t text, std::uint32_t prior_flight, Instant now) {
+    const RateSample sample = take_rate_sample(text, now);
+    const Tcb::Rate& rate = tcb_.rate;
+    const bool partial = in_.flags.recovering && before(out_.snd_una, tcb_.recovery.point);
+    const std::uint32_t lost = partial ? std::min<std::uint32_t>(in_.mss, text_in_flight()) : 0;
+    tcb_.rate.lost += lost;
+    const auto flag = [](bool set, unsigned bit) { return set ? bit : 0u; };
+    AckEvent event{};
+    event.size = sizeof event;
+    event.flags = flag(sample.rtt_valid, WEFT_ACK_RTT_VALID) | flag(sample.rate_valid, WEFT_ACK_RATE_VALID) |
+                  flag(sample.app_limited, WEFT_ACK_APP_LIMITED) | flag(sample.round_start, WEFT_ACK_ROUND_START) |
+                  flag(in_.flags.cwnd_limited, WEFT_ACK_CWND_LIMITED) | flag(in_.flags.recovering, WEFT_ACK_IN_RECOVERY);
+    event.now = now.nanoseconds();
+    event.random = random(0, now);
+    event.newly_acked = text;
+    event.newly_lost = lost;
+    event.delivered = rate.delivered;
+    event.lost = rate.lost;
+    event.in_flight = flight();
+    event.prior_in_flight = prior_flight;
+    event.rtt = sample.rtt.count();
+    event.smoothed_rtt = tcb_.timing.srtt.count();
+    event.min_rtt = tcb_.timing.min_rtt.count();
+    event.round = rate.round;
+    event.mss = in_.mss;
+    event.segments_acked = (text + in_.mss - 1u) / in_.mss;
+    event.rate_delivered = sample.delivered;
+    event.rate_interval = sample.interval.count();
+    event.rate_in_flight = sample.in_flight;
+    event.rate_lost = sample.lost;
+    if (host_.sink.wants(trace::Type::rate))
+        host_.sink.add(now, place(), trace::Type::rate,
+                       trace::Rate{event.rtt, event.rate_interval, event.rate_delivered, event.delivered, sample.in_flight,
+                                   std::uint32_t(sample.lost), rate.round, event.flags});
+    steer(now, [&](auto& module, Control& out) { module.on_ack(event, out); });
+}
+
+void Connection::hear_congestion(std::uint32_t cause, std::uint32_t lost, Instant now) {
+    tcb_.rate.lost += lost;
+    CongestionEvent event{};
+    event.size = sizeof event;
+    event.cause = cause;
+    event.now = now.nanoseconds();
+    event.random = random(cause, now);
+    event.in_flight = flight() - lost;
+    event.prior_in_flight = flight();
+    event.newly_lost = lost;
+    event.delivered = tcb_.rate.delivered;
+    event.mss = in_.mss;
+    steer(now, [&](auto& module, Control& out) { module.on_congestion(event, out); });
+}
+
+void Connection::hear_idle(Instant now) {
+    IdleEvent event{};
+    event.size = sizeof event;
+    event.mss = in_.mss;
+    event.now = now.nanoseconds();
+    event.random = random(idle_word, now);
+    event.idle = (now - tcb_.timing.sent_at).count();
+    event.rto = tcb_.timing.rto.count();
+    steer(now, [&](auto& module, Control& out) { module.on_idle(event, out); });
+}
+
+void Connection::hear_path(std::uint32_t mtu, Instant now) {
+    PathEvent event{};
+    event.size = sizeof event;
+    event.mtu = mtu;
+    event.now = now.nanoseconds();
+    event.random = random(path_word, now);
+    event.mss = in_.mss;
+    steer(now, [&](auto& module, Control& out) { module.on_path(event, out); });
+}
+
+void Connection::hear_sent(std::uint32_t length, Instant now) {
+    SentEvent event{};
+    event.size = sizeof event;
+    event.length = length;
+    event.now = now.nanoseconds();
+    event.id = tcb_.recovery.transmissions;
+    event.random = random(sent_word, now);
+    event.in_flight = flight();
+    steer(now, [&](auto& module, Control& out) {
+        if constexpr (requires { module.on_sent(event, out); }) module.on_sent(event, out);
+    });
+}
+
+// It was asked for. What it makes possible goes at once.
+void Connection::hear_timer(Instant now) {
+    tcb_.deadlines.module = Instant::never();
+    Controller& controller = host_.congestion[out_.congestion];
+    const auto* const loaded = std::get_if<Loaded>(&controller);
+    if (!loaded || !host_.modules[loaded->slot].table.on_timer) return;
+    const Control was = control();
+    Control wanted = was;
+    const Bound module = host_.modules.bind(*loaded);
+    module.table.on_timer(module.state, module.shared, now.nanoseconds(), random(timer_word, now), &wanted);
+    take(was, wanted, now);
+    if (host_.sink.wants(trace::Type::congestion)) trace_congestion(now);
+    want_output();
+}
+
+void Connection::trace_congestion(Instant now) const {
+    const std::uint32_t phase = in_.flags.recovering                          ? 2
+                                : out_.backoff > 0                            ? 3
+                                : out_.steering.cwnd < out_.steering.ssthresh ? 0
+                                                                              : 1;
+    host_.sink.add(now, place(), trace::Type::congestion,
+                   trace::Congestion{out_.steering.cwnd, out_.steering.ssthresh, flight(), phase, tcb_.pace.rate,
+                                     tcb_.timing.srtt.count(), tcb_.timing.rttvar.count()});
+}
+
+}  // namespace weft::tcp

@@ -6,7 +6,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <limits>
+#include <map>
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
@@ -21,6 +23,7 @@ namespace weft::node {
 namespace {
 
 constexpr std::size_t longest_file = 1 << 20, most_mistakes = 20, most_peers = 4'096, most_endpoints = 8;
+constexpr std::size_t most_routes = 65'536, most_rules = 4'096;
 
 std::string_view type_of(const toml::node& node) {
     switch (node.type()) {
@@ -178,15 +181,25 @@ private:
     void read_listen_endpoint(const toml::value<std::string>& value, NodeConfig& config);
     void read_peers(const toml::table& root, NodeConfig& config);
     void read_peer(const toml::table& table, NodeConfig& config);
+    const toml::array* tables(const toml::table& root, std::string_view name, std::size_t at_most);
+    void read_names(const toml::table& root, NodeConfig& config);
+    void read_groups(const toml::table& root, const NodeConfig& config);
+    void who(const toml::value<std::string>& value, const NodeConfig& config, bool groups, std::vector<Address>& into);
+    void read_routes(const toml::table& root, NodeConfig& config);
+    void read_expose(const toml::table& root, NodeConfig& config);
+    void read_ports(const toml::table& table, std::vector<std::uint16_t>& ports);
+    void read_transit(const toml::table& root, NodeConfig& config);
     void read_tcp(const toml::table& root, NodeConfig& config);
     void read_rekey(const toml::table& root, NodeConfig& config);
     void read_fault(const toml::table& root, NodeConfig& config);
 
     const std::string& path_;
+    std::map<std::string, std::vector<Address>, std::less<>> groups_;
 };
 
 NodeConfig Reader::read(const toml::table& root) {
-    static constexpr std::string_view sections[]{"node", "log", "network", "listen", "peer", "tcp", "rekey", "fault"};
+    static constexpr std::string_view sections[]{"node",    "log",   "network", "listen",  "peer", "names", "groups",
+                                                 "routing", "route", "expose",  "transit", "tcp",  "rekey", "fault"};
     NodeConfig config;
     config.key = default_key_path(path_);
     only(root, "the file", sections);
@@ -195,6 +208,11 @@ NodeConfig Reader::read(const toml::table& root) {
     read_network(root, config);
     read_listen(root, config);
     read_peers(root, config);
+    read_names(root, config);
+    read_groups(root, config);
+    read_routes(root, config);
+    read_expose(root, config);
+    read_transit(root, config);
     read_tcp(root, config);
     read_rekey(root, config);
     read_fault(root, config);
@@ -321,14 +339,183 @@ void Reader::read_peer(const toml::table& table, NodeConfig& config) {
     config.peers.push_back(std::move(peer));
 }
 
-void Reader::read_peers(const toml::table& root, NodeConfig& config) {
-    const toml::node* node = root.get("peer");
-    if (!node) return;
+// The array of tables [[name]]; nullptr if it is absent or something else.
+const toml::array* Reader::tables(const toml::table& root, std::string_view name, std::size_t at_most) {
+    const toml::node* node = root.get(name);
+    if (!node) return nullptr;
     const toml::array* array = node->as_array();
-    if (!array || !array->is_array_of_tables())
-        return mistake(node->source(), "\"peer\" must be written as [[peer]], once for each peer");
-    if (array->size() > most_peers) return mistake(node->source(), fmt::format("more than {} peers", most_peers));
+    if (!array || !array->is_array_of_tables()) {
+        mistake(node->source(), fmt::format("\"{0}\" must be written as [[{0}]], once for each {0}", name));
+        return nullptr;
+    }
+    if (array->size() <= at_most) return array;
+    mistake(node->source(), fmt::format("more than {} of [[{}]]", at_most, name));
+    return nullptr;
+}
+
+void Reader::read_peers(const toml::table& root, NodeConfig& config) {
+    const toml::array* array = tables(root, "peer", most_peers);
+    if (!array) return;
     for (const toml::node& element : *array) read_peer(*element.as_table(), config);
+}
+
+void Reader::read_names(const toml::table& root, NodeConfig& config) {
+    const toml::node* node = root.get("names");
+    if (!node) return;
+    const toml::table* table = node->as_table();
+    if (!table) return mistake(node->source(), fmt::format("\"names\" is {}; it must be a table: [names]", type_of(*node)));
+    for (const auto& [key, value] : *table) {
+        const std::string name{key.str()};
+        const auto* text = value.as_string();
+        const auto address = text ? OverlayFamily::parse(text->get()) : std::unexpected(ParseError{});
+        if (!node_name_is_valid(name))
+            mistake(key.source(), fmt::format("\"{}\"; a name is 1 to 32 characters of a-z, A-Z, 0-9, -, _ and .", name));
+        else if (std::ranges::find(config.peers, name, &PeerConfig::name) != config.peers.end())
+            mistake(key.source(), fmt::format("\"{}\" is the name of a peer, too", name));
+        else if (!address)
+            mistake(value.source(), fmt::format("\"{}\" must be a weft1... text form{}{}", name, text ? ": " : "",
+                                                text ? to_string(address.error()) : ""));
+        else config.names.emplace_back(name, *address);
+    }
+}
+
+void Reader::read_groups(const toml::table& root, const NodeConfig& config) {
+    const toml::node* node = root.get("groups");
+    if (!node) return;
+    const toml::table* table = node->as_table();
+    if (!table)
+        return mistake(node->source(), fmt::format("\"groups\" is {}; it must be a table: [groups]", type_of(*node)));
+    for (const auto& [key, value] : *table) {
+        std::vector<Address>& group = groups_[std::string{key.str()}];
+        for (const auto* member : strings(*table, key.str(), "names and addresses")) who(*member, config, false, group);
+    }
+}
+
+// A name, a weft1... text form or, with `groups`, @GROUP.
+void Reader::who(const toml::value<std::string>& value, const NodeConfig& config, bool groups, std::vector<Address>& into) {
+    const std::string& text = value.get();
+    if (groups && text.starts_with('@')) {
+        const auto group = groups_.find(std::string_view(text).substr(1));
+        if (group == groups_.end()) return mistake(value.source(), fmt::format("\"{}\" is no group of [groups]", text));
+        into.insert(into.end(), group->second.begin(), group->second.end());
+        return;
+    }
+    std::vector<std::string_view> known;
+    for (const PeerConfig& peer : config.peers) {
+        if (!peer.name.empty() && peer.name == text) return into.push_back(peer.address);
+        if (!peer.name.empty()) known.push_back(peer.name);
+    }
+    for (const auto& [name, address] : config.names) {
+        if (name == text) return into.push_back(address);
+        known.push_back(name);
+    }
+    const auto address = OverlayFamily::parse(text);
+    if (address) return into.push_back(*address);
+    if (text.starts_with("weft1") && text.size() > 32)
+        return mistake(value.source(), fmt::format("\"{}\" is no overlay address: {}", text, to_string(address.error())));
+    mistake(value.source(), fmt::format("\"{}\" is neither the name of a [[peer]] or in [names] nor an address{}{}", text,
+                                        groups ? " nor an @group" : "", did_you_mean(text, known)));
+}
+
+void Reader::read_routes(const toml::table& root, NodeConfig& config) {
+    static constexpr std::string_view routing_keys[]{"module"}, keys[]{"to", "via"};
+    if (const auto* module = text(section(root, "routing", routing_keys), "module", "a routing module such as \"static\"")) {
+        if (module->get().empty())
+            mistake(module->source(), "\"module\" is empty; it must name a routing module: \"static\"");
+        else config.routing = module->get();
+    }
+    const toml::array* array = tables(root, "route", most_routes);
+    if (!array) return;
+    for (const toml::node& element : *array) {
+        const toml::table& table = *element.as_table();
+        only(table, "[[route]]", keys);
+        RouteConfig route;
+        if (!table.get("to") || !table.get("via")) {
+            mistake(table.source(),
+                    "a route needs \"to\", a name, an address or \"*\", and \"via\", one neighbour or several");
+            continue;
+        }
+        const std::size_t before = mistakes.size();
+        if (const auto* to = text(&table, "to", "a name, an address or \"*\""); to && to->get() != "*") {
+            std::vector<Address> found;
+            who(*to, config, false, found);
+            if (!found.empty()) route.to = found.front();
+        }
+        for (const auto* via : strings(table, "via", "names or addresses of neighbours"))
+            who(*via, config, false, route.via);
+        if (mistakes.size() != before) continue;
+        if (route.via.empty()) mistake(table.source(), "\"via\" names no neighbour");
+        else config.routes.push_back(std::move(route));
+    }
+}
+
+void Reader::read_ports(const toml::table& table, std::vector<std::uint16_t>& ports) {
+    constexpr std::string_view form = "a port from 1 to 65535, an array of them, or \"any\"";
+    const toml::node* node = table.get("port");
+    if (!node) return mistake(table.source(), fmt::format("[[expose]] without \"port\": {}", form));
+    if (const auto* word = node->as_string(); word && word->get() == "any") return ports.push_back(0);
+    const auto add = [&](const toml::node& one) {
+        const auto* number = one.as_integer();
+        if (!number || number->get() < 1 || number->get() > 65'535)
+            return mistake(one.source(), fmt::format("\"port\" must be {}", form));
+        ports.push_back(std::uint16_t(number->get()));
+    };
+    if (const toml::array* array = node->as_array())
+        for (const toml::node& one : *array) add(one);
+    else add(*node);
+}
+
+void Reader::read_expose(const toml::table& root, NodeConfig& config) {
+    static constexpr std::string_view keys[]{"port", "protocol", "from"}, protocols[]{"tcp", "udp", "any"};
+    static constexpr std::uint8_t numbers[]{6, 17, 0};
+    const toml::array* array = tables(root, "expose", most_rules);
+    if (!array) return;
+    for (const toml::node& element : *array) {
+        const toml::table& table = *element.as_table();
+        only(table, "[[expose]]", keys);
+        overlay::ReachRule rule;
+        if (const auto* protocol = text(&table, "protocol", listed(protocols)))
+            if (const auto index = choice(*protocol, "protocol", protocols)) rule.protocol = numbers[*index];
+        std::vector<std::uint16_t> ports;
+        read_ports(table, ports);
+        std::vector<Address> from;
+        for (const auto* value : strings(table, "from", "names, addresses and @groups")) who(*value, config, true, from);
+        for (const std::uint16_t port : ports) {
+            rule.port = port;
+            if (!table.get("from")) config.reach.push_back(rule);
+            for (const Address& address : from) {
+                rule.who = address;
+                config.reach.push_back(rule);
+            }
+            rule.who.reset();
+        }
+    }
+    if (config.reach.size() > most_rules)
+        mistake(root.get("expose")->source(), fmt::format("[[expose]] makes more than {} rules", most_rules));
+}
+
+void Reader::read_transit(const toml::table& root, NodeConfig& config) {
+    static constexpr std::string_view keys[]{"allow", "from", "rate"}, modes[]{"off", "members", "listed"};
+    const toml::table* table = section(root, "transit", keys);
+    if (!table) return;
+    using Mode = overlay::TransitRules::Mode;
+    if (const auto* allow = text(table, "allow", listed(modes)))
+        if (const auto index = choice(*allow, "allow", modes)) config.transit.mode = Mode(*index);
+    for (const auto* value : strings(*table, "from", "names, addresses and @groups"))
+        who(*value, config, true, config.transit.who);
+    if ((config.transit.mode == Mode::listed) != (table->get("from") != nullptr))
+        mistake(table->source(), "\"from\" in [transit] goes with allow = \"listed\", and that with \"from\"");
+    const auto* rate = text(table, "rate", rate_form);
+    if (!rate) return;
+    if (rate->get() == "unlimited") {
+        config.transit.rate = 0;
+        return;
+    }
+    const auto parsed = parse_rate(rate->get());
+    if (!parsed || *parsed < 1'000)
+        return mistake(rate->source(), fmt::format("\"rate\": \"{}\" {}; write {}, at least \"8kbit\", or \"unlimited\"",
+                                                   rate->get(), parsed ? "is too little" : parsed.error(), rate_form));
+    config.transit.rate = *parsed;
 }
 
 void Reader::read_tcp(const toml::table& root, NodeConfig& config) {

@@ -7,9 +7,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "node/log.h"
+#include "overlay/access.h"
 #include "stack/core/address.h"
 #include "stack/core/batch.h"
 #include "stack/core/time.h"
@@ -33,6 +35,13 @@ struct FaultConfig {
                jitter > Duration{};
     }
     friend bool operator==(const FaultConfig&, const FaultConfig&) = default;
+};
+
+// [[route]]: the next hops towards a destination, in their order.
+struct RouteConfig {
+    std::optional<Address> to;            // none: every destination
+    std::vector<Address> via;             // neighbours
+    friend bool operator==(const RouteConfig&, const RouteConfig&) = default;
 };
 
 struct NodeConfig {
@@ -59,6 +68,13 @@ struct NodeConfig {
     bool accept_members{true};            // false: configured peers alone
 
     std::vector<PeerConfig> peers;        // [[peer]]
+
+    std::vector<std::pair<std::string, Address>> names;   // [names]: what to call nodes that are no peers
+
+    std::string routing{"static"};        // [routing] module
+    std::vector<RouteConfig> routes;      // [[route]]
+    std::vector<overlay::ReachRule> reach;                // [[expose]]
+    overlay::TransitRules transit;        // [transit]
 
     // [tcp]
     Duration user_timeout{Duration::seconds(300)};

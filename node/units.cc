@@ -90,4 +90,13 @@ std::expected<std::uint32_t, UnitError> parse_percent(std::string_view text) {
     return std::uint32_t(*ppm);
 }
 
+std::expected<std::uint64_t, UnitError> parse_rate(std::string_view text) {
+    static constexpr std::array<Unit, 4> units{{{"bit", 1}, {"kbit", 1'000}, {"Mbit", 1'000'000}, {"Gbit", 1'000'000'000}}};
+    const auto bits =
+        parse_with(units, text, 1ull << 53, "is more than 2^53 bits a second", "is not a whole number of bits");
+    if (!bits) return std::unexpected(bits.error());
+    if (*bits % 8 != 0) return std::unexpected("is not a whole number of bytes a second");
+    return *bits / 8;
+}
+
 }  // namespace weft::node

@@ -24,4 +24,8 @@ inline constexpr std::string_view size_form = "a number and one of B, kB, MB, GB
 std::expected<std::uint32_t, UnitError> parse_percent(std::string_view text);
 inline constexpr std::string_view percent_form = "a number from 0 to 100 and %, such as \"0.5%\"";
 
+// A decimal number, then bit, kbit, Mbit or Gbit a second (powers of 1000); in bytes a second, at most 2^50.
+std::expected<std::uint64_t, UnitError> parse_rate(std::string_view text);
+inline constexpr std::string_view rate_form = "a number and one of bit, kbit, Mbit, Gbit, such as \"100Mbit\"";
+
 }  // namespace weft::node

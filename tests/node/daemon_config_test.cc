@@ -123,8 +123,7 @@ TEST(Config, WhatIsNoTomlIsSaidWithItsPlace) {
 TEST(Config, AnUnknownSectionIsNamedWithWhatIsAllowed) {
     EXPECT_EQ(mistake("[lisen]\nmtu = 1400\n"),
               "weft.toml:1:2: unknown key \"lisen\" in the file; did you mean \"listen\"? (allowed: node, log, network, "
-              "listen, peer, tcp, "
-              "rekey, fault)");
+              "listen, peer, names, groups, routing, route, expose, transit, tcp, rekey, fault)");
 }
 
 TEST(Config, AnUnknownKeyIsNamedWithWhatIsAllowed) {
@@ -234,15 +233,17 @@ TEST(Config, TheDocumentTellsEverySettingAndItsDefault) {
     told->listen_anywhere = true;  // said once, both families must be there
     EXPECT_EQ(*told, *defaults);
 
-    const std::size_t dots = examples[1].find("weft1...");
-    ASSERT_NE(dots, std::string::npos);
-    const auto rest = parse_config(std::string(examples[1]).replace(dots, 8, address_text), "weft.toml");
+    std::string filled = examples[1];
+    for (std::size_t dots; (dots = filled.find("weft1...")) != std::string::npos;) filled.replace(dots, 8, address_text);
+    const auto rest = parse_config(filled, "weft.toml");
     ASSERT_TRUE(rest) << rest.error().messages.front();
     EXPECT_EQ(rest->secret, "lab.secret");
     EXPECT_EQ(rest->peers.size(), 1u);
+    EXPECT_EQ(rest->routes.size(), 1u);
+    EXPECT_EQ(rest->reach.size(), 4u);
 
-    for (const std::string section :
-         {"[node]", "[log]", "[network]", "[listen]", "[[peer]]", "[tcp]", "[rekey]", "[fault]"}) {
+    for (const std::string section : {"[node]", "[log]", "[network]", "[listen]", "[[peer]]", "[routing]", "[[route]]",
+                                      "[[expose]]", "[transit]", "[tcp]", "[rekey]", "[fault]"}) {
         const auto refused = parse_config(section + "\nno_such_key = 1\n", "weft.toml");
         ASSERT_FALSE(refused);
         std::string allowed = refused.error().messages.front();

@@ -51,6 +51,16 @@ TEST(Units, PercentsAreWholePartsPerMillion) {
     EXPECT_EQ(parse_percent("1").error(), "has no unit");
 }
 
+TEST(Units, RatesAreInBitsAndReadInBytes) {
+    EXPECT_EQ(parse_rate("100Mbit"), 12'500'000u);
+    EXPECT_EQ(parse_rate("1.5Gbit"), 187'500'000u);
+    EXPECT_EQ(parse_rate("8bit"), 1u);
+    EXPECT_EQ(parse_rate("12bit").error(), "is not a whole number of bytes a second");
+    EXPECT_EQ(parse_rate("100").error(), "has no unit");
+    EXPECT_EQ(parse_rate("100MB").error(), "has an unknown unit");
+    EXPECT_EQ(parse_rate("999999999999Gbit").error(), "is more than 2^53 bits a second");
+}
+
 TEST(Suggest, DistanceCountsEditsAndSwaps) {
     EXPECT_EQ(edit_distance("", ""), 0u);
     EXPECT_EQ(edit_distance("abc", ""), 3u);

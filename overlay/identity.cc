@@ -10,6 +10,7 @@
 namespace weft::overlay {
 
 struct Identity::Secrets {
+    Block<crypto_sign_ed25519_SECRETKEYBYTES> pair{};   // seed and public key, as libsodium signs with
     Block<32> noise_secret{};
     Block<32> noise_public{};
     PublicKey public_key{};
@@ -49,11 +50,10 @@ Network Network::make(std::string_view name, std::uint8_t work_bits,
 Identity::Identity(const Seed& seed) {
     crypto_ready();
     secrets_ = std::make_unique<Secrets>();
-    unsigned char* pair = static_cast<unsigned char*>(secret_allocate(crypto_sign_ed25519_SECRETKEYBYTES));
+    unsigned char* pair = raw(secrets_->pair.data());
     crypto_sign_ed25519_seed_keypair(raw(secrets_->public_key.data()), pair, raw(seed.data()));
     crypto_sign_ed25519_sk_to_curve25519(raw(secrets_->noise_secret.data()), pair);
     crypto_scalarmult_curve25519_base(raw(secrets_->noise_public.data()), raw(secrets_->noise_secret.data()));
-    sodium_free(pair);
     secrets_->address = address_of(secrets_->public_key);
 }
 
@@ -65,6 +65,20 @@ const Address& Identity::address() const { return secrets_->address; }
 const PublicKey& Identity::public_key() const { return secrets_->public_key; }
 const std::array<std::byte, 32>& Identity::noise_public() const { return secrets_->noise_public; }
 std::span<const std::byte, 32> Identity::noise_secret() const { return secrets_->noise_secret; }
+
+std::array<std::byte, 64> Identity::sign(Bytes message) const {
+    Block<64> signature;
+    crypto_sign_ed25519_detached(raw(signature.data()), nullptr, raw(message.data()), message.size(),
+                                 raw(secrets_->pair.data()));
+    return signature;
+}
+
+bool verify_signature(const PublicKey& key, Bytes message, const std::array<std::byte, 64>& signature) {
+    crypto_ready();
+    return crypto_sign_ed25519_verify_detached(raw(signature.data()), raw(message.data()), message.size(),
+                                               raw(key.data())) == 0;
+}
+
 std::uint64_t Identity::work_nonce() const { return secrets_->work_nonce; }
 void Identity::set_work_nonce(std::uint64_t nonce) { secrets_->work_nonce = nonce; }
 

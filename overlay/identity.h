@@ -45,6 +45,7 @@ public:
     const PublicKey& public_key() const;
     const std::array<std::byte, 32>& noise_public() const;   // X25519, converted
     std::span<const std::byte, 32> noise_secret() const;
+    std::array<std::byte, 64> sign(std::span<const std::byte> message) const;   // Ed25519 (RFC 8032): the same each time
     std::uint64_t work_nonce() const;                        // 0 until set
     void set_work_nonce(std::uint64_t nonce);
 
@@ -52,6 +53,8 @@ private:
     struct Secrets;
     std::unique_ptr<Secrets> secrets_;
 };
+
+bool verify_signature(const PublicKey& key, std::span<const std::byte> message, const std::array<std::byte, 64>& signature);
 
 bool work_holds(const Address& address, std::uint64_t nonce, unsigned bits);
 std::uint64_t find_work(const Address& address, unsigned bits);   // the least nonce that holds; about 0.16 s for 20 bits

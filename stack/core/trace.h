@@ -105,6 +105,17 @@ struct Plugin {
     std::uint64_t window;           // 3, 7: cwnd, bytes; 5: what the module wanted
     std::array<char, 16> name;      // the module's, cut
 };
+// What a node heard or did about a label path (overlay/switch.h). Events: 1 SETUP, 2 ACK, 3 NAK, 4 TEARDOWN, 5 BROKEN; flag
+// bit 0: sent, else received. `link`: where from or to; `reason`: of a NAK; tags: of the neighbour there, and of who is blamed.
+struct Route {
+    std::uint64_t path, peer_tag, accused_tag;
+    std::uint32_t event, link, reason, hops;
+};
+// A label of a node. Events: 1 made, 2 completed (both directions known), 3 freed. Links are 0 at the path's ends.
+struct Label {
+    std::uint64_t path;
+    std::uint32_t event, label, out_label, in_link, out_link, mtu;
+};
 struct Drop {
     std::uint32_t where, why;
     std::uint64_t count, detail;

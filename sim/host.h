@@ -51,6 +51,12 @@ public:
         links_[link] = {out, path};
     }
 
+    // From now on the digest is over these classes of records.
+    void digest_only(std::uint32_t classes) {
+        traced_ = classes;
+        follow();
+    }
+
     // Goes on with a copy of the engine. The original is gone, and nothing may change by that.
     void continue_with_a_copy() {
         Engine copy{engine_};
@@ -88,7 +94,7 @@ private:
         PathId path{0};
     };
 
-    void follow() { engine_.trace({trace::all, &digest_, &Digest::write}); }
+    void follow() { engine_.trace({traced_, &digest_, &Digest::write}); }
 
     void drain(Instant now) {
         std::array<Transmit, 16> out;
@@ -127,6 +133,7 @@ private:
     World* world_;
     Engine engine_;
     Digest digest_;
+    std::uint32_t traced_{trace::all};
     std::vector<Attached> links_;
     std::uint64_t malformed_{0};
     NodeId id_;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "stack/engine/engine.h"
+#include "stack/tcp/modules.h"
 #include "stack/wire/cut.h"
 #include "tests/alloc/counting_new.h"
 
@@ -70,7 +71,7 @@ struct Exchange {
     }
 
     void stream(std::size_t bytes) {
-        const Flow client = a.connect({ipv6(2), 0, 80}, {}, now).value();
+        const Flow client = a.connect({ipv6(2), 0, 80}, {.congestion = slot}, now).value();
         settle();
         Result<Flow> server = b.accept(listener, now);
         for (; !server; server = b.accept(listener, now)) wait();
@@ -105,6 +106,7 @@ struct Exchange {
     std::array<Event, 16> events;
     std::array<std::byte, 50'000> text{};
     std::uint64_t segments{0};
+    std::uint16_t slot{0};  // of a's flows
 };
 
 TEST(Allocations, AreNoneOverAMillionSegmentsOnceWarm) {
@@ -116,6 +118,20 @@ TEST(Allocations, AreNoneOverAMillionSegmentsOnceWarm) {
     EXPECT_EQ(allocations_so_far(), before);
     EXPECT_GT(exchange.a.statistics().retransmitted_segments, 100u) << "the loss was there";
     EXPECT_GT(exchange.a.statistics().connections_opened, 20u);
+}
+
+TEST(Allocations, AreNoneWithALoadedModuleOnceWarm) {
+    Exchange exchange;
+    exchange.slot = 9;
+    weft_cc_v1 table = plugin::congestion_table<tcp::Cubic>;
+    table.on_sent = [](void*, void*, const weft_cc_sent*, weft_cc_control*) {};
+    ASSERT_TRUE(exchange.a.install(9, tcp::make_module(table, "cubic_table"), exchange.now));
+    for (int i = 0; i < 6; ++i) exchange.stream(40'000'000);
+    const std::size_t before = allocations_so_far();
+    const std::uint64_t segments = exchange.segments;
+    while (exchange.segments - segments < 200'000) exchange.stream(40'000'000);
+    EXPECT_EQ(allocations_so_far(), before);
+    EXPECT_EQ(exchange.a.statistics().module_fallbacks, 0u);
 }
 
 }  // namespace

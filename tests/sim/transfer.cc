@@ -202,6 +202,11 @@ Transfer::Transfer(BufferPool& pool, const Plan& plan) : world{pool, plan.seed},
     pb.listens = true;
     a = std::make_unique<Node>(world, plan.config_a, Talker{pa});
     b = std::make_unique<Node>(world, plan.config_b, Talker{pb});
+    for (Node* node : {a.get(), b.get()}) {
+        node->digest_only(plan.traced);
+        for (std::size_t i = 0; i < plan.modules.size(); ++i)
+            (void)node->engine().install(std::uint16_t(tcp::compiled_slots + i), plan.modules[i], world.now());
+    }
     ab = world.connect(a->id(), b->id(), 0, plan.wire_ab);
     ba = world.connect(b->id(), a->id(), 0, plan.wire_ba);
     const Instant now = world.now();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/host.h"
+#include "stack/tcp/modules.h"
 
 namespace weft::test {
 
@@ -77,6 +78,8 @@ public:
         Config config_a, config_b;
         PathOptions path;
         sim::WireOptions wire_ab, wire_ba;
+        std::vector<tcp::Module> modules;  // in the slots from tcp::compiled_slots on, at both ends
+        std::uint32_t traced{trace::all};  // classes that the digest is over
     };
 
     Transfer(BufferPool& pool, const Plan& plan);

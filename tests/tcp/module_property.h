@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <random>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -171,7 +172,7 @@ inline std::string live_through(const weft_cc_v1& table, const ModuleRules& rule
         const std::uint64_t window = module.steering().cwnd, kind = draw() % 64, drawn = draw();
         const std::uint64_t in_flight = drawn % (window + 1);
         if (kind == 0) {
-            module.congestion(WEFT_CONGESTION_LOSS + draw() % 6, in_flight, rules);
+            module.congestion(std::uint32_t(WEFT_CONGESTION_LOSS + draw() % 6), in_flight, rules);
         } else if (kind == 1) {
             module.hears_something(drawn);
         } else if (kind == 2 && table.parameters.count > 0) {

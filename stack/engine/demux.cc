@@ -3,6 +3,7 @@
 #include "stack/tcp/connection.h"
 #include "stack/tcp/handshake.h"
 #include "stack/tcp/time_wait.h"
+#include "stack/wire/ethernet.h"
 
 namespace weft {
 
@@ -10,12 +11,21 @@ void Engine::State::receive(std::span<Receive> batch, Instant now) {
     engine::PacketReader reader{paths, addresses};
     engine::Packet packet;
     for (const Receive& frame : batch) {
-        ++host.statistics.segments_in;
-        if (const auto read = reader.read(frame, packet); !read) {
-            reject(read.error(), now);
+        std::uint32_t at = 0;
+        if (frame.path == 0 && link(frame.link).options.ethernet) {
+            bool to_group = false;
+            const auto network = enter_ethernet(frame, to_group, now);
+            if (!network) reject(network.error(), now);
+            else if (to_group && *network != 0) receive_other(frame, *network, true, now);
+            if (!network || *network == 0 || to_group) continue;
+            at = *network;
+        }
+        if (const auto read = reader.read(frame, at, packet); !read) {
+            if (read.error() == engine::Reject::other) receive_other(frame, at, false, now);
+            else ++host.statistics.segments_in, reject(read.error(), now);
             continue;
         }
-        host.statistics.segments_in += packet.segment.count - 1u;
+        host.statistics.segments_in += packet.segment.count;
         if (coalescer.join(packet)) continue;
         if (!coalescer.empty()) dispatch(coalescer.take(), now);
         coalescer.begin(packet);
@@ -28,6 +38,8 @@ void Engine::State::receive(std::span<Receive> batch, Instant now) {
 void Engine::State::reject(engine::Reject why, Instant now) {
     if (why == engine::Reject::checksum) ++host.statistics.checksum_errors;
     if (why == engine::Reject::malformed) ++host.statistics.malformed;
+    if (why == engine::Reject::martian) ++host.statistics.martians;
+    if (why == engine::Reject::no_route) ++host.statistics.no_route;
     if (host.sink.wants(trace::Type::drop))
         host.sink.add(now, trace::no_flow, trace::Type::drop, trace::Drop{1, std::uint32_t(why) + 1, 1, 0});
 }
@@ -78,12 +90,13 @@ void Engine::State::arrive_unclaimed(const engine::Packet& packet, const SeqNum*
     std::uint32_t index = packet.path;
     if (index == 0) {
         const net::Assigned* assigned = addresses.find(packet.local);
-        index = intern(packet.local, packet.remote, 0, {assigned->link, assigned->mtu, assigned->sums_elided}, now);
+        const std::uint32_t scope = net::is_link_local(packet.remote) ? packet.link : 0;
+        if (!reachable({packet.remote, scope, 0}, {.link = packet.link})) return reject(engine::Reject::no_route, now);
+        index = intern(packet.local, packet.remote, scope, {packet.link, assigned->mtu, assigned->sums_elided}, now);
         if (index == 0) {
             ++host.statistics.no_memory;
             return;
         }
-        paths[index].link = packet.link;  // it answers by the link that it came from
     }
     host.hold_path(index);
     tcp::open_half(host, listener, {index, packet.local_port, packet.remote_port}, segment, floor, now);
@@ -100,12 +113,19 @@ void Engine::State::reset_unclaimed(const engine::Packet& packet) {
     if (packet.path != 0) return host.reply({{packet.path, packet.local_port, packet.remote_port}, seq, ack, flags, 0, {}});
     if (host.replies.size() >= tcp::Host::max_replies) return;
     tcp::Reply& reply = host.replies.emplace_back();
-    const std::size_t network = net::write_header(packet.local, packet.remote, reply.frame.header);
+    std::size_t at = 0;
+    if (packet.ethernet) {  // back to the station that it came from
+        const auto came = wire::EthernetView::parse({packet.ethernet, wire::EthernetView::header_size});
+        at = wire::EthernetHeader{came->source(), links[packet.link].options.mac, came->type()}.write(reply.frame.header);
+    }
+    const std::span network = std::span{reply.frame.header}.subspan(at);
+    const std::size_t transport = net::write_header(packet.local, packet.remote, network);
     const wire::TcpHeader header{packet.local_port, packet.remote_port, seq, ack, flags, 0, 0, 0, {}};
-    net::finish_header(packet.local.family(), reply.frame.header, 0, Ecn::not_capable, 64, 0);
+    net::finish_header(packet.local.family(), network, 0, Ecn::not_capable, 64, 0);
     reply.frame.link = packet.link;
-    reply.frame.transport = std::uint16_t(network);
-    reply.frame.header_length = std::uint16_t(network + header.write(std::span{reply.frame.header}.subspan(network)));
+    reply.frame.network = std::uint8_t(at);
+    reply.frame.transport = std::uint16_t(at + transport);
+    reply.frame.header_length = std::uint16_t(at + transport + header.write(network.subspan(transport)));
     reply.complete = true;
     ++host.statistics.resets_sent;
 }

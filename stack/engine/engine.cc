@@ -82,8 +82,7 @@ Instant Engine::deadline() const { return state_->deadline(); }
 Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& options, Instant now) {
     state_->begin();
     State& state = *state_;
-    if (!net::is_unicast(remote.address) || remote.port == 0 ||
-        !state.host.modules.has(options.congestion))
+    if (!net::is_unicast(remote.address) || remote.port == 0 || !state.host.modules.has(options.congestion))
         return std::unexpected(Error::invalid);
     const bool any = options.local.address.family() == Family::none;
     if (state.addresses.is_broadcast(remote.address)) return std::unexpected(Error::invalid);
@@ -261,6 +260,7 @@ Statistics Engine::statistics() const {
     now.time_wait = std::uint32_t(state_->host.time_wait.size());
     now.listeners = std::uint32_t(state_->host.listeners.size());
     now.paths = state_->paths.size();
+    now.unresolved = state_->neighbours.dropped();
     return now;
 }
 

@@ -13,6 +13,7 @@ namespace {
 
 constexpr auto malformed = std::unexpected(Reject::malformed);
 constexpr auto not_ours = std::unexpected(Reject::not_ours);
+constexpr auto other = std::unexpected(Reject::other);
 
 // The form in which nearly every segment carries its timestamps (RFC 7323, appendix A): two NOPs in front.
 constexpr std::uint32_t lone_timestamps = 0x0101080a;
@@ -32,14 +33,16 @@ bool read_options(const wire::TcpView& view, wire::TcpOptions& out) {
 
 }  // namespace
 
-std::expected<PacketReader::Transport, Reject> PacketReader::read_network(const Receive& frame, Packet& out) {
-    const Bytes bytes = frame.frame.bytes();
+std::expected<PacketReader::Transport, Reject> PacketReader::read_network(const Receive& frame, std::uint32_t at,
+                                                                          Packet& out) {
+    const Bytes bytes = frame.frame.bytes().subspan(at);
     if (bytes.empty()) return malformed;
     Transport transport;
     switch (std::to_integer<unsigned>(bytes[0]) >> 4) {
     case 4: {
         const auto view = wire::Ipv4View::parse(bytes);
-        if (!view || view->fragment()) return malformed;
+        if (!view) return malformed;
+        if (view->fragment()) return std::unexpected(Reject::fragment);
         if (!frame.checksum_verified && !view->checksum_verifies()) return std::unexpected(Reject::checksum);
         transport = {view->header_size(), view->bytes().size(), 0, view->protocol(),
                      bytes.subspan(12, 8)};  // past options (MUST-50)
@@ -48,7 +51,8 @@ std::expected<PacketReader::Transport, Reject> PacketReader::read_network(const 
     }
     case 6: {
         const auto view = wire::Ipv6View::parse(bytes);
-        if (!view || view->fragment()) return malformed;
+        if (!view) return malformed;
+        if (view->fragment()) return std::unexpected(Reject::fragment);
         transport = {view->transport_at(), view->bytes().size(), 0, view->protocol(), bytes.subspan(8, 32)};
         out.ecn = view->ecn();
         break;
@@ -62,7 +66,7 @@ std::expected<PacketReader::Transport, Reject> PacketReader::read_network(const 
     }
     default: return malformed;
     }
-    if (transport.protocol != wire::protocol_tcp) return not_ours;
+    if (transport.protocol != wire::protocol_tcp) return other;
     if (const auto found = find_path(transport, out); !found) return std::unexpected(found.error());
     return transport;
 }
@@ -70,7 +74,8 @@ std::expected<PacketReader::Transport, Reject> PacketReader::read_network(const 
 // The path of a raw packet's addresses. Those of the packet before it in the batch are looked at first.
 std::expected<void, Reject> PacketReader::find_path(Transport& transport, Packet& out) {
     const Bytes both = transport.addresses;
-    if (last_ != 0 && last_size_ == both.size() && std::equal(both.begin(), both.end(), last_addresses_.begin())) {
+    if (last_ != 0 && last_size_ == both.size() && last_link_ == out.link &&
+        std::equal(both.begin(), both.end(), last_addresses_.begin())) {
         out.path = last_;
         transport.addresses_sum = last_sum_;
         return {};
@@ -80,30 +85,37 @@ std::expected<void, Reject> PacketReader::find_path(Transport& transport, Packet
     const bool destination_first = family == Family::overlay;
     out.local = {family, both.subspan(destination_first ? 0 : half, half)};
     out.remote = {family, both.subspan(destination_first ? half : 0, half)};
-    if (!net::is_unicast(out.remote)) return not_ours;                     // MUST-63
-    out.path = paths_.find(out.local, out.remote, 0);
+    if (!net::is_unicast(out.remote) || net::is_loopback(out.remote) || addresses_.is_broadcast(out.remote))
+        return std::unexpected(Reject::martian);                           // MUST-63
+    out.path = paths_.find(out.local, out.remote, net::is_link_local(out.remote) ? out.link : 0);
     if (out.path == 0 && !addresses_.find(out.local)) return not_ours;     // MUST-57, too
+    if (out.path == 0 && addresses_.find(out.remote)) return std::unexpected(Reject::martian);
     transport.addresses_sum = wire::pseudo_sum(out.remote, out.local);
     last_ = out.path;
     last_sum_ = transport.addresses_sum;
     last_size_ = std::uint8_t(both.size());
+    last_link_ = out.link;
     std::copy(both.begin(), both.end(), last_addresses_.begin());
     return {};
 }
 
-std::expected<void, Reject> PacketReader::read(const Receive& frame, Packet& out) {
+std::expected<void, Reject> PacketReader::read(const Receive& frame, std::uint32_t at, Packet& out) {
     out.path = frame.path;
     out.link = frame.link;
+    out.ethernet = at == 0 ? nullptr : frame.frame.bytes().data();
     Transport transport{0, frame.frame.size(), 0, frame.protocol, {}};
     if (frame.path != 0) {
-        if (!paths_.alive(frame.path) || frame.protocol != wire::protocol_tcp) return not_ours;
+        if (!paths_.alive(frame.path)) return not_ours;
+        if (frame.protocol != wire::protocol_tcp) return other;
         out.ecn = frame.ecn;
         const net::Path& path = paths_[frame.path];
         if (!frame.checksum_verified) transport.addresses_sum = wire::pseudo_sum(path.remote, path.local);
     } else {
-        const auto network = read_network(frame, out);
+        const auto network = read_network(frame, at, out);
         if (!network) return std::unexpected(network.error());
         transport = *network;
+        transport.at += at;
+        transport.end += at;
     }
     const Bytes bytes = frame.frame.bytes().first(transport.end).subspan(transport.at);
     if (!frame.checksum_verified && !wire::transport_verifies(transport.addresses_sum, wire::protocol_tcp, bytes))

@@ -39,6 +39,7 @@ void Engine::State::free_idle_paths() {
     for (const std::uint32_t path : host.idle_paths)
         if (paths.alive(path) && host.paths[path].references == 0) {
             leave_neighbour(path);
+            forget_lowered(path);
             paths.erase(path);
         }
     host.idle_paths.clear();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <vector>
 
@@ -11,11 +12,14 @@
 #include "stack/engine/engine.h"
 #include "stack/engine/packet.h"
 #include "stack/net/addresses.h"
+#include "stack/net/icmp.h"
 #include "stack/net/neighbour.h"
 #include "stack/net/path.h"
 #include "stack/net/route_table.h"
 #include "stack/tcp/connection.h"
 #include "stack/tcp/host.h"
+#include "stack/wire/arp.h"
+#include "stack/wire/ndp.h"
 
 namespace weft {
 
@@ -41,9 +45,46 @@ struct Engine::State {
     template <class Visit>
     void each_flow(std::uint32_t path, Visit&& visit);
 
+    // network.cc: what is no TCP
+    static constexpr std::size_t most_packets = 1'024;  // waiting ones
+    std::expected<std::uint32_t, engine::Reject> enter_ethernet(const Receive& frame, bool& to_group, Instant now);
+    std::expected<net::Arrived, engine::Reject> read_arrived(const Receive& frame, std::uint32_t at) const;
+    std::optional<engine::Reject> not_for_us(net::Arrived& packet) const;
+    void receive_other(const Receive& frame, std::uint32_t at, bool to_group, Instant now);
+    void receive_icmp(const net::Arrived& packet, Instant now);
+    void answer_echo(const net::Arrived& packet, const wire::IcmpView& request, Instant now);
+    void complain(const net::Arrived& packet, net::Complaint what, Instant now);
+    void limited(Instant now);
+    std::size_t link_header(const net::Arrived& packet) const;
+    void send_back(const net::Arrived& packet, net::Held answer);
+    void send_packet(net::Held packet);
+
+    // trouble.cc: ICMP errors
+    struct Quoted {
+        std::uint32_t path, connection;
+    };
+    std::optional<Quoted> quoted_flow(const net::Arrived& packet, const wire::IcmpQuote& quote);
+    void receive_trouble(const net::Arrived& packet, const wire::IcmpView& error, Instant now);
+    void lower_mtu(std::uint32_t index, std::uint32_t mtu, std::uint32_t quoted, Instant now);
+    void forget_lowered(std::uint32_t index);
+    void raise_mtus(Instant now);
+    auto lowered_place() {
+        return [this](std::uint32_t i) -> Place& { return paths[i].lowered; };
+    }
+
     // neighbours.cc: questions for neighbours, their answers, and what waits for them
     std::size_t transmit_packets(std::span<Transmit> out);
-    bool leaves_to_neighbour(Transmit& frame, const net::Path& path, std::uint32_t first_slice, Instant now);
+    bool leaves_to_neighbour(const Transmit& frame, const net::Path& path, std::uint32_t first_slice, Instant now);
+    void ask_neighbours();
+    void ask_by_arp(const net::Neighbour& of, const Address& from, bool unicast);
+    void ask_by_ndp(const net::Neighbour& of, const Address& from, bool unicast);
+    void send_arp(std::uint32_t to, const Mac& station, const wire::ArpPacket& arp);
+    void send_ndp(std::uint32_t by, const Mac& station, const Address& from, const Address& to,
+                  const wire::NeighbourMessage& message);
+    void receive_arp(std::uint32_t by, Bytes bytes, bool to_us_alone, Instant now);
+    void receive_ndp(const net::Arrived& packet, const wire::IcmpView& icmp, Instant now);
+    void heard(const Address& who, std::uint32_t by, const net::Neighbours::Said& said, Instant now);
+    void advance_neighbours(Instant now);
 
     // next_hop.cc: from paths to links and neighbours
     struct Attached {
@@ -85,6 +126,8 @@ struct Engine::State {
     std::vector<Attached> links;        // under the link's number
     net::RouteTable routes;
     net::Neighbours neighbours;
+    net::IcmpLimits icmp_limits;
+    IndexList lowered;                  // paths whose MTU the network lowered, in the order in which that ends
     HashKey listener_key;
     FlatTable listener_table;           // of local address, scope and port, hashed, to the listener's index
     Pages<Endpoint> listener_local;     // under the listener's index

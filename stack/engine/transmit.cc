@@ -128,13 +128,16 @@ void Engine::State::advance(Instant now) {
     host.wheel.advance(now, [&](std::uint32_t index) { tcp::Connection{host, index}.expire(now); });
     host.half_open_wheel.advance(now, [&](std::uint32_t index) { tcp::expire_half(host, index, now); });
     tcp::expire_time_waits(host, now);
+    advance_neighbours(now);
+    raise_mtus(now);
     free_idle_paths();
 }
 
 Instant Engine::State::deadline() const {
     Instant earliest = std::min(host.wheel.next(), host.half_open_wheel.next());
     if (!host.time_waits.empty()) earliest = std::min(earliest, host.time_wait[host.time_waits.first].expires);
-    return earliest;
+    if (!lowered.empty()) earliest = std::min(earliest, paths[lowered.first].lowered_until);
+    return std::min(earliest, neighbours.deadline());
 }
 
 }  // namespace weft

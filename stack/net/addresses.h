@@ -21,6 +21,26 @@ struct Assigned {
     std::uint8_t prefix{0};   // bits of its network, which is on the link; 0: none
 };
 
+inline bool is_unspecified(const Address& address) {
+    const auto bytes = address.bytes();
+    return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
+// Never on a wire (RFC 1122, section 3.2.1.3 g; RFC 4291, section 2.5.3).
+inline bool is_loopback(const Address& address) {
+    const auto bytes = address.bytes();
+    if (address.family() == Family::ipv4) return bytes[0] == std::byte{127};
+    return address.family() == Family::ipv6 && bytes[15] == std::byte{1} &&
+           std::all_of(bytes.begin(), bytes.begin() + 15, [](std::byte b) { return b == std::byte{0}; });
+}
+
+// ff02::1 (RFC 4291, section 2.7.1).
+inline Address all_nodes() {
+    std::array<std::byte, 16> bytes{std::byte{0xff}, std::byte{2}};
+    bytes[15] = std::byte{1};
+    return {Family::ipv6, bytes};
+}
+
 // fe80::/10: means something on its link alone (RFC 4291, section 2.5.6).
 inline bool is_link_local(const Address& address) {
     const auto bytes = address.bytes();

@@ -43,6 +43,11 @@ public:
     void expire(Instant now);
     void path_changed(std::uint32_t mtu, Instant now);
     void path_mtu(bool lowered, Instant now);
+
+    // trouble.cc: what the network says of this flow's packets
+    bool in_flight(SeqNum seq) const;
+    void trouble(Error error, bool hard, Instant now);
+    void unreachable(Instant now);
     void path_down(Instant now);
     void path_up(Instant now);
 

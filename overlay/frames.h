@@ -21,6 +21,9 @@ enum class FrameType : std::uint8_t {
     net = 0x40
 };
 
+// The reason in CLOSE.
+inline constexpr std::uint8_t close_ended = 0, close_resting = 1;
+
 struct Frame {
     FrameType type{};        // all four forms of NET are `net`, all four of LABEL `label`
     std::size_t offset{0};   // of `body` in the plaintext

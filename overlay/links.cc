@@ -18,6 +18,10 @@ Links::State::State(Identity who, const LinksConfig& settings, Entropy random, B
     config.suites &= suites_of_this_machine();
     config.rekey_packets = std::clamp<std::uint64_t>(config.rekey_packets, 1, 1ull << 30);
     config.mtu = std::clamp<std::uint32_t>(config.mtu, 1'200, 65'000);
+    if (!config.router) return;
+    SwitchConfig carrying{.netid = take<8>(config.network.net.data()), .unix_zero = config.unix_zero};
+    fabric = std::make_unique<Switch>(identity, carrying, entropy, *config.router, config.routing);
+    fabric->access(config.access);
 }
 
 Peer* Links::State::find_peer(const Address& address) {
@@ -33,7 +37,6 @@ Peer* Links::State::make_peer(const Address& address, Instant now) {
     peer->address = address;
     peer->number = std::uint32_t(place + 1);
     peer->since = now;
-    ++strangers;
     by_number[place] = peer.get();
     define(*peer);
     return peers.emplace(address, std::move(peer)).first->second.get();
@@ -47,36 +50,57 @@ void Links::State::define(const Peer& peer) {
     }
 }
 
-// The stranger that was silent longest makes room, if it has no channel.
-Peer* Links::State::make_room(const Address& address, Instant now) {
-    if (strangers >= neighbour_limit) {
-        Peer* oldest = nullptr;
-        for (const auto& [key, peer] : peers)
-            if (!peer->configured && !peer->current && (!oldest || peer->last_heard < oldest->last_heard))
-                oldest = peer.get();
+// Of the strangers of its kind the one that was silent longest makes room, if it has no channel, or a session that nobody uses.
+Peer* Links::State::make_room(const Address& address, bool far, Instant now) {
+    Peer* oldest = nullptr;
+    std::size_t alike = 0;
+    for (const auto& [key, peer] : peers) {
+        if (peer->configured || (peer->way.endpoint.port == 0) != far) continue;
+        ++alike;
+        if (peer->current && (!far || wanted(*peer, now))) continue;
+        const bool gone = oldest && oldest->current && !peer->current;
+        const bool older = !oldest || (!oldest->current == !peer->current && peer->last_heard < oldest->last_heard);
+        if (gone || older) oldest = peer.get();
+    }
+    if (alike >= (far ? session_limit : neighbour_limit)) {
         if (!oldest) return nullptr;
+        if (oldest->current) lose(*oldest, Loss::resting, now);
         forget(*oldest);
     }
     return make_peer(address, now);
 }
 
+bool Links::State::is_far(const Address& address) const {
+    return address.family() == Family::overlay && address.bytes().size() == 64 && address != identity.address();
+}
+
+void Links::State::bind(const Address& address, std::uint32_t path) {
+    Peer* peer = find_peer(address);
+    if (!peer && path != 0 && fabric && is_far(address)) peer = make_room(address, true, latest);
+    if (!peer) return;
+    if (peer->path != 0) paths.erase(peer->path);
+    peer->path = path;
+    if (path != 0) return paths.insert(path, peer);
+    drop_waiting(*peer);   // nobody asks any more
+    if (fabric && !peer->configured && !peer->current && !peer->way && peer->keyings.empty()) forget(*peer);
+}
+
 void Links::State::forget(Peer& peer) {
     end_attempt(peer);
     while (!peer.keyings.empty()) drop_keying(peer, *peer.keyings.back());
+    if (fabric) tell_switch(peer, latest), forget_label_paths(peer, latest);
     if (peer.path != 0) paths.erase(peer.path);
     wheel.disarm(peer.number);
     by_number[peer.number - 1] = nullptr;
-    if (!peer.configured) --strangers;
     for (std::size_t i = delivered; i < deliveries.size(); ++i)
         if (deliveries[i].peer == &peer) deliveries[i].peer = nullptr;
     peers.erase(Address{peer.address});
 }
 
 void Links::State::add_peer(const Address& address, std::span<const UdpEndpoint> endpoints, Instant now) {
-    if (address.family() != Family::overlay || address.bytes().size() != 64 || address == identity.address()) return;
+    if (!is_far(address)) return;
     Peer* peer = find_peer(address);
     if (!peer) peer = make_peer(address, now);
-    if (!peer->configured) --strangers;
     peer->configured = true;
     peer->endpoints.assign(endpoints.begin(),
                            endpoints.begin() + std::ptrdiff_t(std::min<std::size_t>(endpoints.size(), 8)));
@@ -96,10 +120,17 @@ void Links::State::remove_peer(const Address& address, Instant now) {
 }
 
 void Links::State::raise(LinkEvent::Kind kind, Peer& peer, Instant now) {
-    LinkEvent event{kind, peer.address, path_mtu(config.mtu), peer.current && peer.current->elided, peer.way.endpoint};
+    LinkEvent event{kind, peer.address, path_mtu(datagram_mtu(peer)), peer.current && peer.current->elided, peer.way.endpoint};
+    event.session = peer.way.labelled();
+    if (peer.linked && kind == LinkEvent::Kind::suspect) fabric->link_suspect(LinkNumber(peer.number), now);
+    if (peer.linked && kind == LinkEvent::Kind::recovered) fabric->link_recovered(LinkNumber(peer.number), now);
+    tell(event, peer, now);
+}
+
+void Links::State::tell(const LinkEvent& event, const Peer& peer, Instant now) {
     raised.push_back(event);
     sink.add(now, trace::no_flow, trace::Type::link,
-             trace::LinkChange{peer.number, std::uint32_t(kind), event.mtu, peer.loss_ppm, peer.srtt.count(),
+             trace::LinkChange{peer.number, std::uint32_t(event.kind), event.mtu, peer.loss_ppm, peer.srtt.count(),
                                tag_of(peer.address)});
 }
 
@@ -113,6 +144,8 @@ void Links::State::drop(LinkDrop why, std::uint64_t detail, Instant now) {
     case LinkDrop::refused: ++statistics.refused; break;
     case LinkDrop::no_session: ++statistics.dropped_no_session; break;
     case LinkDrop::no_memory: ++statistics.dropped_no_memory; break;
+    case LinkDrop::label: ++statistics.dropped_labels; break;
+    case LinkDrop::reach: ++statistics.reach_refused; break;
     default: ++statistics.dropped_other; break;
     }
     sink.add(now, trace::no_flow, trace::Type::drop, trace::Drop{trace_links, std::uint32_t(why), 1, detail});
@@ -167,34 +200,56 @@ Links::~Links() = default;
 const Address& Links::address() const { return state_->identity.address(); }
 
 void Links::receive(std::span<Receive> datagrams, Instant now) {
-    for (Receive& datagram : datagrams) state_->receive(datagram, now);
+    state_->latest = now;
+    state_->batch_left = datagrams.size();
+    for (Receive& datagram : datagrams) {
+        --state_->batch_left;
+        state_->receive(datagram, now);
+    }
+    state_->settle(now);
 }
 
-void Links::advance(Instant now) { state_->advance(now); }
+void Links::advance(Instant now) {
+    state_->advance(now);
+    if (state_->fabric && state_->fabric->deadline() <= now) state_->fabric->advance(now);
+    state_->settle(now);
+}
 
 void Links::add_peer(const Address& peer, std::span<const UdpEndpoint> endpoints, Instant now) {
+    state_->latest = now;
     state_->add_peer(peer, endpoints, now);
+    state_->settle(now);
 }
 
-void Links::remove_peer(const Address& peer, Instant now) { state_->remove_peer(peer, now); }
+void Links::remove_peer(const Address& peer, Instant now) {
+    state_->latest = now;
+    state_->remove_peer(peer, now);
+    state_->settle(now);
+}
 
-void Links::bind(const Address& address, std::uint32_t path) {
+void Links::bind(const Address& address, std::uint32_t path) { state_->bind(address, path); }
+
+void Links::want(const Address& address, Instant now) {
+    state_->latest = now;
     Peer* peer = state_->find_peer(address);
-    if (!peer) return;
-    if (peer->path != 0) state_->paths.erase(peer->path);
-    peer->path = path;
-    if (path != 0) return state_->paths.insert(path, peer);
-    state_->statistics.dropped_no_session += peer->waiting.size();   // nobody asks any more
-    peer->waiting.clear();
-    peer->waiting_bytes = 0;
+    if (!peer && state_->fabric && state_->is_far(address)) peer = state_->make_room(address, true, now);
+    if (peer && !(peer->current && peer->way)) state_->want(*peer, now);
+    state_->settle(now);
 }
 
 void Links::close(Instant now) {
-    while (!state_->peers.empty()) state_->remove_peer(Address{state_->peers.begin()->first}, now);
+    // Sessions first: they leave by the links.
+    std::vector<Address> sessions;
+    for (const auto& [address, peer] : state_->peers)
+        if (!peer->linked) sessions.push_back(address);
+    for (const Address& address : sessions) remove_peer(address, now);
+    while (!state_->peers.empty()) remove_peer(Address{state_->peers.begin()->first}, now);
 }
 
 void Links::send(std::span<const Transmit> packets, Instant now) {
+    state_->latest = now;
     for (const Transmit& packet : packets) state_->send(packet, now);
+    state_->settle(now);
 }
 
 std::size_t Links::events(std::span<LinkEvent> out) {
@@ -230,7 +285,10 @@ std::size_t Links::deliver(std::span<Receive> out) {
 
 std::size_t Links::transmit(std::span<Transmit> out, Instant) { return state_->outbox.transmit(out); }
 
-Instant Links::deadline() const { return state_->outbox.empty() ? state_->wheel.next() : Instant{}; }
+Instant Links::deadline() const {
+    if (!state_->outbox.empty()) return Instant{};
+    return state_->fabric ? std::min(state_->wheel.next(), state_->fabric->deadline()) : state_->wheel.next();
+}
 
 std::vector<PeerStatus> Links::peers() const {
     std::vector<PeerStatus> out;
@@ -251,6 +309,14 @@ std::vector<PeerStatus> Links::peers() const {
         status.handshakes = peer->handshakes;
         status.replayed = peer->replayed;
         status.path = peer->path;
+        status.mtu = state_->datagram_mtu(*peer);
+        status.session = peer->way.labelled();
+        status.link = LinkNumber(status.session ? 0 : peer->number);
+        for (const LabelPath* path : peer->label_paths) {
+            if (path->id != peer->way.path) continue;
+            status.mtu = path->mtu;
+            status.link = path->link, status.hops = path->hops, status.cost = path->cost, status.label_path = path->id;
+        }
         out.push_back(status);
     }
     return out;
@@ -262,8 +328,12 @@ LinksStatistics Links::statistics() const {
     return out;
 }
 
+Switch* Links::labels() { return state_->fabric.get(); }
+const Switch* Links::labels() const { return state_->fabric.get(); }
+
 void Links::trace(const trace::Sink& sink) {
     state_->sink = sink;
+    if (state_->fabric) state_->fabric->trace(sink);
     for (const auto& [address, peer] : state_->peers) state_->define(*peer);
 }
 

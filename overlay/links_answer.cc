@@ -85,6 +85,11 @@ const HalfOpen* Links::State::answer_init(Bytes init, const Way& from, Instant n
     return half_open.find(id_of_record);
 }
 
+std::uint64_t Links::State::half_open_id(std::uint32_t local_index) {
+    const Target* target = indices.find(local_index);
+    return target && target->kind == Target::Kind::half_open ? target->half_open : 0;
+}
+
 // Every FIN is answered under the new keys to its INIT's source; its frames are delivered once.
 void Links::State::receive_fin(Bytes message, const Arrival& arrival, Instant now) {
     const Target* target = indices.find(load_little<std::uint32_t>(&message[4]));
@@ -99,6 +104,8 @@ void Links::State::receive_fin(Bytes message, const Arrival& arrival, Instant no
 // On a copy until s opens; then the record has had its one chance.
 void Links::State::open_fin(Bytes message, const Arrival& arrival, std::uint64_t record_id, Instant now) {
     HalfOpen& record = *half_open.find(record_id);
+    const bool session = record.source.labelled();
+    if ((session || arrival.from.labelled()) && arrival.from != record.source) return drop(LinkDrop::refused, 10, now);
     Lent<noise::State> copy{states};
     *copy = *record.state;
     if (!noise::read_third_static(*copy, message.subspan<8, 48>())) return drop(LinkDrop::unauthentic, 0, now);
@@ -118,9 +125,12 @@ void Links::State::open_fin(Bytes message, const Arrival& arrival, std::uint64_t
     const std::optional<Block<32>> converted = peer && peer->noise_public ? peer->noise_public : noise_public_of(id.key);
     if (!converted || *converted != copy->rs) return drop(LinkDrop::refused, 2, now);
     if (id.aead != spent.chosen || (spent.offered >> id.aead & 1) == 0) return drop(LinkDrop::refused, 3, now);
-    if (address == identity.address() || (!config.accept_members && !(peer && peer->configured)))
+    if (address == identity.address() || (!session && !config.accept_members && !(peer && peer->configured)))
         return drop(LinkDrop::refused, 6, now);
-    if (!peer && !(peer = make_room(address, now))) return drop(LinkDrop::refused, 7, now);
+    LabelPath* path = session ? find_label_path(arrival.from.path) : nullptr;
+    if (session && (!path || (!path->any_remote && path->remote != address))) return drop(LinkDrop::refused, 11, now);
+    if (!peer && !(peer = make_room(address, session, now))) return drop(LinkDrop::refused, 7, now);
+    if (path) attach(*path, *peer, now);
     peer->noise_public = converted;
 
     auto keying = make_keying(false, Suite(id.aead), id, now);
@@ -134,7 +144,7 @@ void Links::State::open_fin(Bytes message, const Arrival& arrival, std::uint64_t
     keying->fin_until = now + Duration::seconds(10);
     Keying& kept = *keying;
     indices.insert(kept.local_index, {Target::Kind::keying, peer, &kept, 0});
-    peer->behind_nat = std::find(config.own.begin(), config.own.end(), id.observed) == config.own.end();
+    if (!session) peer->behind_nat = std::find(config.own.begin(), config.own.end(), id.observed) == config.own.end();
     adopt(*peer, std::move(keying), spent.created, now);
     send_frames(*peer, kept, {}, spent.source, Ecn::not_capable, now);
     read_frames(*peer, kept, arrival, plain.sub(Id::size, plain.size()), now);
@@ -158,14 +168,18 @@ void Links::State::adopt(Peer& peer, std::unique_ptr<Keying> fresh, Instant reco
     ++peer.handshakes;
     ++statistics.handshakes;
     peer.gap = Duration::seconds(5);
-    peer.next_attempt = now;
+    peer.next_attempt = keying.fin_from.labelled() ? now + peer.gap : now;
     peer.last_heard = now;
     const bool was_up = peer.current != nullptr;
     const bool was_silent = peer.suspect;
+    // New keys long before they are due: a new process, which remembers no control message.
+    const bool reborn = peer.linked && !was_silent && !crossed && young(*peer.current, now);
     keep_keying(peer, std::move(fresh));
-    if (!was_up || was_silent) {
+    const bool better = peer.way.labelled() && !keying.fin_from.labelled();   // a link, proved by RESP and FIN
+    if (!was_up || was_silent || better) {
         if (peer.way != keying.fin_from) move_to(peer, keying.fin_from, now);
     }
+    if (reborn) fabric->link_up(LinkNumber(peer.number), peer.address, config.mtu, peer.srtt, now);
     if (!keep) choose(peer, &keying, now);
     if (was_up && !was_silent && peer.way != keying.fin_from) consider(peer, keying.fin_from, fin_size, now);
     flush(peer, now);

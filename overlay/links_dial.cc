@@ -4,16 +4,24 @@
 
 namespace weft::overlay {
 
-// A living channel rekeys with its endpoint; without one, or when it fell silent, every configured endpoint is tried.
+Duration Links::State::first_gap(const Peer& peer) {
+    return peer.endpoints.empty() && !peer.way ? Duration::milliseconds(500) : Duration::seconds(5);
+}
+
+// A living channel rekeys by its way; without one, or when it fell silent, every configured endpoint is tried. So it is while a
+// neighbour is reached along a label path: its link is better. Who has no endpoint is looked for by the switch.
 void Links::State::dial(Peer& peer, Instant now, bool for_silence) {
     end_attempt(peer);
     auto attempt = std::make_unique<Attempt>(Door{config.network, peer.address});
-    if (peer.way) attempt->to.push_back(peer.way);
-    if (!peer.current || for_silence)
+    const bool detour = peer.current && peer.way.labelled();
+    const bool for_link = detour && !for_silence && !peer.endpoints.empty() && now < rekey_due(*peer.current);
+    if (peer.way && !for_link) attempt->to.push_back(peer.way);
+    if (!peer.current || for_silence || for_link)
         for (const UdpEndpoint& endpoint : peer.endpoints)
             if (std::find(attempt->to.begin(), attempt->to.end(), Way{endpoint}) == attempt->to.end())
                 attempt->to.push_back(endpoint);
-    if (attempt->to.empty()) return;
+    const bool searched = fabric && (attempt->to.empty() || (detour && for_silence));
+    if (attempt->to.empty() && !searched) return;
 
     attempt->state = Lent{states};
     attempt->index = fresh_index({Target::Kind::attempt, &peer, nullptr, 0});
@@ -28,20 +36,25 @@ void Links::State::dial(Peer& peer, Instant now, bool for_silence) {
     Block<2> jitter;
     entropy(jitter);   // up to a second
     peer.next_attempt = now + peer.gap + Duration::microseconds(load_little<std::uint16_t>(jitter.data()) * 15);
-    if (!peer.current) peer.gap = std::min(peer.gap * 2, Duration::seconds(300));
-    send_init(peer, now);
+    if (!peer.current || for_link) peer.gap = std::min(peer.gap * 2, Duration::seconds(300));
+    if (searched) open_path(peer, now);
+    if (peer.attempt) send_init(peer, now);
     note_state(peer, now);
 }
 
 // A flow does not wait for the schedule of those who keep dialling: it asks at once, and again as if for the first time.
 void Links::State::want(Peer& peer, Instant now) {
-    peer.gap = Duration::seconds(5);
+    peer.gap = first_gap(peer);
+    const bool lost = fabric && peer.current && !peer.way && may_seal(*peer.current, now);
+    if (lost) return wake(peer, std::max(now, peer.search.not_before));   // living keys, and no way
     for (const auto& keying : peer.keyings)   // a FIN is on its way
         if (keying->waits() && now - keying->fin_sent < Duration::seconds(1)) return;
     if (peer.attempt && now - peer.attempt->started < Attempt::lifetime) {
         if (now - peer.attempt->last_sent < repetitions[0]) return;
         peer.attempt->step = 0;
         send_init(peer, now);
+    } else if (fabric && peer.endpoints.empty() && !peer.way && now < peer.search.not_before) {
+        say_unreachable(peer, now);
     } else {
         dial(peer, now, false);
     }
@@ -49,7 +62,7 @@ void Links::State::want(Peer& peer, Instant now) {
 
 void Links::State::send_init(Peer& peer, Instant now) {
     Attempt& attempt = *peer.attempt;
-    for (const Way& to : attempt.to) send_raw(&peer, attempt.init, to);
+    for (const Way& to : attempt.to) send_message(peer, Bytes{attempt.init}.first(to.labelled() ? init_head : init_size), to, now);
     attempt.last_sent = now;
     ++attempt.sent;
     wake(peer, now + repetitions[0]);
@@ -96,8 +109,10 @@ void Links::State::receive_resp(Bytes message, const Way& from, Instant now) {
     if (!peer.noise_public || *peer.noise_public != copy->rs) return drop(LinkDrop::refused, 2, now);
     if (id.aead > 15 || (config.suites >> id.aead & 1) == 0) return drop(LinkDrop::refused, 3, now);
 
-    if (attempt.sent == 1) sample_rtt(peer, now - attempt.last_sent);
-    peer.behind_nat = std::find(config.own.begin(), config.own.end(), id.observed) == config.own.end();
+    if (!from.labelled()) {
+        if (attempt.sent == 1) sample_rtt(peer, now - attempt.last_sent);
+        peer.behind_nat = std::find(config.own.begin(), config.own.end(), id.observed) == config.own.end();
+    }
     Id own = own_id(from.endpoint, id.aead, now);
     const bool crossed = attempt.crossed;
     auto fresh = make_keying(true, Suite(id.aead), id, now);
@@ -118,7 +133,10 @@ void Links::State::make_fin(Peer& peer, Keying& keying, noise::State& state, con
     std::vector<std::byte> plain(Id::size);
     append(plain.data(), id.encode());
     const bool first = !peer.current;
-    const bool rides = first && !peer.waiting.empty() && append_single(keying, peer.waiting.front(), plain);
+    const auto leaves = departure(peer, keying.fin_to, 1, now);
+    const std::size_t room = !leaves ? 0 : leaves->path ? leaves->room + noise::tag_size : config.mtu;
+    const bool rides = first && !peer.waiting.empty() && room > fin_size &&
+                       append_single(keying, peer.waiting.front(), room - fin_size, plain);
     if (rides) {
         peer.waiting_bytes -= peer.waiting.front().bytes;
         peer.waiting.pop_front();
@@ -153,7 +171,7 @@ void Links::State::make_fin(Peer& peer, Keying& keying, noise::State& state, con
 }
 
 void Links::State::send_fin(Peer& peer, Keying& keying, Instant now) {
-    send_raw(&peer, keying.fin.bytes(), keying.fin_to);
+    send_message(peer, keying.fin.bytes(), keying.fin_to, now);
     wake(peer, now + repetitions[0]);
 }
 
@@ -163,7 +181,7 @@ void Links::State::confirm(Peer& peer, Keying& keying, Instant now) {
     keying.confirmed_at = now;
     keying.fin = {};
     peer.gap = Duration::seconds(5);
-    peer.next_attempt = now;
+    peer.next_attempt = peer.way.labelled() ? now + peer.gap : now;
     if (&keying == peer.current) return note_state(peer, now);
     const bool theirs =
         keying.crossed && !(identity.address() < peer.address) && peer.current && may_seal(*peer.current, now);

@@ -46,6 +46,11 @@ bool Links::State::may_seal(const Keying& keying, Instant now) const {
     return keying.sent < 2 * config.rekey_packets && now < key_end(keying);
 }
 
+bool Links::State::young(const Keying& keying, Instant now) const {
+    const Instant due = keying.first_data != never ? keying.first_data + config.rekey_initiator : keying.born + config.rekey_idle;
+    return now + Duration::seconds(1) < due && std::max(keying.sent, keying.window.next()) < config.rekey_packets;
+}
+
 void Links::State::drop_keying(Peer& peer, Keying& keying) {
     indices.erase(keying.local_index);
     if (peer.current == &keying) peer.current = nullptr;
@@ -61,34 +66,41 @@ void Links::State::choose(Peer& peer, Keying* keying, Instant now) {
     } else if (!first) {
         raise(LinkEvent::Kind::rekeyed, peer, now);
         raise(LinkEvent::Kind::recovered, peer, now);
+        // It answered no more under the old keys: a new process, which remembers no control message.
+        if (peer.linked) fabric->link_up(LinkNumber(peer.number), peer.address, config.mtu, peer.srtt, now);
     } else {
         peer.last_heard = now;
         raise(LinkEvent::Kind::up, peer, now);
     }
     peer.suspect = false;
-    wake(peer, std::min(rekey_due(*keying), key_end(*keying)));
+    wake(peer, peer.way.labelled() ? now : std::min(rekey_due(*keying), key_end(*keying)));
+    tell_switch(peer, now);
     note_state(peer, now);
 }
 
 // When keys end, others that were proved may still serve. A handshake under way goes on, unless the peer took its leave.
 void Links::State::lose(Peer& peer, Loss why, Instant now) {
+    const bool ended = why == Loss::closed || why == Loss::resting;
     peer.current = nullptr;
     for (std::size_t i = peer.keyings.size(); i-- > 0;) {
         Keying& keying = *peer.keyings[i];
-        if (!keying.confirmed && why != Loss::closed) continue;
+        if (!keying.confirmed && !ended) continue;
         if (why == Loss::keys_ended && may_seal(keying, now)) {
             peer.current = &keying;
             return;
         }
         drop_keying(peer, keying);
     }
-    if (why == Loss::closed) end_attempt(peer);
+    if (ended) end_attempt(peer);
     peer.suspect = false;
     peer.awaiting = peer.report_due = peer.next_challenge = peer.kept_alive = never;
     peer.challenges = {};
     peer.roaming = {};
-    raise(LinkEvent::Kind::down, peer, now);
-    if (peer.configured || !peer.waiting.empty()) wake(peer, now);
+    tell_switch(peer, now);
+    forget_label_paths(peer, now);
+    raise(why == Loss::resting ? LinkEvent::Kind::resting : LinkEvent::Kind::down, peer, now);
+    peer.gap = first_gap(peer);
+    if (peer.configured || !peer.waiting.empty() || wanted(peer, now)) wake(peer, now);
     note_state(peer, now);
 }
 
@@ -98,26 +110,48 @@ void Links::State::seal(Peer& peer, Keying& keying, std::byte* datagram, std::si
     store_little(datagram + 4, keying.remote_index);
     store_little(datagram + 8, keying.sent);
     keying.keys->send.seal({datagram, data_header}, datagram + data_header, frames, keying.sent);
-    if (++keying.sent == config.rekey_packets) wake(peer, Instant{});
+    count_sealed(peer, keying);
     ++statistics.datagrams_out, ++peer.datagrams_out;
     statistics.bytes_out += data_overhead + frames, peer.bytes_out += data_overhead + frames;
 }
 
+// One counter a key and direction, whichever form the packet has.
+void Links::State::count_sealed(Peer& peer, Keying& keying) {
+    if (++keying.sent == config.rekey_packets) wake(peer, Instant{});
+}
+
+std::uint32_t Links::State::datagram_mtu(const Peer& peer) const {
+    for (const LabelPath* path : peer.label_paths)
+        if (path->id == peer.way.path) return path->mtu - std::uint32_t(LabelHeader::size) - session_overhead;
+    return config.mtu;
+}
+
 // Small frames in a packet of their own. Only an answer and what keeps a NAT open may be empty.
 bool Links::State::send_frames(Peer& peer, Keying& keying, Bytes frames, const Way& to, Ecn ecn, Instant now) {
-    std::byte* at = outbox.add(to.endpoint, ecn, Instant{}, data_overhead + frames.size(), 0);
+    const auto out = departure(peer, to, 1, now);
+    if (!out || frames.size() > out->room) {
+        drop(LinkDrop::no_session, 0, now);
+        return false;
+    }
+    const Ecn outer = out->path && !out->carries_ect ? Ecn::not_capable : ecn;
+    std::byte* at = outbox.add(out->to, outer, Instant{}, out->around + frames.size(), 0);
     if (!at) {
         drop(LinkDrop::no_memory, 0, now);
         return false;
     }
-    append(at + data_header, frames);
-    seal(peer, keying, at, frames.size());
+    append(at + out->ahead, frames);
+    seal_for(*out, peer, keying, at, frames.size(), ecn, 0);
+    carried(*out, now);
     peer.last_sent = now;
     peer.report_due = never;
     return true;
 }
 
-// A handshake message.
+bool Links::State::send_message(Peer& peer, Bytes message, const Way& to, Instant now) {
+    return to.labelled() ? send_unsealed(message, to.path, now) : send_raw(&peer, message, to);
+}
+
+// A handshake message, straight over UDP.
 bool Links::State::send_raw(Peer* peer, Bytes message, const Way& to) {
     std::byte* at = outbox.add(to.endpoint, Ecn::not_capable, Instant{}, message.size(), 0);
     if (!at) {

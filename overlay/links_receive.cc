@@ -1,22 +1,11 @@
 // What arrives: the dispatch by type, packets under keys, and the frames inside them (docs/wire.md).
+#include "overlay/access.h"
+#include "overlay/ecn.h"
 #include "overlay/frames.h"
 #include "overlay/links_state.h"
+#include "stack/wire/pseudo.h"
 
 namespace weft::overlay {
-namespace {
-
-// RFC 6040, section 4.2: the ECN field of what leaves the tunnel; false: drop, congestion met a flow that is not capable.
-bool decapsulate(Ecn outer, Ecn& inner) {
-    if (outer == Ecn::congestion_experienced) {
-        if (inner == Ecn::not_capable) return false;
-        inner = outer;
-    } else if (outer == Ecn::ect1 && inner == Ecn::ect0) {
-        inner = outer;
-    }
-    return true;
-}
-
-}  // namespace
 
 void Links::State::receive(Receive& datagram, Instant now) {
     const Bytes bytes = datagram.frame.bytes();
@@ -39,27 +28,35 @@ void Links::State::receive_data(Receive& datagram, Instant now) {
     Peer& peer = *target->peer;
     Keying& keying = *target->keying;
     const std::uint64_t counter = load_little<std::uint64_t>(&bytes[8]);
-    if (!keying.window.acceptable(counter)) {
-        ++peer.replayed;
-        return drop(LinkDrop::replayed, counter, now);
-    }
     // The caller shows these bytes to nobody else: they are opened where they lie.
     const MutableBytes sealed{const_cast<std::byte*>(bytes.data()) + data_header, bytes.size() - data_header};
-    if (!keying.keys->receive.open(bytes.first(data_header), sealed, counter))
-        return drop(LinkDrop::unauthentic, counter, now);
-    const bool highest = counter >= keying.window.next();
-    if (!keying.window.take(counter)) {
-        ++peer.replayed;
-        return drop(LinkDrop::replayed, counter, now);
-    }
-    ++keying.received;
+    bool highest = false;
+    if (!unseal(peer, keying, bytes.first(data_header), sealed, counter, highest, now)) return;
     const Arrival arrival{datagram.from, bytes.size(), datagram.link, datagram.ecn};
     heard(peer, keying, arrival, highest, now);
     const Slice plain = datagram.frame.sub(data_header, std::uint32_t(bytes.size() - data_overhead));
     read_frames(peer, keying, arrival, plain, now);
 }
 
-// Anything authentic: the peer lives.
+bool Links::State::unseal(Peer& peer, Keying& keying, Bytes ad, MutableBytes sealed, std::uint64_t counter, bool& highest,
+                          Instant now) {
+    const auto replayed = [&] {
+        ++peer.replayed;
+        drop(LinkDrop::replayed, counter, now);
+        return false;
+    };
+    if (!keying.window.acceptable(counter)) return replayed();
+    if (!keying.keys->receive.open(ad, sealed, counter)) {
+        drop(LinkDrop::unauthentic, counter, now);
+        return false;
+    }
+    highest = counter >= keying.window.next();
+    if (!keying.window.take(counter)) return replayed();
+    ++keying.received;
+    return true;
+}
+
+// Anything authentic: the peer lives. What comes by another way, if either is a label path, says nothing of the one in use.
 void Links::State::heard(Peer& peer, Keying& keying, const Arrival& arrival, bool highest, Instant now) {
     ++peer.datagrams_in;
     peer.bytes_in += arrival.bytes;
@@ -71,18 +68,24 @@ void Links::State::heard(Peer& peer, Keying& keying, const Arrival& arrival, boo
     if (arrival.ecn != Ecn::not_capable) peer.carries_ect = true;
     if (arrival.ecn == Ecn::congestion_experienced) ++keying.ce_marks;
     const bool was_silent = peer.suspect;
-    peer.awaiting = never;
-    if (peer.suspect) {
-        peer.suspect = false;
-        if (peer.attempt && peer.attempt->for_silence) end_attempt(peer);
-        raise(LinkEvent::Kind::recovered, peer, now);
-        note_state(peer, now);
+    const bool detour = peer.way.labelled() || arrival.from.labelled();
+    if (!detour || arrival.from == peer.way) {
+        peer.awaiting = never;
+        revive(peer, now);
     }
-    if (arrival.from == peer.way) peer.way_heard = now;
-    else if (!keying.confirmed && was_silent && arrival.from == keying.fin_to) move_to(peer, arrival.from, now);
-    else if (highest) consider(peer, arrival.from, arrival.bytes, now);
+    if (arrival.from == peer.way) {
+        peer.way_heard = now;
+    } else if (const bool better = !arrival.from.labelled() && peer.way.labelled();
+               !peer.way || (!keying.confirmed && arrival.from == keying.fin_to && (was_silent || better))) {
+        move_to(peer, arrival.from, now);
+        revive(peer, now);
+    } else if (highest) consider(peer, arrival.from, arrival.bytes, now);
     if (!keying.confirmed) confirm(peer, keying, now);
 }
+
+namespace {
+bool rests(const Peer& peer, const Frame& close) { return peer.way.labelled() && close.body[0] == std::byte(close_resting); }
+}  // namespace
 
 void Links::State::read_frames(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, Instant now) {
     FrameReader reader{plain.bytes()};
@@ -100,9 +103,14 @@ void Links::State::read_frames(Peer& peer, Keying& keying, const Arrival& arriva
             break;
         case FrameType::path_response: take_response(peer, frame.body, arrival.from, now); break;
         case FrameType::report: take_report(peer, keying, frame.body); break;
-        case FrameType::close: peer.next_attempt = now + Duration::seconds(5); return lose(peer, Loss::closed, now);
+        case FrameType::close:
+            peer.next_attempt = now + Duration::seconds(5);
+            return lose(peer, rests(peer, frame) ? Loss::resting : Loss::closed, now);
+        case FrameType::label: take_label(peer, keying, arrival, plain, frame, now); break;
         case FrameType::ctrl:
-        case FrameType::label: drop(LinkDrop::no_session, 0, now); break;
+            if (arrival.from.labelled() || !peer.linked) drop(LinkDrop::no_tunnel, 2, now);
+            else fabric->receive_control(LinkNumber(peer.number), frame.body, now);
+            break;
         case FrameType::pad: break;
         }
     }
@@ -117,8 +125,7 @@ void Links::State::note_challenge(Peer& peer, Instant now) {
     peer.keepalive_cap = peer.keepalive = std::max(Duration::seconds(15), peer.keepalive / 2);
 }
 
-void Links::State::take_net(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, const Frame& frame,
-                            Instant now) {
+void Links::State::got_data(Peer& peer, Keying& keying, Instant now) {
     peer.last_used = now;
     if (keying.first_data == never) {
         keying.first_data = now;
@@ -132,8 +139,14 @@ void Links::State::take_net(Peer& peer, Keying& keying, const Arrival& arrival, 
         peer.next_challenge = now + Duration::seconds(1);
         wake(peer, peer.next_challenge);
     }
+}
+
+void Links::State::take_net(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, const Frame& frame,
+                            Instant now) {
+    got_data(peer, keying, now);
     // Elided sums count only where both ends agreed; extension headers have no user yet.
     if ((frame.net.sums_elided && !keying.elided) || frame.net.extension_headers) return drop(LinkDrop::malformed, 0, now);
+    if (!may_reach(peer, keying, arrival, plain, frame, now)) return;
     Receive packet;
     packet.link = arrival.link;
     packet.from = arrival.from.endpoint;
@@ -146,6 +159,36 @@ void Links::State::take_net(Peer& peer, Keying& keying, const Arrival& arrival, 
     deliveries.push_back({std::move(packet), &peer});
 }
 
+// Reach: asked of every packet, so that a rule that is gone counts at once.
+bool Links::State::may_reach(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, const Frame& frame,
+                             Instant now) {
+    if (!config.access) return true;
+    const Access::Verdict verdict = config.access->inbound(peer.address, frame.net.protocol, frame.body, now);
+    if (verdict == Access::Verdict::pass) return true;
+    if (verdict == Access::Verdict::refuse)
+        refuse_reach(peer, keying, arrival.from, plain.bytes().subspan(frame.offset - wire::NetFrame::header_size), now);
+    drop(LinkDrop::reach, frame.net.protocol, now);
+    return false;
+}
+
+// WCMP unreachable, admin: by the way that the packet came.
+void Links::State::refuse_reach(Peer& peer, Keying& keying, const Way& from, Bytes net_frame, Instant now) {
+    if (!may_seal(keying, now)) return;
+    std::array<std::byte, Access::refusal_size> refusal;
+    const std::size_t size = Access::refusal(net_frame, refusal);
+    std::array<std::byte, wire::NetFrame::header_size + Access::refusal_size> frame;
+    const wire::NetFrame net{.sums_elided = keying.elided, .protocol = protocol_wcmp};
+    net.write(frame);
+    if (!keying.elided) {
+        const std::uint16_t addresses = wire::pseudo_sum(identity.address(), peer.address);
+        const std::uint16_t sum = checksum::add(wire::pseudo_sum(addresses, protocol_wcmp, std::uint32_t(size)),
+                                                checksum::sum(Bytes{refusal}.first(size)));
+        store_big(&refusal[2], std::uint16_t(~sum));
+    }
+    append(&frame[wire::NetFrame::header_size], Bytes{refusal}.first(size));
+    send_frames(peer, keying, Bytes{frame}.first(wire::NetFrame::header_size + size), from, Ecn::not_capable, now);
+}
+
 void Links::State::take_response(Peer& peer, Bytes body, const Way& from, Instant now) {
     for (Peer::Challenge& made : peer.challenges) {
         if (made.sent == never || !equal(body, made.bytes)) continue;
@@ -154,10 +197,18 @@ void Links::State::take_response(Peer& peer, Bytes body, const Way& from, Instan
         return;
     }
     if (!peer.roaming.active) return;
+    const bool detour = peer.way.labelled() || peer.roaming.candidate.labelled();
     // The challenge to the old endpoint went nowhere else: whoever brings the answer, that endpoint still reaches the peer.
-    if (equal(body, peer.roaming.to_old)) return keep_way(peer, now);
+    if (equal(body, peer.roaming.to_old)) {
+        if (!peer.way.labelled()) keep_way(peer, now);
+        return;
+    }
     if (from != peer.roaming.candidate || !equal(body, peer.roaming.to_new)) return;
     peer.roaming.answered = true;
+    if (detour && (peer.way.labelled() || peer.suspect)) {   // nothing is to be waited for
+        move_to(peer, from, now);
+        return revive(peer, now);
+    }
     wake(peer, now);  // perhaps it is what was waited for
 }
 
@@ -171,6 +222,7 @@ void Links::State::take_report(Peer& peer, Keying& keying, Bytes body) {
 
 void Links::State::sample_rtt(Peer& peer, Duration sample) {
     peer.srtt = peer.srtt == Duration{} ? sample : (peer.srtt * 7 + sample) / 8;
+    if (peer.linked) fabric->link_quality(LinkNumber(peer.number), peer.srtt, peer.loss_ppm, latest);
 }
 
 }  // namespace weft::overlay

@@ -1,4 +1,5 @@
-// Roaming: a new source becomes the endpoint only after it and the old endpoint were both challenged (docs/wire.md).
+// Roaming: a new source becomes the way only after it and the old one were both challenged (docs/wire.md). Between label paths the
+// end with the lower address leads: the other one comes to the path that it hears the leader on.
 #include "overlay/frames.h"
 #include "overlay/links_state.h"
 
@@ -7,6 +8,8 @@ namespace weft::overlay {
 // An authentic packet, the highest so far, came from somewhere else.
 void Links::State::consider(Peer& peer, const Way& from, std::size_t bytes, Instant now) {
     Roaming& roaming = peer.roaming;
+    // A way that lives is not left for a label path, but by who follows.
+    if (from.labelled() && !peer.suspect && (!peer.way.labelled() || leads(peer))) return;
     if (roaming.active && from == roaming.candidate) {
         roaming.received += bytes;
         return;
@@ -32,7 +35,7 @@ void Links::State::challenge_both(Peer& peer, Instant now) {
     Roaming& roaming = peer.roaming;
     if (!peer.current || !may_seal(*peer.current, now)) return;
     const auto to_new = make_frame(FrameType::path_challenge, roaming.to_new);
-    const std::size_t size = data_overhead + to_new.size();
+    const std::size_t size = data_overhead + to_new.size();   // the same along a label path, but for what surrounds it
     if (roaming.sent + size <= 3 * roaming.received) {
         roaming.sent += size;
         send_frames(peer, *peer.current, to_new, roaming.candidate, Ecn::ect0, now);
@@ -73,11 +76,28 @@ void Links::State::keep_way(Peer& peer, Instant now) {
 
 void Links::State::move_to(Peer& peer, Way way, Instant now) {
     const bool moved = peer.current && peer.way != way;
+    const Way old = std::exchange(peer.way, way);
     peer.roaming = {};
-    peer.way = way;
     peer.way_heard = now;
     peer.carries_ect = false;
+    if (old.labelled() || way.labelled()) {   // the silence of one says nothing of the other
+        peer.awaiting = never;
+        if (old && way.labelled() && peer.suspect) {
+            peer.roaming.blocked = old;
+            peer.roaming.blocked_until = now + Duration::seconds(10);
+        }
+        wake(peer, now);
+    }
+    tell_switch(peer, now);
     if (moved) raise(LinkEvent::Kind::roamed, peer, now);
+}
+
+void Links::State::revive(Peer& peer, Instant now) {
+    if (!peer.suspect) return;
+    peer.suspect = false;
+    if (peer.attempt && peer.attempt->for_silence) end_attempt(peer);
+    raise(LinkEvent::Kind::recovered, peer, now);
+    note_state(peer, now);
 }
 
 }  // namespace weft::overlay

@@ -1,6 +1,7 @@
 // Packets of the engine: cut into datagrams and sealed in one pass, or held until the handshake ends (docs/wire.md).
 #include <optional>
 
+#include "overlay/access.h"
 #include "overlay/frames.h"
 #include "overlay/links_state.h"
 #include "stack/wire/cut.h"
@@ -71,13 +72,28 @@ private:
     bool sound_{false}, done_{false};
 };
 
+std::uint8_t protocol_of(const Transmit& packet) {
+    constexpr std::size_t full = wire::OverlayView::header_size;
+    return packet.transport < full ? std::uint8_t{0} : std::to_integer<std::uint8_t>(packet.header[packet.transport - full + 6]);
+}
+
+// Which packets belong together, and no more than that: the key hides the ports.
+std::uint16_t flow_of(const Transmit& packet, std::uint64_t key) {
+    const std::uint64_t ports = load_little<std::uint32_t>(&packet.header[packet.transport]);
+    return std::uint16_t((ports + 1) * key >> 48);
+}
+
 }  // namespace
 
 void Links::State::send(const Transmit& packet, Instant now) {
     Peer** found = paths.find(packet.path);
     if (!found) return drop(LinkDrop::no_session, packet.path, now);
     Peer& peer = **found;
-    if (peer.current && may_seal(*peer.current, now)) return send_packet(peer, packet, now);
+    if (config.access && packet.transport < packet.header_length && packet.header_length <= packet.header.size()) {
+        const Bytes transport = Bytes{packet.header}.first(packet.header_length).subspan(packet.transport);
+        config.access->outbound(peer.address, protocol_of(packet), transport, now);
+    }
+    if (peer.current && peer.way && may_seal(*peer.current, now)) return send_packet(peer, packet, now);
     hold(peer, packet);
     want(peer, now);
 }
@@ -96,8 +112,14 @@ void Links::State::hold(Peer& peer, const Transmit& packet) {
     }
 }
 
+void Links::State::drop_waiting(Peer& peer) {
+    statistics.dropped_no_session += peer.waiting.size();
+    peer.waiting.clear();
+    peer.waiting_bytes = 0;
+}
+
 void Links::State::flush(Peer& peer, Instant now) {
-    if (!peer.current || !may_seal(*peer.current, now)) return;
+    if (!peer.current || !peer.way || !may_seal(*peer.current, now)) return;
     while (!peer.waiting.empty()) {
         Waiting next = std::move(peer.waiting.front());
         peer.waiting.pop_front();
@@ -108,12 +130,13 @@ void Links::State::flush(Peer& peer, Instant now) {
     peer.waiting_bytes = 0;
 }
 
-// The first waiting packet as a NET frame behind `plain`, if it is one datagram and fits into FIN.
-bool Links::State::append_single(const Keying& keying, const Waiting& waiting, std::vector<std::byte>& plain) {
+// The first waiting packet as a NET frame behind `plain`, if it is one datagram and no more than `room` bytes.
+bool Links::State::append_single(const Keying& keying, const Waiting& waiting, std::size_t room,
+                                 std::vector<std::byte>& plain) {
     Transmit whole = waiting.packet;
     whole.payload = waiting.payload;
     Frames frames{whole, keying.elided};
-    if (!frames.sound() || frames.left() != 1 || fin_size + frames.next_size() > config.mtu) return false;
+    if (!frames.sound() || frames.left() != 1 || frames.next_size() > room) return false;
     const std::size_t at = plain.size();
     plain.resize(at + frames.next_size());
     frames.next(MutableBytes{plain}.subspan(at));
@@ -123,20 +146,23 @@ bool Links::State::append_single(const Keying& keying, const Waiting& waiting, s
 void Links::State::send_packet(Peer& peer, const Transmit& packet, Instant now) {
     Keying& keying = *peer.current;
     Frames frames{packet, keying.elided};
-    if (!frames.sound() || data_overhead + frames.next_size() > config.mtu)
-        return drop(LinkDrop::too_large, frames.next_size(), now);
+    const auto out = departure(peer, peer.way, frames.left(), now);
+    if (!out) return drop(LinkDrop::no_session, packet.path, now);
+    if (!frames.sound() || frames.next_size() > out->room) return drop(LinkDrop::too_large, frames.next_size(), now);
     if (keying.sent + frames.left() > 2 * config.rekey_packets) return want(peer, now);
     // Not-ECT until this link was seen to carry ECT: a path that bleaches or drops it must not hide congestion.
-    const Ecn outer = peer.carries_ect ? packet.ecn : Ecn::not_capable;
+    const Ecn outer = out->carries_ect ? packet.ecn : Ecn::not_capable;
+    const std::uint16_t flow = out->path ? flow_of(packet, out->path->flow_key) : std::uint16_t{0};
     while (const std::size_t left = frames.left()) {
         const std::size_t size = frames.next_size();
-        std::byte* at =
-            outbox.add(peer.way.endpoint, outer, packet.depart, data_overhead + size, (left - 1) * (data_overhead + size));
+        const std::size_t whole = out->around + size;
+        std::byte* at = outbox.add(out->to, outer, packet.depart, whole, (left - 1) * whole);
         if (!at) return drop(LinkDrop::no_memory, left, now);
-        frames.next({at + data_header, size});
-        seal(peer, keying, at, size);
+        frames.next({at + out->ahead, size});
+        seal_for(*out, peer, keying, at, size, packet.ecn, flow);
     }
     sent_data(peer, keying, now);
+    carried(*out, now);
 }
 
 void Links::State::sent_data(Peer& peer, Keying& keying, Instant now) {

@@ -10,6 +10,7 @@ Instant patient(Instant when) {
 }
 
 void Links::State::advance(Instant now) {
+    latest = now;
     wheel.advance(now, [&](std::uint32_t timer) {
         if (timer == global_timer) expire_half_open(now);
         else if (timer <= by_number.size() && by_number[timer - 1]) run_peer(*by_number[timer - 1], now);
@@ -18,8 +19,12 @@ void Links::State::advance(Instant now) {
 
 void Links::State::expire_half_open(Instant now) {
     while (const std::uint64_t id = half_open.expired(now)) {
-        indices.erase(half_open.find(id)->local_index);
+        const HalfOpen& record = *half_open.find(id);
+        const Way from = record.source;
+        indices.erase(record.local_index);
         half_open.erase(id);
+        if (LabelPath* path = from.labelled() ? find_label_path(from.path) : nullptr; path && !path->peer)
+            forget_label_path(*path, true, now);   // SETUP came, FIN did not
     }
     wheel.arm(global_timer, half_open.deadline());
 }
@@ -30,7 +35,8 @@ void Links::State::run_peer(Peer& peer, Instant now) {
     Instant next = never;
     for (const auto part :
          {&State::retire_keys, &State::repeat_fins, &State::repeat_init, &State::watch_silence, &State::decide_roaming,
-          &State::send_report, &State::send_challenge, &State::send_keepalive, &State::begin_attempts})
+          &State::send_report, &State::send_challenge, &State::send_keepalive, &State::keep_paths, &State::rest,
+          &State::begin_attempts})
         next = std::min(next, (this->*part)(peer, now));
     wake(peer, next);
 }
@@ -50,6 +56,8 @@ Instant Links::State::repeat_init(Peer& peer, Instant now) {
     if (now >= attempt.last_sent + wait) {
         ++attempt.step;
         send_init(peer, now);
+        const bool lost = !peer.current || !peer.way;
+        if (lost && fabric && wanted(peer, now) && now >= peer.search.not_before) open_path(peer, now);   // no endpoint answers
         return repeat_init(peer, now);
     }
     return std::min(end, attempt.last_sent + wait);
@@ -84,9 +92,12 @@ Instant Links::State::begin_attempts(Peer& peer, Instant now) {
     bool silent = false;
     Instant due = never;
     if (!peer.current) {
-        if (peer.configured || !peer.waiting.empty()) due = Instant{};
+        const bool endpoint = !peer.endpoints.empty() || peer.way;
+        if ((peer.configured && endpoint) || !peer.waiting.empty() || (fabric && wanted(peer, now))) due = Instant{};
     } else {
         due = rekey_due(*peer.current);
+        if (!peer.way) due = never;                                          // first a path (keep_paths)
+        else if (peer.way.labelled() && !peer.endpoints.empty()) due = Instant{};   // a link is better
         silent = peer.suspect && peer.probes >= 2 && peer.configured;   // the first probe went unanswered
         if (silent) due = Instant{};
     }
@@ -138,6 +149,8 @@ Instant Links::State::watch_silence(Peer& peer, Instant now) {
         raise(LinkEvent::Kind::suspect, peer, now);
         note_state(peer, now);
     }
+    // A path is replaced when it falls silent, a link when its first probe was not answered.
+    if (peer.probes == (peer.way.labelled() ? 0u : 1u) && wanted(peer, now)) open_path(peer, now);
     challenge(peer, now);
     peer.next_probe = now + peer.silence() * (1 << peer.probes);
     ++peer.probes;
@@ -181,7 +194,7 @@ Instant Links::State::send_challenge(Peer& peer, Instant now) {
 // An empty packet when nothing was sent for a while, only through a NAT. If the peer challenges us right after it, the NAT
 // had forgotten us and the peer saw a new source: wait less from now on. Else wait longer, up to two minutes.
 Instant Links::State::send_keepalive(Peer& peer, Instant now) {
-    if (!peer.behind_nat || !peer.current || !may_seal(*peer.current, now)) return never;
+    if (!peer.behind_nat || !peer.current || peer.way.labelled() || !may_seal(*peer.current, now)) return never;
     const Instant due = patient(peer.last_sent + peer.keepalive);
     if (now < due) return due;
     if (peer.kept_alive != never) peer.keepalive = std::min(peer.keepalive * 3 / 2, peer.keepalive_cap);

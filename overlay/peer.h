@@ -10,6 +10,7 @@
 
 #include "overlay/aead.h"
 #include "overlay/block.h"
+#include "overlay/label_path.h"
 #include "overlay/links.h"
 #include "overlay/messages.h"
 #include "overlay/noise.h"
@@ -100,6 +101,18 @@ struct Waiting {
     std::size_t bytes{0};
 };
 
+// The search for a label path.
+struct Search {
+    static constexpr Duration first_pause = Duration::milliseconds(250), longest_pause = Duration::seconds(4);
+
+    std::uint64_t path{0};                         // SETUP is under way
+    Instant not_before;                            // after a failure; until then the reason below is the answer
+    Duration pause{first_pause};
+    bool timed_out{false};                         // the next one may take longer
+    NakReason reason{};
+    Tag reporter{0}, accused{0};
+};
+
 struct Peer {
     static constexpr std::size_t waiting_limit = 32, waiting_bytes_limit = 256 << 10;
 
@@ -109,6 +122,10 @@ struct Peer {
     std::vector<UdpEndpoint> endpoints;            // configured
     Way way;                                       // in use, or the last one
     std::uint32_t path{0};                         // the engine's
+    bool linked{false};                            // the switch knows it as a link
+    Search search;
+    std::vector<LabelPath*> label_paths;           // that end at it; at most label_paths_limit
+    static constexpr std::size_t label_paths_limit = 4;
     std::optional<Block<32>> noise_public;         // converted once: it costs more than a Diffie-Hellman
 
     std::unique_ptr<Attempt> attempt;
@@ -123,7 +140,7 @@ struct Peer {
     Instant armed{never};                          // its timer
     Instant last_heard, last_sent, last_used;      // last_used: NET, either way
     Instant way_heard;                             // last authentic packet from `way`
-    Instant awaiting{never};                       // first NET sent since the last packet heard
+    Instant awaiting{never};                       // first NET or LABEL sent since the last packet heard by `way`
     Instant next_probe{never};                     // while awaiting
     unsigned probes{0};
     bool suspect{false};
@@ -150,8 +167,8 @@ struct Peer {
     std::uint64_t datagrams_in{0}, datagrams_out{0}, bytes_in{0}, bytes_out{0}, handshakes{0}, replayed{0};
     std::uint32_t loss_ppm{0};  // of what we sent, by the last REPORT
 
-    // Silence that makes a link suspect.
-    Duration silence() const { return std::max(Duration::milliseconds(200), srtt * 3); }
+    // Silence that makes a way suspect.
+    Duration silence() const { return std::max(Duration::milliseconds(way.labelled() ? 100 : 200), srtt * 3); }
     // How long an end that owes an answer may wait for something better to send than a REPORT.
     Duration report_after() const { return std::max(Duration::milliseconds(50), srtt); }
 };

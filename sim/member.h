@@ -94,10 +94,12 @@ private:
             using Kind = overlay::LinkEvent::Kind;
             const PathOptions options{.mtu = event.mtu, .sums_elided = event.sums_elided};
             if (event.kind == Kind::suspect || event.kind == Kind::recovered) continue;
-            if (event.kind == Kind::down) {
+            if (event.kind == Kind::down || event.kind == Kind::unreachable || event.kind == Kind::resting) {
                 Held& held = held_[event.peer];
                 held.up = false;
-                if (held.path != 0) engine_.path_down(held.path, now);
+                if (held.path == 0 || event.kind == Kind::resting) continue;   // the next packet ends the rest
+                if (event.kind == Kind::down) engine_.path_down(held.path, now);
+                else engine_.path_unreachable(held.path, now);
                 continue;
             }
             Held& held = hold(event.peer, options, now);

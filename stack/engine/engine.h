@@ -112,6 +112,9 @@ public:
     void change_path(PathId path, const PathOptions& options, Instant now);
     void path_down(PathId path, Instant now);
     void path_up(PathId path, Instant now);
+    // Nobody knows a way there: flows that are being opened over it fail with Error::unreachable, others hear path_down's soft
+    // error (RFC 1122, section 4.2.3.9: an established connection is not ended by it).
+    void path_unreachable(PathId path, Instant now);
 
     // in: what the application asks
     Result<Flow> connect(const Endpoint& remote, const ConnectOptions& options, Instant now);

@@ -121,6 +121,13 @@ void Engine::path_down(PathId path, Instant now) {
     state_->each_flow(path, [&](tcp::Connection flow) { flow.path_down(now); });
 }
 
+void Engine::path_unreachable(PathId path, Instant now) {
+    state_->begin();
+    if (!state_->paths.alive(path)) return;
+    state_->each_flow(path, [&](tcp::Connection flow) { flow.unreachable(now); });
+    state_->free_idle_paths();
+}
+
 void Engine::path_up(PathId path, Instant now) {
     state_->begin();
     if (!state_->paths.alive(path)) return;

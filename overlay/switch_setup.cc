@@ -117,7 +117,7 @@ std::uint32_t Switch::State::begin(LinkNumber up, Role role, Setup&& setup, Dura
     return index;
 }
 
-// Asks the module where to, and goes there; again while a neighbour's queue is full.
+// Asks the module where to, and goes there; again while a neighbour cannot take more.
 std::optional<Refusal> Switch::State::attempt(std::uint32_t index, Instant now) {
     PathRecord& record = paths[index];
     Pending& pending = *record.pending;
@@ -136,6 +136,13 @@ std::optional<Refusal> Switch::State::attempt(std::uint32_t index, Instant now) 
         }
         if (pending.tries == 0) return Refusal{NakReason::tries, own_tag(), 0};   // there was another way
         const Neighbour& next = *neighbour(choice.link);
+        if (!neighbour(choice.link)->forwarded.take(record.up, config.setups_a_second, now)) {
+            // It takes no more from us than we from others, and one neighbour's flood must not use it up.
+            --pending.tries;
+            pending.tried.push_back(next.tag);
+            pending.reason = NakReason::busy, pending.reporter = own_tag(), pending.accused = 0;
+            continue;
+        }
         if (pending.deadline - now < next.srtt + hop_margin + Duration::milliseconds(1))
             return Refusal{NakReason::timeout, own_tag(), next.tag};
         record.back = record.back == 0 ? give_label(index, choice.link, now) : labels.move(record.back, choice.link);

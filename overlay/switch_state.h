@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "overlay/allowance.h"
 #include "overlay/control.h"
 #include "overlay/label_table.h"
 #include "overlay/path_table.h"
@@ -16,21 +17,6 @@
 #include "stack/core/timer_wheel.h"
 
 namespace weft::overlay {
-
-// So many a second, and a burst of them at once.
-class Allowance {
-public:
-    bool take(unsigned a_second, unsigned burst, Instant now, unsigned count = 1) {
-        const Duration each = Duration::nanoseconds(1'000'000'000 / std::max(a_second, 1u));
-        const Instant from = std::max(full_at_, now);
-        if (from + each * count - now > each * burst) return false;
-        full_at_ = from + each * count;
-        return true;
-    }
-
-private:
-    Instant full_at_;   // when all of the burst may be taken again
-};
 
 struct Neighbour {
     static constexpr std::size_t once_limit = 256;
@@ -50,6 +36,7 @@ struct Neighbour {
     std::vector<BrokenItem> broken;
     bool dirty{false};                            // control() has something to look for here
     Allowance setups, naks, stales, mtu_hints, answers;
+    Shares forwarded;                             // SETUPs to it, by the neighbours that they came from
 
     IndexList asked, open;                        // paths that it asked for; open ones about by last use
     std::uint32_t labels{0};                      // of these

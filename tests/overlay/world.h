@@ -222,8 +222,7 @@ private:
         }
     }
 
-    // One counter a key and direction, from 0, without gaps: no nonce is ever used twice. Where a key also seals session packets
-    // there are gaps.
+    // One counter a key and direction, from 0: no nonce is ever used twice. Gaps: the key also sealed session packets.
     void check_counter(const Node& node, const Datagram& one) {
         if (one.type() != 4) return;
         const auto key = std::pair{&node, load_little<std::uint32_t>(&one.bytes[4])};

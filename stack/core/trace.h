@@ -99,11 +99,11 @@ struct LinkChange {
 struct Plugin {
     std::uint16_t slot, from_slot;  // 7: from_slot is what the flow asked for
     std::uint16_t event, reason;
-    std::uint32_t generation;       // of the flow's handle
-    std::uint32_t flows;            // 4, 6: how many were moved; 5: violations so far
-    std::uint64_t file_tag;         // the first 8 bytes of the file's hash; 0: compiled in
-    std::uint64_t window;           // 3, 7: cwnd, bytes; 5: what the module wanted
-    std::array<char, 16> name;      // the module's, cut
+    std::uint32_t generation;  // of the flow's handle
+    std::uint32_t flows;  // 4, 6: how many were moved; 5: violations so far
+    std::uint64_t file_tag;  // the first 8 bytes of the file's hash; 0: compiled in
+    std::uint64_t window;  // 3, 7: cwnd, bytes; 5: what the module wanted
+    std::array<char, 16> name;  // the module's, cut
 };
 // What a node heard or did about a label path (overlay/switch.h). Events: 1 SETUP, 2 ACK, 3 NAK, 4 TEARDOWN, 5 BROKEN; flag
 // bit 0: sent, else received. `link`: where from or to; `reason`: of a NAK; tags: of the neighbour there, and of who is blamed.

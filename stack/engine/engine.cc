@@ -171,7 +171,7 @@ Result<std::size_t> Engine::write(Flow flow, std::span<const std::byte> bytes, W
                                                        {options.nodelay, options.urgent, options.more, options.overflow});
 }
 
-Result<void> Engine::write(Flow flow, Slice slice, WriteOptions options, Instant) {
+Result<void> Engine::write(Flow flow, const Slice& slice, WriteOptions options, Instant) {
     state_->begin();
     const auto index = state_->find(flow);
     if (!index) return stale;

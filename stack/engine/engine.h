@@ -28,7 +28,7 @@ namespace tcp {
 struct Cold;
 struct Module;
 struct ModuleStatus;
-}
+}  // namespace tcp
 
 struct Peers {
     Endpoint local, remote;
@@ -122,7 +122,8 @@ public:
     Result<void> unlisten(ListenerId listener, Instant now);
     Result<Flow> accept(ListenerId listener, Instant now);  // would_block: none waits
     Result<std::size_t> write(Flow flow, std::span<const std::byte> bytes, WriteOptions options, Instant now);
-    Result<void> write(Flow flow, Slice slice, WriteOptions options, Instant now);  // shares the buffer: all of it or none
+    Result<void> write(Flow flow, const Slice& slice, WriteOptions options,
+                       Instant now);  // shares the buffer: all of it or none
     Result<std::size_t> read(Flow flow, std::span<std::byte> into, Instant now);
     Result<std::size_t> take(Flow flow, std::span<Slice> into, Instant now);  // lends the frames, no copy: how many slices
     enum class Direction : std::uint8_t { read, write, both };

@@ -51,7 +51,8 @@ void Engine::State::trace_address(std::uint32_t id, const Address& address, Inst
     for (std::uint32_t part = 0; part < 2; ++part) {
         trace::Define body{id, part, {}};
         const auto bytes = address.bytes();
-        for (std::size_t i = 0; i < 40 && part * 40 + i < bytes.size(); ++i) body.bytes[i] = bytes[part * 40 + i];
+        for (std::size_t i = 0; i < 40 && std::size_t{part} * 40 + i < bytes.size(); ++i)
+            body.bytes[i] = bytes[std::size_t{part} * 40 + i];
         host.sink.add(now, trace::no_flow, trace::Type::define, body, std::uint16_t(address.family()));
     }
 }

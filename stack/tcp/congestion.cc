@@ -73,7 +73,11 @@ void Connection::begin_module(bool keeps_window, Instant now) {
         const Bound module = host_.modules.bind(*loaded);
         module.table.init(module.state, module.shared, now.nanoseconds(), random(begin_word, now), &wanted);
     } else if (!keeps_window) {
-        std::visit([&](auto& module) { if constexpr (requires { module.begin(wanted); }) module.begin(wanted); }, controller);
+        std::visit(
+            [&](auto& module) {
+                if constexpr (requires { module.begin(wanted); }) module.begin(wanted);
+            },
+            controller);
     }
     if (keeps_window) {
         wanted.cwnd = was.cwnd;

@@ -71,7 +71,7 @@ std::string fault_of(const Module& module) {
     if (!table.init || !table.on_ack || !table.on_congestion) return "init, on_ack or on_congestion is missing";
     if (table.state_size > WEFT_CC_STATE_MAX)
         return "it wants " + std::to_string(table.state_size) + " bytes of state a flow, and 65536 is the most";
-    if (table.shared_size > most_shared)
+    if (table.shared_size > WEFT_CC_SHARED_MAX)
         return "it wants " + std::to_string(table.shared_size) + " shared bytes, and 1048576 is the most";
     if (std::string fault = fault_of(table.parameters, table.state_size, true); !fault.empty()) return fault;
     if (std::string fault = fault_of(table.variables, table.state_size, false); !fault.empty()) return fault;
@@ -115,7 +115,8 @@ std::uint16_t Modules::resolve(std::uint16_t slot) const {
 }
 
 bool Modules::is_successor(std::uint16_t slot) const {
-    return std::ranges::any_of(slots_, [&](const Slot& each) { return each.taken && each.retired && each.successor == slot; });
+    return std::ranges::any_of(slots_,
+                               [&](const Slot& each) { return each.taken && each.retired && each.successor == slot; });
 }
 
 Result<void> Modules::install(std::uint16_t slot, const Module& module) {
@@ -123,7 +124,7 @@ Result<void> Modules::install(std::uint16_t slot, const Module& module) {
     if (const Refusal why = refusal(module); !why.why.empty())
         return std::unexpected(why.not_supported ? Error::not_supported : Error::invalid);
     if (loaded(slot)) return std::unexpected(Error::in_use);
-    if (slot >= end()) slots_.resize(std::size_t(slot - compiled_slots + 1));
+    if (slot >= end()) slots_.resize(std::size_t{slot} - compiled_slots + 1);
     Slot& into = (*this)[slot] = {};
     into.module = module;
     into.table = known_part(*module.table);
@@ -159,7 +160,9 @@ std::uint16_t Modules::slot_of(const Controller& controller) const {
 }
 
 std::string_view Modules::name(std::uint16_t slot) const {
-    return slot < compiled_slots ? controller_names[slot] : loaded(slot) ? name_of((*this)[slot].module) : std::string_view{};
+    return slot < compiled_slots ? controller_names[slot]
+           : loaded(slot)        ? name_of((*this)[slot].module)
+                                 : std::string_view{};
 }
 
 const weft_cc_v1& Modules::table(std::uint16_t slot) const {

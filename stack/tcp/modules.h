@@ -20,16 +20,15 @@
 namespace weft::tcp {
 
 inline constexpr std::uint16_t compiled_slots = controller_names.size(), module_slots = 64;
-inline constexpr std::uint64_t violation_limit = 16;   // of a slot: then it is quarantined
-inline constexpr std::uint32_t most_shared = 1 << 20;  // bytes lent to all flows of a module
+inline constexpr std::uint64_t violation_limit = WEFT_CC_VIOLATIONS;  // of a slot: then it is quarantined
 
 // What a slot holds. The table and all that it points to must stay where they are while the slot, or that of any copy of the
 // engine, is taken.
 struct Module {
     const weft_cc_v1* table{nullptr};
-    std::array<char, 32> name{};            // ended by zero
+    std::array<char, 32> name{};  // ended by zero
     std::array<std::byte, 32> file_hash{};  // BLAKE2b-256 of the file; zero when it is compiled in
-    std::vector<weft_value> parameters;     // as flows begin, one for each of the table's; empty: the table's `initial`
+    std::vector<weft_value> parameters;  // as flows begin, one for each of the table's; empty: the table's `initial`
 };
 
 // The name up to its zero; at most 31 bytes of it are kept.
@@ -39,11 +38,11 @@ std::string_view name_of(const Module& module);
 struct ModuleStatus {
     Module module;
     std::uint16_t slot{0};
-    std::uint32_t flows{0};       // that run it now, ended ones that wait to be read included
-    std::uint32_t listeners{0};   // whose flows begin with it
+    std::uint32_t flows{0};  // that run it now, ended ones that wait to be read included
+    std::uint32_t listeners{0};  // whose flows begin with it
     std::uint64_t violations{0};  // answers out of bounds
     bool compiled{false}, quarantined{false};
-    bool retired{false};          // new flows that ask for it get `successor`
+    bool retired{false};  // new flows that ask for it get `successor`
     std::uint16_t successor{0};
 };
 
@@ -57,12 +56,12 @@ Refusal refusal(const Module& module);
 
 // Why something became of a module: `reason` of trace::Plugin. Violations are a sum of bits.
 enum class ModuleReason : std::uint16_t {
-    asked = 0,           // by the application or the operator
-    violations = 1,      // the slot had violation_limit of them
-    judged = 2,          // the input quarantine(): the calls took too long, say
+    asked = 0,  // by the application or the operator
+    violations = 1,  // the slot had violation_limit of them
+    judged = 2,  // the input quarantine(): the calls took too long, say
     migrated = 3,
-    quarantined = 4,     // the flow asked for a slot that is in quarantine
-    retired = 5          // the flow asked for a slot that has a successor
+    quarantined = 4,  // the flow asked for a slot that is in quarantine
+    retired = 5  // the flow asked for a slot that has a successor
 };
 enum class ModuleEvent : std::uint16_t { install = 1, uninstall, steer, quarantine, violation, migrate, begin };
 enum Violation : std::uint16_t { window_violation = 1, ssthresh_violation = 2, timer_violation = 4, ecn_violation = 8 };
@@ -92,7 +91,7 @@ class Modules {
 public:
     struct Slot {
         Module module;
-        weft_cc_v1 table{};             // what the module's own size covers; the rest is zero
+        weft_cc_v1 table{};  // what the module's own size covers; the rest is zero
         std::vector<std::byte> shared;  // bytes lent to all its flows
         std::uint32_t flows{0};
         std::uint16_t successor{0};

@@ -39,7 +39,10 @@ void Connection::steer_to(std::uint16_t slot, Instant now) {
     const bool fell_back = given != slot && given < compiled_slots;
     if (fell_back) ++host_.statistics.module_fallbacks;
     if (given == congestion_slot()) return;
-    change_module(given, given == slot ? ModuleReason::asked : fell_back ? ModuleReason::quarantined : ModuleReason::retired,
+    change_module(given,
+                  given == slot ? ModuleReason::asked
+                  : fell_back   ? ModuleReason::quarantined
+                                : ModuleReason::retired,
                   now);
 }
 
@@ -117,7 +120,8 @@ void Connection::trace_module(ModuleEvent event, std::uint16_t from, std::uint16
     trace::Plugin body = record(host_, event, slot, from, reason);
     body.generation = host_.connections.handle(index_).generation;
     body.window = window;
-    if (event == ModuleEvent::violation && slot >= compiled_slots) body.flows = std::uint32_t(host_.modules[slot].violations);
+    if (event == ModuleEvent::violation && slot >= compiled_slots)
+        body.flows = std::uint32_t(host_.modules[slot].violations);
     host_.sink.add(now, place(), trace::Type::plugin, body);
 }
 

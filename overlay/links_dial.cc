@@ -36,6 +36,7 @@ void Links::State::dial(Peer& peer, Instant now, bool for_silence) {
     Block<2> jitter;
     entropy(jitter);   // up to a second
     peer.next_attempt = now + peer.gap + Duration::microseconds(load_little<std::uint16_t>(jitter.data()) * 15);
+    if (for_link) peer.next_for_link = std::exchange(peer.next_attempt, now);
     if (!peer.current || for_link) peer.gap = std::min(peer.gap * 2, Duration::seconds(300));
     if (searched) open_path(peer, now);
     if (peer.attempt) send_init(peer, now);
@@ -181,7 +182,8 @@ void Links::State::confirm(Peer& peer, Keying& keying, Instant now) {
     keying.confirmed_at = now;
     keying.fin = {};
     peer.gap = Duration::seconds(5);
-    peer.next_attempt = peer.way.labelled() ? now + peer.gap : now;
+    peer.next_attempt = now;
+    peer.next_for_link = now + peer.gap;
     if (&keying == peer.current) return note_state(peer, now);
     const bool theirs =
         keying.crossed && !(identity.address() < peer.address) && peer.current && may_seal(*peer.current, now);

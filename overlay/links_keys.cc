@@ -69,7 +69,7 @@ void Links::State::choose(Peer& peer, Keying* keying, Instant now) {
         // It answered no more under the old keys: a new process, which remembers no control message.
         if (peer.linked) fabric->link_up(LinkNumber(peer.number), peer.address, config.mtu, peer.srtt, now);
     } else {
-        peer.last_heard = now;
+        peer.last_heard = peer.up_since = now;
         raise(LinkEvent::Kind::up, peer, now);
     }
     peer.suspect = false;

@@ -166,8 +166,10 @@ void Links::State::receive_session(LabelPath& path, const Slice& packet, const A
         path.renewed = now;
         fabric->renew(path.id, now);
     }
-    heard(peer, keying, arrival, highest, now);
-    read_frames(peer, keying, arrival, packet.sub(session_header, std::uint32_t(bytes.size() - session_overhead)), now);
+    Arrival whence = arrival;
+    whence.newest = highest;
+    heard(peer, keying, whence, now);
+    read_frames(peer, keying, whence, packet.sub(session_header, std::uint32_t(bytes.size() - session_overhead)), now);
 }
 
 // Whoever carries the path may have written this: it counts no more than a datagram from a stranger.

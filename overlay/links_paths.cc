@@ -298,7 +298,7 @@ Instant Links::State::keep_paths(Peer& peer, Instant now) {
 // A session that carried nothing for long ends; the next packet begins another. A link costs nobody else and stays.
 Instant Links::State::rest(Peer& peer, Instant now) {
     if (!fabric || !peer.current || peer.configured || (peer.way && !peer.way.labelled())) return never;
-    const Instant due = patient(std::max(peer.last_used, peer.current->born) + config.session_idle);
+    const Instant due = patient(std::max(peer.last_used, peer.up_since) + config.session_idle);
     if (now < due) return due;
     const auto frame = make_frame(FrameType::close, Block<1>{std::byte(close_resting)});
     if (may_seal(*peer.current, now)) send_frames(peer, *peer.current, frame, peer.way, Ecn::not_capable, now);

@@ -32,8 +32,8 @@ void Links::State::receive_data(Receive& datagram, Instant now) {
     const MutableBytes sealed{const_cast<std::byte*>(bytes.data()) + data_header, bytes.size() - data_header};
     bool highest = false;
     if (!unseal(peer, keying, bytes.first(data_header), sealed, counter, highest, now)) return;
-    const Arrival arrival{datagram.from, bytes.size(), datagram.link, datagram.ecn};
-    heard(peer, keying, arrival, highest, now);
+    const Arrival arrival{datagram.from, bytes.size(), datagram.link, datagram.ecn, highest};
+    heard(peer, keying, arrival, now);
     const Slice plain = datagram.frame.sub(data_header, std::uint32_t(bytes.size() - data_overhead));
     read_frames(peer, keying, arrival, plain, now);
 }
@@ -57,7 +57,7 @@ bool Links::State::unseal(Peer& peer, Keying& keying, Bytes ad, MutableBytes sea
 }
 
 // Anything authentic: the peer lives. What comes by another way, if either is a label path, says nothing of the one in use.
-void Links::State::heard(Peer& peer, Keying& keying, const Arrival& arrival, bool highest, Instant now) {
+void Links::State::heard(Peer& peer, Keying& keying, const Arrival& arrival, Instant now) {
     ++peer.datagrams_in;
     peer.bytes_in += arrival.bytes;
     peer.last_heard = keying.last_received = now;
@@ -79,7 +79,7 @@ void Links::State::heard(Peer& peer, Keying& keying, const Arrival& arrival, boo
                !peer.way || (!keying.confirmed && arrival.from == keying.fin_to && (was_silent || better))) {
         move_to(peer, arrival.from, now);
         revive(peer, now);
-    } else if (highest) consider(peer, arrival.from, arrival.bytes, now);
+    } else if (arrival.newest && (!detour || peer.suspect)) consider(peer, arrival.from, arrival.bytes, now);
     if (!keying.confirmed) confirm(peer, keying, now);
 }
 
@@ -144,6 +144,8 @@ void Links::State::got_data(Peer& peer, Keying& keying, Instant now) {
 void Links::State::take_net(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, const Frame& frame,
                             Instant now) {
     got_data(peer, keying, now);
+    const bool detour = peer.way.labelled() || arrival.from.labelled();
+    if (arrival.newest && detour && arrival.from != peer.way) consider(peer, arrival.from, arrival.bytes, now);   // it sends there
     // Elided sums count only where both ends agreed; extension headers have no user yet.
     if ((frame.net.sums_elided && !keying.elided) || frame.net.extension_headers) return drop(LinkDrop::malformed, 0, now);
     if (!may_reach(peer, keying, arrival, plain, frame, now)) return;

@@ -97,7 +97,7 @@ Instant Links::State::begin_attempts(Peer& peer, Instant now) {
     } else {
         due = rekey_due(*peer.current);
         if (!peer.way) due = never;                                          // first a path (keep_paths)
-        else if (peer.way.labelled() && !peer.endpoints.empty()) due = Instant{};   // a link is better
+        else if (peer.way.labelled() && !peer.endpoints.empty()) due = std::min(due, peer.next_for_link);   // a link is better
         silent = peer.suspect && peer.probes >= 2 && peer.configured;   // the first probe went unanswered
         if (silent) due = Instant{};
     }

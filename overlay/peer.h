@@ -130,6 +130,7 @@ struct Peer {
 
     std::unique_ptr<Attempt> attempt;
     Instant next_attempt;                          // not before, unless a local packet asks
+    Instant next_for_link;                         // along a label path: when its endpoints are tried again
     Duration gap{Duration::seconds(5)};            // between fresh INITs, doubling to 5 min while nobody answers
     std::vector<std::unique_ptr<Keying>> keyings;  // at most keyings_limit
     Keying* current{nullptr};                      // of `keyings`: the one to send under; nullptr: no channel
@@ -138,7 +139,8 @@ struct Peer {
     PeerStatus::State state{};
     Instant since;                                 // of `state`
     Instant armed{never};                          // its timer
-    Instant last_heard, last_sent, last_used;      // last_used: NET, either way
+    Instant last_heard, last_sent, last_used;      // last_used: NET or LABEL, either way
+    Instant up_since;                              // of the channel
     Instant way_heard;                             // last authentic packet from `way`
     Instant awaiting{never};                       // first NET or LABEL sent since the last packet heard by `way`
     Instant next_probe{never};                     // while awaiting

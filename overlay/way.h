@@ -32,6 +32,7 @@ struct Arrival {
     std::size_t bytes{0};     // of the datagram, or of the session packet
     std::uint32_t link{0};    // Receive::link
     Ecn ecn{Ecn::not_capable};
+    bool newest{false};       // it has the highest counter so far
 };
 
 }  // namespace weft::overlay

@@ -57,6 +57,12 @@ public:
         follow();
     }
 
+    // The same, and it is Ethernet: frames with headers of their own, neighbours that must be found.
+    Result<void> attach_ethernet(std::uint32_t link, WireId out, const LinkOptions& options) {
+        attach(link, out);
+        return engine_.attach(link, options, world_->now());
+    }
+
     // Goes on with a copy of the engine. The original is gone, and nothing may change by that.
     void continue_with_a_copy() {
         Engine copy{engine_};

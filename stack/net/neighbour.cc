@@ -145,18 +145,19 @@ Neighbours::Heard Neighbours::hear(const Address& address, std::uint32_t link, c
     const bool unknown = entry.state == NeighbourState::incomplete || entry.state == NeighbourState::failed;
     if (unknown && !said.has_mac) return Heard::nothing;
     const bool other = said.has_mac && said.mac != entry.mac;
+    const bool answers = said.solicited && (entry.asking || entry.state == NeighbourState::probe);
     if (!unknown && other && !said.overrides) {
         if (entry.state == NeighbourState::reachable) entry.state = NeighbourState::stale, entry.fresh_until = {};
         return Heard::nothing;
     }
     if (said.has_mac) entry.mac = said.mac;
-    if (said.solicited || unknown || other) {
+    if (answers || unknown || other) {
         wheel_.disarm(index);
         entry.asking = false;
         entry.tries = 0;
         entry.state = NeighbourState::stale;
         entry.fresh_until = {};
-        if (said.solicited) confirm(entry, now);
+        if (answers) confirm(entry, now);
     }
     return unknown ? Heard::resolved : other ? Heard::moved : Heard::nothing;
 }

@@ -84,7 +84,7 @@ public:
     struct Said {
         Mac mac{};
         bool has_mac{true};
-        bool solicited{false};  // the answer to our question
+        bool solicited{false};  // says that it answers a question: believed only if we asked one
         bool overrides{true};  // may replace what we know
         bool asks_us{false};  // it wants to talk to us: worth an entry
     };

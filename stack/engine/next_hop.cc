@@ -66,6 +66,9 @@ void Engine::State::route_path(std::uint32_t index, Instant now) {
     if (path.neighbour != none) {
         neighbours[path.neighbour].paths.append(index, neighbour_place());
         to = neighbours[path.neighbour].mac;
+        const bool answers = neighbours[path.neighbour].state != NeighbourState::failed;
+        if (answers && std::exchange(host.paths[index].down, false))
+            each_flow(index, [&](tcp::Connection flow) { flow.path_up(now); });
     }
     wire::EthernetHeader{to, device.options.mac, wire::ethertype_of(path.remote.family())}.write(path.header);
 }

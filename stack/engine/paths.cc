@@ -57,34 +57,39 @@ void Engine::State::trace_address(std::uint32_t id, const Address& address, Inst
     }
 }
 
+// The network of an address that is gone leaves the link, too, unless another address of the link lies in it.
+void Engine::State::drop_network(const net::Assigned& was) {
+    if (was.prefix == 0) return;
+    const Prefix network{net::masked(was.address, was.prefix), was.prefix};
+    const bool shared = std::any_of(addresses.all().begin(), addresses.all().end(), [&](const net::Assigned& other) {
+        return other.link == was.link && other.prefix == was.prefix && net::covers(network, other.address);
+    });
+    if (!shared) (void)routes.remove(network, {{}, was.link, 0});
+}
+
+// One that is assigned again keeps its place among the sources.
 Result<void> Engine::assign(const Address& local, const PathOptions& options, Instant now) {
     state_->begin();
-    if (!net::is_unicast(local) || net::header_size(local.family()) == 0) return std::unexpected(Error::invalid);
-    if (options.prefix > local.bytes().size() * 8) return std::unexpected(Error::invalid);
-    if (state_->addresses.find(local)) WEFT_TRY(unassign(local, now));
-    if (options.prefix > 0) {
+    if (!net::is_unicast(local) || net::header_size(local.family()) == 0 || options.prefix > local.bytes().size() * 8)
+        return std::unexpected(Error::invalid);
+    if (options.prefix > 0)
         WEFT_TRY(state_->routes.add({net::masked(local, options.prefix), options.prefix}, {{}, options.link, 0}));
-        state_->route_paths(now);
-    }
+    const net::Assigned* known = state_->addresses.find(local);
+    const net::Assigned was = known ? *known : net::Assigned{};
     state_->addresses.assign({local, options.link, options.mtu, options.sums_elided, options.prefix});
+    state_->drop_network(was);
+    if (options.prefix > 0 || was.prefix > 0) state_->route_paths(now);
     return {};
 }
 
-// Its network stays on the link while another address of the link lies in it.
 Result<void> Engine::unassign(const Address& local, Instant now) {
     state_->begin();
     const net::Assigned* found = state_->addresses.find(local);
     if (!found) return std::unexpected(Error::address_not_available);
     const net::Assigned was = *found;
     state_->addresses.unassign(local);
-    const Prefix network{net::masked(local, was.prefix), was.prefix};
-    const auto& left = state_->addresses.all();
-    const bool shared = std::any_of(left.begin(), left.end(), [&](const net::Assigned& other) {
-        return other.link == was.link && other.prefix == was.prefix && net::covers(network, other.address);
-    });
-    if (was.prefix == 0 || shared) return {};
-    (void)state_->routes.remove(network, {{}, was.link, 0});
-    state_->route_paths(now);
+    state_->drop_network(was);
+    if (was.prefix > 0) state_->route_paths(now);
     return {};
 }
 

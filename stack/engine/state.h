@@ -40,6 +40,7 @@ struct Engine::State {
     std::uint32_t intern(const Address& local, const Address& remote, std::uint32_t scope, const PathOptions& options,
                          Instant now);
     void set_path(std::uint32_t path, const PathOptions& options, Instant now);
+    void drop_network(const net::Assigned& was);
     void free_idle_paths();
     void trace_address(std::uint32_t id, const Address& address, Instant now) const;
     template <class Visit>

@@ -172,7 +172,15 @@ void Neighbours::expire(std::uint32_t index, Instant now) {
         entry.state = NeighbourState::probe;
         entry.tries = 0;
     }
-    if (entry.tries >= most_tries) return fail(index, now);
+    if (entry.tries >= most_tries) {
+        if (entry.state != NeighbourState::probe || entry.users == 0) return fail(index, now);
+        // Section 7.3.3: what was known is forgotten, and whoever has the address now is asked for.
+        entry.state = NeighbourState::incomplete;
+        entry.mac = {};
+        entry.fresh_until = {};
+        entry.asking = true;
+        entry.tries = 0;
+    }
     ++entry.tries;
     asks.push_back({index, entry.state == NeighbourState::probe});
     wheel_.arm(index, now + retransmit);

@@ -93,3 +93,15 @@ function(weft_fuzz name)
     add_test(NAME fuzz.${name} COMMAND fuzz_${name} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
   endif()
 endfunction()
+
+# weft_plugin(NAME SOURCE lib...): NAME.so in build/PRESET/plugins, a module that is loaded at run time. It exports its entry
+# alone, and nothing in it is unique in the process, or it could not be unloaded.
+function(weft_plugin name source)
+  add_library(weft_plugin_${name} MODULE ${source})
+  target_link_libraries(weft_plugin_${name} PRIVATE weft_flags ${ARGN})
+  target_compile_options(weft_plugin_${name} PRIVATE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fno-gnu-unique>)
+  target_link_options(weft_plugin_${name} PRIVATE -Wl,--as-needed)
+  set_target_properties(weft_plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name} C_EXTENSIONS OFF
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins
+    C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+endfunction()

@@ -21,6 +21,10 @@ int run_key_gen(const KeyGenOptions& options, const Console& console);
 int run_key_show(const KeyShowOptions& options, const Console& console);
 int run_up(const UpOptions& options, const CommonOptions& common, const Console& console);
 int run_down(const DownOptions& options, const CommonOptions& common, const Console& console);
+int run_plugin_list(const CommonOptions& common, const Console& console);
+int run_plugin_load(const PluginLoadOptions& options, const CommonOptions& common, const Console& console);
+int run_plugin_unload(const PluginUnloadOptions& options, const CommonOptions& common, const Console& console);
+int run_cc(const CcOptions& options, const CommonOptions& common, const Console& console);
 int run_nc(const NcOptions& options, const CommonOptions& common, const Console& console);
 
 // Calls that do not wait for the network are answered within this, or the node hangs.
@@ -32,6 +36,8 @@ std::expected<Json, Problem> ask(Client& client, std::string_view method, std::s
 // What the tables show, from the answers of node.info, peer.list and flow.list.
 std::string format_status(const Json& info, const Json& peers, const Json& flows, bool colour);
 std::string format_peers(const Json& peers, bool colour);
+std::string format_modules(const Json& modules, bool colour);
+std::string module_details(const Json& flow);  // the line under a flow: what really runs, and its private variables
 std::string format_flows(const Json& flows, const Json& peers, bool details, bool colour);
 
 // A name for an address that fits a line: a peer's name, else its short form.

@@ -63,7 +63,7 @@ std::string format_flows(const Json& flows, const Json& peers, bool details, boo
     for (std::size_t i = 0; i <= known.size(); ++i) {
         const std::size_t end = all.find('\n', begin) + 1;
         text += all.substr(begin, end - begin);
-        if (i > 0) text += details_of(known[i - 1]);
+        if (i > 0) text += details_of(known[i - 1]) + module_details(known[i - 1]);
         begin = end;
     }
     return text;

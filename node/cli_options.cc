@@ -46,10 +46,21 @@ constexpr const char* nc_closing =
     "  weft nc alice 7000 -i photo.jpg\n"
     "  tar c dir | weft nc alice 7000        and there: weft nc -l 7000 | tar x";
 
+constexpr const char* cc_closing =
+    "FLOW is PLACE:GENERATION as `weft flows` shows it, or `all`. MODULE is one of `weft plugin list`; the window stays as it is.\n"
+    "Parameters are set for this flow alone; their names and ranges are in `weft plugin list`.\n\n"
+    "Examples:\n"
+    "  weft cc 1:4 cubic\n"
+    "  weft cc 1:4 aimd increase=2 decrease=70\n"
+    "  weft cc all newreno";
+constexpr const char* plugin_closing =
+    "A plugin is a file NAME.so in one of the directories of [plugins] in weft.toml; docs/plugins.md tells how to write one.";
+
 class HelpText : public CLI::Formatter {
 public:
     HelpText() { column_width(34); }
     std::string make_usage(const CLI::App* app, std::string name) const override {
+        if (app->get_name() == "cc") return "Usage: weft cc [OPTIONS] FLOW MODULE [PARAMETER=VALUE ...]\n\n";
         if (app->get_name() == "nc") return "Usage: weft nc [OPTIONS] ADDRESS PORT\n       weft nc [OPTIONS] -l PORT\n\n";
         return CLI::Formatter::make_usage(app, std::move(name));
     }
@@ -64,6 +75,10 @@ struct Values {
     DownOptions down;
     FlowsOptions flows;
     NcOptions nc;
+    PluginLoadOptions load;
+    PluginUnloadOptions unload;
+    CcOptions cc;
+    std::vector<std::string> assignments;
     std::int64_t up_wait{10}, down_wait{10};
     double nc_timeout{0};
     int ready_fd{-1};
@@ -146,6 +161,29 @@ void describe_nc(CLI::App& root, Values& values) {
     app->footer(nc_closing);
 }
 
+void describe_plugins(CLI::App& root, Values& values) {
+    CLI::App* plugin = root.add_subcommand("plugin", "Congestion modules: what there is, load, unload");
+    plugin->set_help_flag("-h,--help", "This text");
+    plugin->require_subcommand(1);
+    plugin->footer(plugin_closing);
+    add_command(*plugin, "list", "Modules, compiled in and loaded, with their parameters", values.common);
+    CLI::App* load = add_command(*plugin, "load", "Load a file, or the newer version of one that is loaded", values.common);
+    load->add_option("name", values.load.name, "The file's name, without its directory and without .so")
+        ->type_name("NAME")
+        ->required();
+    load->footer(
+        "New flows take the newer version. A living flow does if its module agrees (migrate), else it ends on the one that it\n"
+        "began with, whose file is closed with its last flow. A file that did not change is left alone.");
+    CLI::App* unload = add_command(*plugin, "unload", "Take a file's modules away", values.common);
+    unload->add_option("name", values.unload.name, "The file's name")->type_name("NAME")->required();
+    unload->add_flag("--force", values.unload.force, "Flows that use it go on under newreno; without this they are a refusal");
+    CLI::App* cc = add_command(root, "cc", "Give a living flow another congestion module", values.common);
+    cc->add_option("flow", values.cc.flow, "The flow")->type_name("FLOW")->required();
+    cc->add_option("module", values.cc.module, "The module's name")->type_name("MODULE")->required();
+    cc->add_option("parameters", values.assignments, "Its parameters")->type_name("PARAMETER=VALUE");
+    cc->footer(cc_closing);
+}
+
 std::vector<std::string> command_names(const CLI::App& app) {
     std::vector<std::string> names;
     for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
@@ -212,6 +250,17 @@ std::optional<std::string> take_nc_operands(Values& values) {
     return std::nullopt;
 }
 
+std::optional<std::string> take_assignments(Values& values) {
+    for (const std::string& text : values.assignments) {
+        const std::size_t sign = text.find('=');
+        const auto number = sign == std::string::npos ? std::nullopt : plugins::parse_number(std::string_view(text).substr(sign + 1));
+        if (!number || sign == 0)
+            return "\"" + printable(text) + "\" is no PARAMETER=VALUE with a number, such as increase=2";
+        values.cc.parameters.emplace_back(text.substr(0, sign), *number);
+    }
+    return std::nullopt;
+}
+
 std::expected<Request, Advice> request_of(const CLI::App& root, Values& values) {
     const CLI::App& app = innermost(root);
     const std::string name = app.get_parent() == nullptr ? "status" : app.get_name();
@@ -219,6 +268,13 @@ std::expected<Request, Advice> request_of(const CLI::App& root, Values& values) 
         if (auto fault = take_nc_operands(values)) return std::unexpected(wrong(app, *fault));
         return Request{values.common, values.nc};
     }
+    if (name == "cc") {
+        if (auto fault = take_assignments(values)) return std::unexpected(wrong(app, *fault));
+        return Request{values.common, values.cc};
+    }
+    if (name == "list") return Request{values.common, PluginListOptions{}};
+    if (name == "load") return Request{values.common, values.load};
+    if (name == "unload") return Request{values.common, values.unload};
     values.up.wait = std::chrono::seconds{values.up_wait};
     values.down.wait = std::chrono::seconds{values.down_wait};
     if (name == "gen") return Request{values.common, values.gen};
@@ -244,6 +300,7 @@ std::expected<Request, Advice> parse_command_line(std::span<const char* const> a
     describe_node(root, values);
     describe_nc(root, values);
     describe_key(root, values);
+    describe_plugins(root, values);
     try {
         root.parse(int(arguments.size()), arguments.data());
     } catch (const CLI::CallForHelp&) {

@@ -8,7 +8,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
+#include <vector>
+
+#include "plugins/host/values.h"
 
 namespace weft::node {
 
@@ -33,6 +37,19 @@ struct FlowsOptions {
     bool details{false};
 };
 
+struct PluginListOptions {};
+struct PluginLoadOptions {
+    std::string name;
+};
+struct PluginUnloadOptions {
+    std::string name;
+    bool force{false};
+};
+struct CcOptions {
+    std::string flow, module;
+    std::vector<std::pair<std::string, plugins::Number>> parameters;
+};
+
 struct NcOptions {
     bool listen{false}, keep{false}, sha256{false}, summary{false};
     std::string address;               // empty when listening
@@ -48,7 +65,7 @@ struct CommonOptions {
 };
 
 using Command = std::variant<StatusOptions, KeyGenOptions, KeyShowOptions, UpOptions, DownOptions, PeersOptions,
-                             FlowsOptions, NcOptions>;
+                             FlowsOptions, NcOptions, PluginListOptions, PluginLoadOptions, PluginUnloadOptions, CcOptions>;
 
 struct Request {
     CommonOptions common;

@@ -24,6 +24,10 @@ int run(const Request& request) {
                           [&](const KeyShowOptions& options) { return run_key_show(options, console); },
                           [&](const UpOptions& options) { return run_up(options, common, console); },
                           [&](const DownOptions& options) { return run_down(options, common, console); },
+                          [&](const PluginListOptions&) { return run_plugin_list(common, console); },
+                          [&](const PluginLoadOptions& options) { return run_plugin_load(options, common, console); },
+                          [&](const PluginUnloadOptions& options) { return run_plugin_unload(options, common, console); },
+                          [&](const CcOptions& options) { return run_cc(options, common, console); },
                           [&](const NcOptions& options) { return run_nc(options, common, console); },
                       },
                       request.command);

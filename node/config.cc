@@ -16,6 +16,7 @@
 #include "node/paths.h"
 #include "node/suggest.h"
 #include "node/units.h"
+#include "plugins/host/file.h"
 #include "stack/core/address_text.h"
 #include "stack/tcp/congestion/controller.h"
 
@@ -192,14 +193,16 @@ private:
     void read_tcp(const toml::table& root, NodeConfig& config);
     void read_rekey(const toml::table& root, NodeConfig& config);
     void read_fault(const toml::table& root, NodeConfig& config);
+    void read_plugins(const toml::table& root, NodeConfig& config);
+    void read_module(std::string_view module, const toml::table& table, NodeConfig& config);
 
     const std::string& path_;
     std::map<std::string, std::vector<Address>, std::less<>> groups_;
 };
 
 NodeConfig Reader::read(const toml::table& root) {
-    static constexpr std::string_view sections[]{"node",    "log",   "network", "listen",  "peer", "names", "groups",
-                                                 "routing", "route", "expose",  "transit", "tcp",  "rekey", "fault"};
+    static constexpr std::string_view sections[]{"node",    "log",   "network", "listen",  "peer", "names", "groups", "routing",
+                                                 "route",   "expose", "transit", "tcp",    "rekey", "fault", "plugins"};
     NodeConfig config;
     config.key = default_key_path(path_);
     only(root, "the file", sections);
@@ -213,6 +216,7 @@ NodeConfig Reader::read(const toml::table& root) {
     read_routes(root, config);
     read_expose(root, config);
     read_transit(root, config);
+    read_plugins(root, config);
     read_tcp(root, config);
     read_rekey(root, config);
     read_fault(root, config);
@@ -529,8 +533,10 @@ void Reader::read_tcp(const toml::table& root, NodeConfig& config) {
     size(table, "receive_buffer", 128 << 10, 1 << 30, "128KiB to 1GiB", config.receive_buffer);
     integer(table, "backlog", 1, 65'535, config.backlog);
     boolean(table, "nodelay", config.nodelay);
-    if (const auto* name = text(table, "congestion", listed(tcp::controller_names)))
-        if (const auto index = choice(*name, "congestion", tcp::controller_names)) config.congestion = std::uint16_t(*index);
+    if (const auto* name = text(table, "congestion", listed(tcp::controller_names))) {
+        // What the files of [plugins] load hold is known when they are open.
+        if (!config.plugin_files.empty() || choice(*name, "congestion", tcp::controller_names)) config.congestion = name->get();
+    }
 }
 
 void Reader::read_rekey(const toml::table& root, NodeConfig& config) {
@@ -541,6 +547,49 @@ void Reader::read_rekey(const toml::table& root, NodeConfig& config) {
     duration(table, "responder", Duration::milliseconds(100), Duration::seconds(165), "100ms to 165s",
              config.rekey_responder);
     duration(table, "idle", Duration::seconds(1), Duration::seconds(3'600), "1s to 1h", config.rekey_idle);
+}
+
+void Reader::read_module(std::string_view module, const toml::table& table, NodeConfig& config) {
+    auto& values = config.module_defaults[std::string(module)];
+    for (const auto& [key, value] : table) {
+        const std::string name{key.str()};
+        if (const auto* whole = value.as_integer()) values[name] = whole->get();
+        else if (const auto* real = value.as_floating_point()) values[name] = real->get();
+        else mistake(value.source(), fmt::format("\"{}\" is {}; a parameter of a module is a number", name, type_of(value)));
+    }
+}
+
+// Beside its own keys a table for each module: what its parameters begin with.
+void Reader::read_plugins(const toml::table& root, NodeConfig& config) {
+    static constexpr std::string_view keys[]{"directories", "load", "call_budget"};
+    const toml::node* node = root.get("plugins");
+    if (!node) return;
+    const toml::table* table = node->as_table();
+    if (!table)
+        return mistake(node->source(), fmt::format("\"plugins\" is {}; it must be a table: [plugins]", type_of(*node)));
+    for (const auto& [key, value] : *table) {
+        if (std::ranges::find(keys, key.str()) != std::end(keys)) continue;
+        if (const toml::table* module = value.as_table()) read_module(key.str(), *module, config);
+        else
+            mistake(key.source(),
+                    fmt::format("unknown key \"{}\" in [plugins]{}; parameters of a module stand under [plugins.MODULE] (allowed: {})",
+                                key.str(), did_you_mean(key.str(), keys), listed(keys)));
+    }
+    if (table->get("directories")) {
+        config.plugin_directories.emplace();
+        for (const auto* value : strings(*table, "directories", "\"/usr/local/lib/weft/plugins\"")) {
+            if (value->get().empty()) mistake(value->source(), "\"directories\" holds an empty path");
+            else config.plugin_directories->push_back(beside(value->get()));
+        }
+    }
+    for (const auto* value : strings(*table, "load", "\"aimd\"")) {
+        if (plugins::name_is_valid(value->get())) config.plugin_files.push_back(value->get());
+        else
+            mistake(value->source(), fmt::format("\"load\" = \"{}\"; write a file's name without its directory and without .so, such "
+                                                 "as \"aimd\"",
+                                                 value->get()));
+    }
+    duration(table, "call_budget", Duration::microseconds(10), Duration::seconds(10), "10us to 10s", config.call_budget);
 }
 
 void Reader::read_fault(const toml::table& root, NodeConfig& config) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 
 #include "node/log.h"
 #include "overlay/access.h"
+#include "plugins/host/values.h"
 #include "stack/core/address.h"
 #include "stack/core/batch.h"
 #include "stack/core/time.h"
@@ -82,7 +84,13 @@ struct NodeConfig {
     std::uint64_t send_buffer{1 << 20}, receive_buffer{1 << 20};  // bytes a flow
     std::uint32_t backlog{128};
     bool nodelay{false};
-    std::uint16_t congestion{0};          // slot in tcp::controller_names
+    std::string congestion{"newreno"};    // compiled in, or of a plugin that is loaded at the start
+
+    // [plugins]
+    std::optional<std::vector<std::string>> plugin_directories;   // nullopt: default_plugin_directories()
+    std::vector<std::string> plugin_files;     // files to load at the start, without their ending
+    Duration call_budget{Duration::milliseconds(1)};   // of one call into a module
+    std::map<std::string, std::map<std::string, plugins::Number>> module_defaults;   // [plugins.MODULE]
 
     // [rekey]: after the first packet under a key
     Duration rekey_initiator{Duration::seconds(120)}, rekey_responder{Duration::seconds(165)},

@@ -124,6 +124,7 @@ std::expected<void, std::string> Daemon::open() {
     if (!opened) return std::unexpected(opened.error());
     shard_ = std::move(*opened);
     started_ = monotonic_now();
+    if (auto loaded = open_plugins(); !loaded) return loaded;
 
     const sigset_t set = handled_signals();
     signals_ = UniqueFd{::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
@@ -151,6 +152,7 @@ std::expected<void, std::string> Daemon::open() {
 void Daemon::run() {
     for (;;) {
         shard_->turn(stop_by_);
+        tend_plugins();
         if (stops_ == 0) continue;
         if (shard_->finished() || stops_ > 1 || monotonic_now() >= stop_by_) break;
     }
@@ -205,18 +207,20 @@ void Daemon::reload() {
                       read->accept_members == config_.accept_members && read->send_buffer == config_.send_buffer &&
                       read->receive_buffer == config_.receive_buffer && read->time_wait == config_.time_wait &&
                       read->rekey_initiator == config_.rekey_initiator && read->rekey_responder == config_.rekey_responder &&
-                      read->rekey_idle == config_.rekey_idle && read->fault == config_.fault;
+                      read->rekey_idle == config_.rekey_idle && read->fault == config_.fault &&
+                      read->call_budget == config_.call_budget && read->module_defaults == config_.module_defaults;
     config_.peers = std::move(read->peers);
     config_.log_level = read->log_level;
     config_.log_format = read->log_format;
     config_.user_timeout = read->user_timeout;
     config_.backlog = read->backlog;
     config_.nodelay = read->nodelay;
-    config_.congestion = read->congestion;
+    reload_plugins(*read);
     log(LogLevel::info, "config", fmt::format("read again: {} peers new or changed, {} removed", added, removed));
     if (!rest)
         log(LogLevel::warning, "config",
-            "beside peers, log, and user_timeout, backlog, nodelay and congestion of [tcp], changes need a restart");
+            "beside peers, log, directories and load of [plugins], and user_timeout, backlog, nodelay and congestion of [tcp], "
+            "changes need a restart");
 }
 
 }  // namespace weft::node

@@ -8,10 +8,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "node/config.h"
 #include "node/control.h"
+#include "node/plugins.h"
 #include "node/shard.h"
 
 namespace weft::node {
@@ -42,6 +44,11 @@ private:
         std::uint16_t port{0};
     };
 
+    struct Instead {                     // a flow that does not run what was asked for
+        std::uint32_t generation{0};
+        std::string module, why;
+    };
+
     Daemon(NodeConfig config, std::string config_path, std::optional<std::string> name)
         : config_{std::move(config)}, config_path_{std::move(config_path)}, name_{std::move(name)} {
         if (name_) config_.name = *name_;
@@ -64,6 +71,20 @@ private:
     std::expected<Json, RpcError> peer_remove(const Json& params);
     std::expected<Json, RpcError> flow_abort(const Json& params);
     std::expected<Json, RpcError> flow_listen(ClientId client, const Json& params);
+    // daemon_plugins.cc
+    std::expected<void, std::string> open_plugins();
+    void reload_plugins(const NodeConfig& read);
+    void tend_plugins();                 // once a turn
+    void log_module_record(const trace::Record& record);
+    std::string module_text(std::uint16_t slot) const;
+    Json describe_module(Flow flow) const;
+    Json plugin_list() const;
+    std::expected<Json, RpcError> plugin_load(const Json& params);
+    std::expected<Json, RpcError> plugin_unload(const Json& params);
+    std::expected<Json, RpcError> flow_set(const Json& params);
+    std::expected<std::vector<std::pair<std::uint32_t, weft_value>>, RpcError> parameters_for(std::uint16_t slot,
+                                                                                             const Json& given) const;
+    std::string known_flows() const;
     std::optional<RpcError> flow_connect(ClientId client, const RpcRequest& request);   // answers when the flow is open
     void flow_opened(std::uint64_t number, Flow flow, UniqueFd fd);
     void flow_ended(ClientId client, std::uint64_t number, Flow flow, std::optional<Error> error, const FlowReport& report);
@@ -78,6 +99,7 @@ private:
     std::optional<std::string> name_;
     Instant started_;
     std::vector<PeerConfig> added_;      // by peer.add; those of the configuration are in config_
+    std::unique_ptr<Plugins> plugins_;   // outlives the engine, which calls its code
     std::unique_ptr<Shard> shard_;       // outlives control and the watch, which are in its loop
     std::unique_ptr<Control> control_;
     UniqueFd signals_;
@@ -87,6 +109,8 @@ private:
     std::uint64_t last_number_{0};       // of openings and listeners
     unsigned stops_{0};                  // signals and calls that asked for the end
     Instant stop_by_{Instant::never()};
+    std::vector<trace::Record> module_records_;   // of this turn
+    std::unordered_map<std::uint32_t, Instead> instead_;   // by Flow::place
 };
 
 // SIGTERM, SIGINT and SIGHUP come by a descriptor from here on. Before any thread.

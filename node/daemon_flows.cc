@@ -1,11 +1,11 @@
 // flow.connect, flow.listen, flow.list, flow.abort: connections for the clients of the control socket.
 #include <algorithm>
-#include <charconv>
 
 #include <fmt/format.h>
 
 #include "node/daemon.h"
 #include "node/error_names.h"
+#include "node/flow_text.h"
 #include "stack/core/address_text.h"
 #include "stack/tcp/tcb.h"
 
@@ -13,18 +13,6 @@ namespace weft::node {
 namespace {
 
 constexpr std::size_t most_listeners = 1'024, most_openings = 1'024;
-
-std::string flow_text(Flow flow) { return fmt::format("{}:{}", flow.place, flow.generation); }
-
-std::optional<Flow> parse_flow(std::string_view text) {
-    Flow flow;
-    const char* const end = text.data() + text.size();
-    const auto place = std::from_chars(text.data(), end, flow.place);
-    if (place.ec != std::errc{} || place.ptr == end || *place.ptr != ':') return std::nullopt;
-    const auto generation = std::from_chars(place.ptr + 1, end, flow.generation);
-    if (generation.ec != std::errc{} || generation.ptr != end) return std::nullopt;
-    return flow;
-}
 
 Json endpoint_json(const Endpoint& endpoint) {
     return Json{{"address", OverlayFamily::format(endpoint.address)}, {"port", endpoint.port}};
@@ -72,11 +60,13 @@ std::optional<RpcError> Daemon::flow_connect(ClientId client, const RpcRequest& 
     if (!address) return address.error();
     if (opening_.size() == most_openings)
         return RpcError{RpcCode::too_many, "too many connections are opening: try again", {}};
+    const auto congestion = plugins_->slot(config_.congestion);
+    if (!congestion) return RpcError{RpcCode::failed, congestion.error().message, congestion.error().cause};
     const auto port = request.params["port"].get<std::uint16_t>();
     ConnectOptions options;
     options.user_timeout = config_.user_timeout;
     options.nodelay = config_.nodelay;
-    options.congestion = config_.congestion;
+    options.congestion = *congestion;
     if (const auto timeout = request.params.find("user_timeout_ms"); timeout != request.params.end())
         options.user_timeout = Duration::milliseconds(timeout->get<std::int64_t>());
 
@@ -120,12 +110,15 @@ void Daemon::flow_ended(ClientId client, std::uint64_t, Flow flow, std::optional
 std::expected<Json, RpcError> Daemon::flow_listen(ClientId client, const Json& params) {
     if (listening_.size() == most_listeners)
         return std::unexpected(RpcError{RpcCode::too_many, "the node has too many listeners", {}});
+    const auto congestion = plugins_->slot(config_.congestion);
+    if (!congestion)
+        return std::unexpected(RpcError{RpcCode::failed, congestion.error().message, congestion.error().cause});
     const auto port = params["port"].get<std::uint16_t>();
     const std::uint64_t number = ++last_number_;
     ListenOptions options;
     options.user_timeout = config_.user_timeout;
     options.nodelay = config_.nodelay;
-    options.congestion = config_.congestion;
+    options.congestion = *congestion;
     options.backlog = config_.backlog;
     FlowCallbacks callbacks;
     callbacks.opened = [this, client, number](Flow flow, const Peers& peers, UniqueFd fd) {
@@ -211,6 +204,7 @@ Json Daemon::describe_flow(Flow flow) const {
              {"retransmissions", cold->retransmissions},
              {"timeouts", cold->timeouts},
              {"age_s", since > Instant{} ? double((monotonic_now() - since).count() / 1'000) / 1e6 : 0.0}};
+    one["module"] = describe_module(flow);
     if (t.min_rtt > Duration{}) one["min_rtt_us"] = t.min_rtt.count() / 1'000;
     return one;
 }

@@ -129,6 +129,10 @@ std::expected<Json, RpcError> Daemon::answer(const RpcRequest& request) {
     if (name == "link.list") return link_list();
     if (name == "flow.list") return flow_list(listed_limit(request.params));
     if (name == "flow.abort") return flow_abort(request.params);
+    if (name == "flow.set") return flow_set(request.params);
+    if (name == "plugin.list") return plugin_list();
+    if (name == "plugin.load") return plugin_load(request.params);
+    if (name == "plugin.unload") return plugin_unload(request.params);
     if (name == "rpc.discover") return describe(control_methods());
     return std::unexpected(RpcError{RpcCode::internal, fmt::format("{} has no handler", name), {}});
 }

@@ -20,6 +20,18 @@ constexpr RpcParameter peer_add[]{
 };
 constexpr RpcParameter peer_remove[]{address_parameter};
 constexpr RpcParameter flow_abort[]{flow_parameter};
+constexpr RpcParameter flow_set[]{
+    flow_parameter,
+    {"congestion", Type::string, false, 0, 0, "the module that it goes on with, its window as it is; plugin.list shows them"},
+    {"parameters", Type::numbers, false, 0, 0, "of that module, by name"},
+    {"nodelay", Type::boolean, false, 0, 0, "true: short segments leave at once (Nagle's algorithm is off)"},
+};
+constexpr RpcParameter plugin_load[]{
+    {"name", Type::string, true, 0, 0, "the file's name without its directory and without .so"}};
+constexpr RpcParameter plugin_unload[]{
+    {"name", Type::string, true, 0, 0, "the file's name, as plugin.load took it"},
+    {"force", Type::boolean, false, 0, 0, "true: flows that use it go on under newreno; else they are a refusal"},
+};
 constexpr RpcParameter flow_connect[]{
     address_parameter,
     {"port", Type::integer, true, 1, 65'535, "the port there"},
@@ -45,11 +57,14 @@ constexpr RpcMethod methods[]{
     {"peer.remove", peer_remove, true, "Ends the link to a peer and forgets it.", "{address}"},
     {"link.list", {}, false, "The devices under the overlay.", "{links: [{link, kind, listen, mtu, statistics, fault}]}"},
     {"flow.list", listing, false, "The connections, in the terms of RFC 9293; times in the unit of their names.",
-     "{flows: [{flow, state, local, remote, congestion, mss, cwnd, ssthresh, srtt_us, rttvar_us, min_rtt_us, rto_ms, "
+     "{flows: [{flow, state, local, remote, congestion, module: {slot, hash, quarantined, violations, parameters, variables}, mss, cwnd, ssthresh, srtt_us, rttvar_us, min_rtt_us, rto_ms, "
      "snd_wnd, rcv_wnd, unacked, "
      "send_queue, receive_queue, bytes_in, bytes_out, segments_in, segments_out, retransmissions, timeouts, age_s}], "
      "total}"},
     {"flow.abort", flow_abort, true, "Resets a connection.", "{flow}"},
+    {"flow.set", flow_set, true,
+     "Changes a living connection. All is checked before anything is changed; the module's change is in the trace.",
+     "{flow, congestion, slot, hash}"},
     {"flow.connect", flow_connect, true,
      "Opens a connection. The answer carries one end of a stream socketpair (SCM_RIGHTS); flow.ended follows when it is "
      "over.",
@@ -59,6 +74,13 @@ constexpr RpcMethod methods[]{
      "of a stream "
      "socketpair (SCM_RIGHTS), and a flow.ended when it is over.",
      "{listener, port}"},
+    {"plugin.list", {}, false, "The congestion modules, compiled in and loaded, with their parameters and private variables.",
+     "{modules: [{name, kind, state, slot, flows, listeners, violations, version, license, doc, file, hash, parameters, "
+     "variables, calls}], directories, available}"},
+    {"plugin.load", plugin_load, true,
+     "Loads a file of the configured directories, or its newer version: new flows take it, living ones if its module agrees.",
+     "{outcome, file, hash, modules: [{name, slot, moved, left}]}"},
+    {"plugin.unload", plugin_unload, true, "Takes a file's modules away and closes it.", "{name, moved}"},
     {"rpc.discover", {}, false, "This list.", "{methods: [{name, params, changes, doc, result}]}"},
 };
 

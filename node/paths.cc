@@ -57,4 +57,14 @@ std::string default_key_path(std::string_view config_path) {
     return std::filesystem::path(config_path).replace_extension(".key").string();
 }
 
+std::vector<std::string> default_plugin_directories() {
+    std::error_code error;
+    const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+    if (error) return {};
+    const std::filesystem::path folder = program.parent_path(), above = folder.parent_path();
+    std::vector<std::string> directories{(above / "lib/weft/plugins").string()};
+    if (folder.filename() == "node") directories.push_back((above / "plugins").string());
+    return directories;
+}
+
 }  // namespace weft::node

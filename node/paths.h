@@ -4,6 +4,7 @@
 #include <expected>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace weft::node {
 
@@ -27,5 +28,9 @@ std::string default_config_path();
 
 // The configuration's path with its extension replaced by ".key".
 std::string default_key_path(std::string_view config_path);
+
+// Where plugins are when the configuration names no directory: ../lib/weft/plugins beside the folder of the program that runs,
+// and plugins in its build folder if it runs from one.
+std::vector<std::string> default_plugin_directories();
 
 }  // namespace weft::node

@@ -20,6 +20,8 @@ std::string wanted(const RpcParameter& parameter) {
     case RpcParameter::Type::string: return "a string";
     case RpcParameter::Type::integer: return fmt::format("an integer from {} to {}", parameter.least, parameter.most);
     case RpcParameter::Type::strings: return "an array of strings";
+    case RpcParameter::Type::boolean: return "true or false";
+    case RpcParameter::Type::numbers: return "an object whose members are numbers";
     }
     return {};
 }
@@ -29,6 +31,9 @@ bool fits(const RpcParameter& parameter, const Json& value) {
     case RpcParameter::Type::string: return value.is_string();
     case RpcParameter::Type::strings:
         return value.is_array() && std::ranges::all_of(value, [](const Json& v) { return v.is_string(); });
+    case RpcParameter::Type::boolean: return value.is_boolean();
+    case RpcParameter::Type::numbers:
+        return value.is_object() && std::ranges::all_of(value, [](const Json& v) { return v.is_number(); });
     case RpcParameter::Type::integer:
         if (value.is_number_unsigned())
             return value.get<std::uint64_t>() <= std::uint64_t(parameter.most) &&

@@ -38,7 +38,7 @@ struct RpcError {
 };
 
 struct RpcParameter {
-    enum class Type : std::uint8_t { string, integer, strings };
+    enum class Type : std::uint8_t { string, integer, strings, boolean, numbers };  // numbers: an object of them
     std::string_view name;
     Type type{};
     bool required{false};

@@ -80,6 +80,15 @@ public:
     bool finished() const { return living_ == 0; }
     void close();
 
+    // Inputs of the engine that are no flow's own, such as those of modules. What they make it want to send leaves in the next
+    // turn.
+    template <class Input>
+    auto input(Input&& input) {
+        work_left_ = true;
+        return input(engine_, monotonic_now());
+    }
+    std::vector<ListenerId> listeners() const;
+
     Loop& loop() { return loop_; }
     const Engine& engine() const { return engine_; }
     const overlay::Links& links() const { return links_; }

@@ -269,4 +269,10 @@ void Shard::finish() {
     work_left_ = true;
 }
 
+std::vector<ListenerId> Shard::listeners() const {
+    std::vector<ListenerId> all;
+    for (const auto& entry : listeners_) all.push_back(entry.id);
+    return all;
+}
+
 }  // namespace weft::node

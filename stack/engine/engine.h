@@ -163,6 +163,7 @@ public:
     std::vector<RouteEntry> routes() const;
     std::vector<NeighbourEntry> neighbours() const;
     std::uint16_t congestion_slot(Flow flow) const;  // that really runs; 0 also of no flow
+    std::uint16_t congestion_slot(ListenerId listener) const;  // that its flows ask for
     std::span<const std::byte> congestion_state(Flow flow) const;  // what tcp::read_field reads variables from
     std::optional<tcp::ModuleStatus> module(std::uint16_t slot) const;
     std::vector<tcp::ModuleStatus> modules() const;  // those compiled in first

@@ -111,6 +111,11 @@ std::uint16_t Engine::congestion_slot(Flow flow) const {
     return tcb ? state_->host.modules.slot_of(state_->host.congestion[tcb->sending.congestion]) : std::uint16_t{0};
 }
 
+std::uint16_t Engine::congestion_slot(ListenerId listener) const {
+    const tcp::Listener* const found = state_->host.listeners.find(listener);
+    return found ? found->options.congestion : std::uint16_t{0};
+}
+
 std::string_view Engine::congestion(Flow flow) const {
     return inspect(flow) ? state_->host.modules.name(congestion_slot(flow)) : std::string_view{};
 }

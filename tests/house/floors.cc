@@ -79,10 +79,10 @@ void read_targets(const File& file, Targets& targets) {
     const std::vector<Word> words = cmake_words(file.text);
     for (std::size_t i = 0; i + 2 < words.size(); ++i) {
         const std::string& command = words[i].text;
-        const bool library = command == "weft_library";
-        const bool defines = library || command == "add_library" || command == "add_executable";
+        const bool library = command == "weft_library", plugin = command == "weft_plugin";
+        const bool defines = library || plugin || command == "add_library" || command == "add_executable";
         if (words[i + 1].text != "(" || !(defines || command == "target_link_libraries")) continue;
-        const std::string target = (library ? "weft_" : "") + words[i + 2].text;
+        const std::string target = (library ? "weft_" : plugin ? "weft_plugin_" : "") + words[i + 2].text;
         if (defines) targets.folder[target] = folder;
         for (i += 3; i < words.size() && words[i].text != ")"; ++i) {
             const std::string& to = words[i].text;
@@ -148,12 +148,18 @@ const std::vector<Floor>& floors() {
         {"overlay", {"stack/core", "stack/wire"}, {"sodium.h", "sodium/"}, true},
         {"plugins/abi", {}, {"stdint.h", "stddef.h"}, true},
         {"plugins/routing", {"stack/core"}, {}, true},
+        {"plugins/host",
+         {"stack/core", "stack/wire", "stack/tcp"},
+         {"dirent.h", "dlfcn.h", "elf.h", "fcntl.h", "fmt/", "sodium.h", "sys/", "unistd.h"},
+         false},
+        {"plugins/congestion", {"stack/core", "stack/wire", "stack/tcp"}, {"stddef.h"}, true},
         {"sim",
          {"stack/core", "stack/wire", "stack/tcp", "stack/net", "stack/engine", "stack/link", "overlay", "plugins/routing"},
          {},
          true},
         {"node",
-         {"stack/core", "stack/wire", "stack/tcp", "stack/net", "stack/engine", "stack/link", "overlay", "plugins/routing"},
+         {"stack/core", "stack/wire", "stack/tcp", "stack/net", "stack/engine", "stack/link", "overlay", "plugins/routing",
+          "plugins/host"},
          {"*"},
          false},
         {"tests", {"*"}, {"*"}, false},

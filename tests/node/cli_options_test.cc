@@ -56,6 +56,17 @@ TEST(CliOptions, EachCommandHasItsOptions) {
     EXPECT_EQ(up.wait.count(), 3);
     EXPECT_EQ(parsed<DownOptions>({"down"}).wait.count(), 10);
     EXPECT_TRUE(parsed<FlowsOptions>({"flows", "-i"}).details);
+    (void)parsed<PluginListOptions>({"plugin", "list"});
+    EXPECT_EQ(parsed<PluginLoadOptions>({"plugin", "load", "aimd"}).name, "aimd");
+    EXPECT_TRUE(parsed<PluginUnloadOptions>({"plugin", "unload", "aimd", "--force"}).force);
+    const auto cc = parsed<CcOptions>({"cc", "1:4", "aimd", "increase=2", "share=0.5"});
+    EXPECT_EQ(cc.flow, "1:4");
+    EXPECT_EQ(cc.module, "aimd");
+    ASSERT_EQ(cc.parameters.size(), 2u);
+    EXPECT_EQ(cc.parameters[0], (std::pair<std::string, plugins::Number>{"increase", std::int64_t{2}}));
+    EXPECT_EQ(cc.parameters[1], (std::pair<std::string, plugins::Number>{"share", 0.5}));
+    EXPECT_NE(refused({"cc", "1:4", "aimd", "increase"}).find("is no PARAMETER=VALUE"), std::string::npos);
+    EXPECT_NE(refused({"plugin", "laod"}).find("did you mean \"load\"?"), std::string::npos);
     const auto nc = parsed<NcOptions>({"nc", "bob", "7000", "-i", "in", "-w", "2.5"});
     EXPECT_EQ(nc.address, "bob");
     EXPECT_EQ(nc.port, 7000);

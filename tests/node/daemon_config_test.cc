@@ -102,7 +102,7 @@ seed = 42
     EXPECT_EQ(config->receive_buffer, 2u << 20);
     EXPECT_EQ(config->backlog, 7u);
     EXPECT_TRUE(config->nodelay);
-    EXPECT_EQ(config->congestion, 1u);
+    EXPECT_EQ(config->congestion, "cubic");
     EXPECT_EQ(config->rekey_initiator, Duration::seconds(1));
     EXPECT_EQ(config->rekey_responder, Duration::milliseconds(1'500));
     EXPECT_EQ(config->rekey_idle, Duration::seconds(60));
@@ -123,7 +123,38 @@ TEST(Config, WhatIsNoTomlIsSaidWithItsPlace) {
 TEST(Config, AnUnknownSectionIsNamedWithWhatIsAllowed) {
     EXPECT_EQ(mistake("[lisen]\nmtu = 1400\n"),
               "weft.toml:1:2: unknown key \"lisen\" in the file; did you mean \"listen\"? (allowed: node, log, network, "
-              "listen, peer, names, groups, routing, route, expose, transit, tcp, rekey, fault)");
+              "listen, peer, names, groups, routing, route, expose, transit, tcp, rekey, fault, plugins)");
+}
+
+TEST(Config, PluginsAreNamedAndTheirParametersAreNumbers) {
+    const auto config = parse_config(R"([plugins]
+directories = ["/opt/weft", "mine"]
+load = ["aimd"]
+call_budget = "2ms"
+[plugins.aimd]
+increase = 2
+share = 0.5
+[tcp]
+congestion = "aimd"
+)",
+                                     "etc/weft.toml");
+    ASSERT_TRUE(config) << config.error().messages.front();
+    EXPECT_EQ(config->plugin_directories, (std::vector<std::string>{"/opt/weft", "etc/mine"}));
+    EXPECT_EQ(config->plugin_files, std::vector<std::string>{"aimd"});
+    EXPECT_EQ(config->call_budget, Duration::milliseconds(2));
+    EXPECT_EQ(config->module_defaults.at("aimd").at("increase"), plugins::Number{std::int64_t{2}});
+    EXPECT_EQ(config->module_defaults.at("aimd").at("share"), plugins::Number{0.5});
+    EXPECT_EQ(config->congestion, "aimd");
+    EXPECT_EQ(mistake("[plugins]\nlaod = [\"aimd\"]\n"),
+              "weft.toml:2:1: unknown key \"laod\" in [plugins]; did you mean \"load\"?; parameters of a module stand under "
+              "[plugins.MODULE] (allowed: directories, load, call_budget)");
+    EXPECT_EQ(mistake("[plugins]\nload = [\"./aimd.so\"]\n"),
+              "weft.toml:2:9: \"load\" = \"./aimd.so\"; write a file's name without its directory and without .so, such as "
+              "\"aimd\"");
+    EXPECT_EQ(mistake("[plugins.aimd]\nincrease = \"2\"\n"),
+              "weft.toml:2:12: \"increase\" is a string; a parameter of a module is a number");
+    EXPECT_EQ(mistake("[tcp]\ncongestion = \"aimd\"\n"),
+              "weft.toml:2:14: \"congestion\" = \"aimd\" (allowed: newreno, cubic)");
 }
 
 TEST(Config, AnUnknownKeyIsNamedWithWhatIsAllowed) {
@@ -243,7 +274,7 @@ TEST(Config, TheDocumentTellsEverySettingAndItsDefault) {
     EXPECT_EQ(rest->reach.size(), 4u);
 
     for (const std::string section : {"[node]", "[log]", "[network]", "[listen]", "[[peer]]", "[routing]", "[[route]]",
-                                      "[[expose]]", "[transit]", "[tcp]", "[rekey]", "[fault]"}) {
+                                      "[[expose]]", "[transit]", "[tcp]", "[rekey]", "[fault]", "[plugins]"}) {
         const auto refused = parse_config(section + "\nno_such_key = 1\n", "weft.toml");
         ASSERT_FALSE(refused);
         std::string allowed = refused.error().messages.front();

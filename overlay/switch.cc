@@ -88,6 +88,7 @@ void Switch::State::drop(LinkNumber in, Label label, LabelDrop why, Instant now)
 
 void Switch::State::advance(Instant now) {
     now_ = std::max(now_, now);
+    close_unwanted(now);
     link_timers.advance(now, [&](std::uint32_t link) { repeat(LinkNumber(link), now); });
     path_timers.advance(now, [&](std::uint32_t index) { expire(index, now); });
     if (now >= wake) {
@@ -97,7 +98,7 @@ void Switch::State::advance(Instant now) {
 }
 
 Instant Switch::State::deadline() const {
-    if (!outgoing.empty() || !dirty.empty() || !events.empty() || !lost.empty()) return now_;
+    if (!outgoing.empty() || !dirty.empty() || !events.empty() || !lost.empty() || !unwanted.empty()) return now_;
     return std::min({path_timers.next(), link_timers.next(), wake});
 }
 
@@ -157,6 +158,7 @@ void Switch::link_down(LinkNumber link, Instant now) { state_->link_down(link, n
 void Switch::receive_control(LinkNumber from, Bytes body, Instant now) { state_->receive(from, body, now); }
 
 std::size_t Switch::control(std::span<Control> out, Instant now) {
+    state_->close_unwanted(now);
     if (state_->outgoing.empty()) state_->gather(now);
     std::size_t filled = 0;
     for (; filled < out.size() && !state_->outgoing.empty(); ++filled) {

@@ -7,7 +7,7 @@
 namespace weft::overlay {
 
 Result<std::uint64_t> Switch::State::open(const Address& destination, Bytes init, Instant now, const PathWish& wish) {
-    if (deciding) return std::unexpected(Error::would_block);
+    if (asking) return std::unexpected(Error::would_block);
     if (destination.family() != Family::overlay || destination == identity.address()) return std::unexpected(Error::invalid);
     if ((!init.empty() && init.size() != Setup::init_bytes) || wish.avoid.size() > Setup::avoid_limit)
         return std::unexpected(Error::invalid);
@@ -65,6 +65,7 @@ void Switch::State::refuse(std::uint64_t path, NakReason why, Instant now) {
 }
 
 void Switch::State::close(std::uint64_t path, Instant now) {
+    if (asking) return unwanted.push_back(path);
     const auto index = paths.find(path);
     if (!index) return;
     const PathRecord& record = paths[*index];

@@ -13,6 +13,17 @@ const std::uint8_t* raw_of(const Address& address) {
     return reinterpret_cast<const std::uint8_t*>(address.bytes().data());
 }
 
+// What the module calls meanwhile must not take away the record that it is asked about.
+struct Asking {
+    explicit Asking(bool& flag) : flag_{flag} { flag_ = true; }
+    ~Asking() { flag_ = false; }
+    Asking(const Asking&) = delete;
+    Asking& operator=(const Asking&) = delete;
+
+private:
+    bool& flag_;
+};
+
 constexpr std::uint64_t learnt_within = 600'000;   // ms between a SETUP's time and ours
 
 }  // namespace
@@ -38,9 +49,8 @@ Switch::State::Choice Switch::State::choose(PathRecord& record, Instant now) {
     weft_decision decision{};
     decision.size = sizeof decision;
     if (router.decide) {
-        deciding = true;
+        const Asking guard{asking};
         router.decide(module, now.nanoseconds(), &query, &decision);
-        deciding = false;
     }
     pending.state.clear();
     for (std::uint32_t i = 0; i < std::min<std::uint32_t>(query.state_length, WEFT_ROUTE_STATE_MAX); ++i)
@@ -99,6 +109,7 @@ void Switch::State::tell_broken(const PathRecord& record, Instant now) {
     path.mtu = record.end->mtu;
     path.cost = record.end->cost;
     path.hops = record.end->hops;
+    const Asking guard{asking};
     router.on_broken(module, now.nanoseconds(), &path);
 }
 
@@ -112,6 +123,7 @@ void Switch::State::tell_learnt(const PathRecord& record, LinkNumber link, const
     path.mtu = record.pending->setup.pmtu;
     path.cost = cost;
     path.hops = hops;
+    const Asking guard{asking};
     router.on_learnt(module, now.nanoseconds(), &path);
 }
 
@@ -146,6 +158,10 @@ void Switch::State::ask_waiting(Instant now) {
         if (record.stage != Stage::asked || !record.pending->asking) continue;
         if (const auto why = attempt(index, now)) give_up(index, *why, now);
     }
+}
+
+void Switch::State::close_unwanted(Instant now) {
+    for (const std::uint64_t path : std::exchange(unwanted, {})) close(path, now);
 }
 
 }  // namespace weft::overlay

@@ -159,6 +159,7 @@ struct Switch::State {
     void tell_learnt(const PathRecord& record, LinkNumber link, const Address& remote, std::uint16_t cost, std::uint8_t hops,
                      Instant now);
     void ask_waiting(Instant now);
+    void close_unwanted(Instant now);
 
     const Identity& identity;
     SwitchConfig config;
@@ -179,7 +180,8 @@ struct Switch::State {
     Allowance verifications, learning;
     std::uint32_t waiting{0};                     // paths for which the module said PENDING
     Instant wake{Instant::never()}, now_;
-    bool deciding{false};
+    bool asking{false};                           // the module, about a record in use: no path may come or go meanwhile
+    std::vector<std::uint64_t> unwanted;          // paths that it closed then
 
     SwitchStatistics statistics;
     trace::Sink sink;

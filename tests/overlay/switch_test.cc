@@ -391,6 +391,35 @@ TEST(Switch, LiesOfAModuleAreNotBelieved) {
     EXPECT_EQ(world.open(s, d).hops, 2);
 }
 
+TEST(Switch, ModuleMayCloseAndOpenPathsWhileItIsAsked) {
+    SwitchWorld world;
+    world.line(3);
+    SwitchNode &s = *world.nodes[0], &d = *world.nodes[2];
+    std::uint64_t last = 0;
+    unsigned refused = 0;
+    const auto meddle = [&](SwitchNode& node, std::uint64_t path) {
+        node.labels->close(path, world.now);
+        const auto another = node.labels->open(d.address(), {}, world.now);
+        refused += !another && another.error() == Error::would_block;
+    };
+    s.router.meddle = [&](std::uint64_t path) { meddle(s, path); };
+    s.router.lie = [&](weft_query&, weft_decision&) { return meddle(s, last), false; };
+    last = *s.labels->open(d.address(), world.init, world.now);
+    world.run(sec(1));
+    EXPECT_EQ(s.count(Kind::opened), 1u);   // and closed as soon as the module was heard out
+    EXPECT_EQ(refused, 2u);
+    EXPECT_EQ(s.labels->statistics().paths, 0u);
+    EXPECT_EQ(d.count(Kind::closed), 1u);
+    s.router.lie = nullptr, s.router.meddle = nullptr;
+    const PathEvent opened = world.open(s, d);
+    s.router.meddle = [&](std::uint64_t path) { meddle(s, path); };
+    world.part(s, *world.nodes[1]);
+    world.run(sec(1));
+    EXPECT_EQ(s.count(Kind::broken), 1u);
+    EXPECT_EQ(s.last(Kind::broken)->path, opened.path);
+    EXPECT_EQ(s.labels->statistics().paths, 0u);
+}
+
 TEST(Switch, StateOfTheModuleTravelsInTheSetup) {
     SwitchWorld world;
     world.line(4);

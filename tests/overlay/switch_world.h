@@ -26,6 +26,7 @@ struct TableRouter {
     unsigned broken{0}, woken{0}, asked{0};
     std::vector<std::byte> heard;                // the last message of its own
     std::function<bool(weft_query&, weft_decision&)> lie;   // true: it has answered
+    std::function<void(std::uint64_t path)> meddle;         // called while it hears of a path
 
     static TableRouter& of(const void* r) { return *static_cast<TableRouter*>(const_cast<void*>(r)); }
     static Tag tag_at(const std::uint8_t* address) { return load_little<Tag>(reinterpret_cast<const std::byte*>(address)); }
@@ -66,8 +67,12 @@ struct TableRouter {
                 of(r).heard.assign(from, from + length);
             };
             out.on_wake = [](void* r, weft_instant) { ++of(r).woken; };
-            out.on_broken = [](void* r, weft_instant, const weft_path*) { ++of(r).broken; };
+            out.on_broken = [](void* r, weft_instant, const weft_path* path) {
+                ++of(r).broken;
+                if (of(r).meddle) of(r).meddle(path->id);
+            };
             out.on_learnt = [](void* r, weft_instant, const weft_path* path) {
+                if (of(r).meddle) of(r).meddle(path->id);
                 const auto* at = reinterpret_cast<const std::byte*>(path->remote);
                 of(r).learnt.emplace_back(Address{Family::overlay, {at, 64}}, path->link);
             };

@@ -32,7 +32,7 @@ bool Engine::State::leaves_to_neighbour(const Transmit& frame, const net::Path& 
         if (!neighbours.asks.empty()) ask_neighbours();
         return true;
     }
-    if (path.neighbour == none) ++host.statistics.no_route;
+    if (path.neighbour == none) reject(engine::Reject::no_route, now);
     else neighbours.keep(path.neighbour, frame, std::span{host.lent}.subspan(first_slice));
     host.lent.resize(first_slice);
     ask_neighbours();
@@ -153,7 +153,11 @@ void Engine::State::heard(const Address& who, std::uint32_t by, const net::Neigh
 }
 
 void Engine::State::advance_neighbours(Instant now) {
+    const std::uint64_t dropped = neighbours.dropped();
     neighbours.advance(now);
+    if (neighbours.dropped() != dropped && host.sink.wants(trace::Type::drop))
+        host.sink.add(now, trace::no_flow, trace::Type::drop,
+                      trace::Drop{1, std::uint32_t(engine::Reject::unresolved) + 1, neighbours.dropped() - dropped, 0});
     ask_neighbours();
     for (const std::uint32_t index : neighbours.failed) {
         for (std::uint32_t path = neighbours[index].paths.first; path != none; path = paths[path].by_neighbour.next) {

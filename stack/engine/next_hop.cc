@@ -49,7 +49,6 @@ void Engine::State::route_path(std::uint32_t index, Instant now) {
     net::Path& path = paths[index];
     const bool fixed = path.remote.family() == Family::overlay || host.paths[index].sessions > 0;
     const RouteEntry* route = fixed ? nullptr : route_to(path.remote, path.scope, path.given_link);
-    leave_neighbour(index);
     path.link = route ? route->by.link : path.given_link;
     const Attached& device = link(path.link);
     const bool ethernet = device.options.ethernet && !fixed;
@@ -57,12 +56,16 @@ void Engine::State::route_path(std::uint32_t index, Instant now) {
     host.paths[index].room = path.network;
     net::write_header(path.local, path.remote, std::span{path.header}.subspan(path.network));
     set_mtu(index, now);
+    // Held before the old one is left: what waits for a neighbour that stays the next hop goes on waiting.
+    std::uint32_t next = none;
+    if (ethernet && route) {
+        const bool direct = route->by.gateway.family() == Family::none;
+        next = neighbours.hold(direct ? path.remote : route->by.gateway, path.link);
+    }
+    leave_neighbour(index);
+    path.neighbour = next;
     if (!ethernet) return;
     Mac to{};
-    if (route) {
-        const bool direct = route->by.gateway.family() == Family::none;
-        path.neighbour = neighbours.hold(direct ? path.remote : route->by.gateway, path.link);
-    }
     if (path.neighbour != none) {
         neighbours[path.neighbour].paths.append(index, neighbour_place());
         to = neighbours[path.neighbour].mac;

@@ -37,6 +37,7 @@ enum class Reject : std::uint8_t {
     no_route,
     limited,     // an answer that would have been one too many
     unbelieved,  // an ICMP error that quotes nothing in flight
+    unresolved,  // no neighbour answered for it
     other        // no TCP: the network layer looks at it
 };
 

@@ -21,9 +21,13 @@ Address ipv6(unsigned last) {
 
 // A stream from a to b over a wire that loses one data segment in a thousand, and a new connection for every part of it.
 struct Exchange {
-    Exchange() : a{{.seed = {1, 0}}, pool}, b{{.seed = {2, 0}}, pool} {
-        (void)a.assign(ipv6(1), {}, now);
-        (void)b.assign(ipv6(2), {}, now);
+    explicit Exchange(bool ethernet = false) : a{{.seed = {1, 0}}, pool}, b{{.seed = {2, 0}}, pool} {
+        if (ethernet) {
+            (void)a.attach(0, {.ethernet = true, .mac = {std::byte{2}}}, now);
+            (void)b.attach(0, {.ethernet = true, .mac = {std::byte{4}}}, now);
+        }
+        (void)a.assign(ipv6(1), {.prefix = 64}, now);
+        (void)b.assign(ipv6(2), {.prefix = 64}, now);
         warm<256>(300), warm<2'048>(3'000), warm<10'240>(300), warm<66'560>(100);
         listener = b.listen({{.local = {{}, 0, 80}}}, now).value();
     }
@@ -132,6 +136,17 @@ TEST(Allocations, AreNoneWithALoadedModuleOnceWarm) {
     while (exchange.segments - segments < 200'000) exchange.stream(40'000'000);
     EXPECT_EQ(allocations_so_far(), before);
     EXPECT_EQ(exchange.a.statistics().module_fallbacks, 0u);
+}
+
+// Neighbours are found, doubted and asked again meanwhile: that may cost a little, a segment may not.
+TEST(Allocations, AreNoneForASegmentOnEthernet) {
+    Exchange exchange{true};
+    for (int i = 0; i < 4; ++i) exchange.stream(20'000'000);
+    const std::size_t before = allocations_so_far();
+    const std::uint64_t segments = exchange.segments;
+    while (exchange.segments - segments < 100'000) exchange.stream(20'000'000);
+    EXPECT_LE(allocations_so_far() - before, 20u);
+    EXPECT_GT(exchange.b.statistics().ndp_in, 4u);
 }
 
 }  // namespace

@@ -302,6 +302,16 @@ TEST(Routes, ChangeMovesALivingFlowToAnotherNextHop) {
     EXPECT_EQ(s.resolve(ip4(10, 0, 0, 254), s.gateway_mac).at(0).to(), s.gateway_mac);
 }
 
+TEST(Routes, ChangeElsewhereLeavesAloneWhatWaits) {
+    Station s;
+    s.connect(s.other4);
+    s.sent();
+    ASSERT_TRUE(s.engine.add_route({ip4(192, 0, 2, 0), 24}, {s.other4, 0, 0}, s.now));
+    const auto out = s.resolve(s.other4, s.other);
+    ASSERT_EQ(out.size(), 1u);
+    EXPECT_TRUE(out[0].tcp().has(wire::syn));
+}
+
 TEST(Links, DetachForgetsNeighboursRoutesAndTheLinkLocalAddress) {
     Station s;
     s.established(s.other4);

@@ -122,9 +122,8 @@ Held make_complaint(const Arrived& about, Complaint what, std::size_t in_front) 
     Transmit& frame = out.frame;
     const std::size_t size =
         wire::write_wcmp_error(std::span{frame.header}.subspan(frame.transport), header.type, header.code, header.value,
-                               concerned, wire::pseudo_sum(about.destination, about.source), about.elided);
+                               concerned, wire::pseudo_sum(about.destination, about.source), false);
     frame.header_length = std::uint16_t(frame.transport + size);
-    frame.sums_elided = about.elided;
     store_big(frame.header.data() + in_front + wire::OverlayView::length_at, std::uint16_t(size));
     return out;
 }

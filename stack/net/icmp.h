@@ -19,7 +19,7 @@ struct Arrived {
     Address source, destination;
     std::uint8_t protocol{0}, hop_limit{0}, traffic_class{0};
     bool to_group{false};  // destination, or the frame's, is a multicast or broadcast address
-    bool elided{false};  // the session that it came by leaves sums out
+    bool elided{false};  // its sum was left out: the session that it came by answers for integrity
     std::uint32_t link{0};
     std::uint32_t path{0};  // of the session that it came by
     Slice packet;  // from the network header on; with `path` from the transport header on

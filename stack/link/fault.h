@@ -11,6 +11,9 @@
 
 #include "stack/core/batch.h"
 #include "stack/core/random.h"
+#include "stack/wire/cut.h"
+#include "stack/wire/ipv4.h"
+#include "stack/wire/tcp.h"
 
 namespace weft::link {
 
@@ -45,7 +48,7 @@ public:
     const FaultStatistics& statistics() const { return statistics_; }
     std::size_t waiting() const { return queue_.size(); }
 
-    // Trains of datagrams are cut here; a super-segment that only a device could cut is not taken.
+    // Trains of datagrams and super-segments are cut here: nothing is joined that the inner link would have to cut.
     LinkCapabilities capabilities() const {
         LinkCapabilities capabilities = inner_.capabilities();
         if (capabilities.segments_tcp) capabilities.max_super_segment = 0;
@@ -96,12 +99,13 @@ private:
     }
 
     void cut(const Transmit& train) {
-        const bool single = train.segment_size == 0 || train.header_length != 0;
-        std::size_t slice = 0;
+        const bool single = train.segment_size == 0 || train.complete;
+        std::size_t slice = 0, before = 0;
         std::uint32_t offset = 0;
         do {
             datagram_.clear();
-            std::uint32_t room = single ? ~0u : train.segment_size;
+            const std::uint32_t most = single ? ~0u : train.segment_size;
+            std::uint32_t room = most;
             for (; room > 0 && slice < train.payload.size(); ++slice, offset = 0) {
                 const std::uint32_t length = std::min(room, train.payload[slice].size() - offset);
                 if (length > 0) datagram_.push_back(train.payload[slice].sub(offset, length));
@@ -109,16 +113,33 @@ private:
                 offset += length;
                 if (offset < train.payload[slice].size()) break;
             }
-            arrive(train);
             while (slice < train.payload.size() && train.payload[slice].size() == 0) ++slice;
+            const bool last = slice == train.payload.size();
+            if (single || train.header_length == 0 || (before == 0 && last)) arrive(train);
+            else arrive(segment(train, before, last));
+            before += most - room;
         } while (slice < train.payload.size());
         datagram_.clear();
+    }
+
+    // The header of one segment of a super-segment, `before` bytes of whose payload are in front of it.
+    static Transmit segment(const Transmit& whole, std::size_t before, bool last) {
+        Transmit one = whole;
+        one.payload_summed = false;
+        if (one.transport + wire::TcpView::min_size > one.header_length || one.header_length > one.header.size()) return one;
+        wire::shape_segment(one.header.data() + one.transport, before, last);
+        std::byte* const network = one.header.data() + one.network;
+        if (std::to_integer<unsigned>(*network) >> 4 == 4) {
+            std::byte* const id = network + wire::Ipv4View::id_at;
+            store_big(id, std::uint16_t(load_big<std::uint16_t>(id) + before / whole.segment_size));
+        }
+        return one;
     }
 
     // One datagram, in datagram_.
     void arrive(const Transmit& train) {
         Transmit packet = train;
-        if (packet.header_length == 0) packet.segment_size = 0;
+        packet.segment_size = 0;
         if (happens(lose, config_.loss)) {
             ++statistics_.lost;
         } else {
@@ -155,8 +176,10 @@ private:
         std::push_heap(queue_.begin(), queue_.end(), later);
     }
 
-    // Flips one bit of a copy, drawn over header and payload; an empty datagram or a full pool leaves it as it was.
+    // Flips one bit of a copy, drawn over header and payload; an empty datagram or a full pool leaves it as it was. A segment
+    // has its sums first: a device that computes them would hide the fault.
     void flip(Transmit& packet) {
+        complete(packet);
         std::uint64_t size = packet.header_length;
         for (const Slice& slice : datagram_) size += slice.size();
         if (size == 0) return;
@@ -172,6 +195,19 @@ private:
             datagram_.assign(1, bytes);
         }
         ++statistics_.corrupted;
+    }
+
+    // Makes one packet of a TCP segment, all of it in datagram_; what is none stays as it is.
+    void complete(Transmit& packet) {
+        if (packet.header_length == 0 || packet.complete) return;
+        packet.payload = datagram_;
+        auto cut = wire::Cut::make(packet);
+        Chunk* const chunk = cut && cut->segments() == 1 ? pool_->allocate(cut->next_size()) : nullptr;
+        if (!chunk) return;
+        const Slice whole{chunk, 0, std::uint32_t(cut->next_size())};
+        cut->next({chunk->data(), whole.size()});
+        packet.header_length = 0;
+        datagram_.assign(1, whole);
     }
 
     // The payload of datagram_ in a chunk of its own; none when the pool is full.
@@ -191,7 +227,7 @@ private:
     Instant now_;
     std::uint64_t order_{0};
     std::vector<Slice> datagram_;  // the one at hand, as slices of its train
-    std::vector<Delayed> queue_;   // a heap by (due, order)
+    std::vector<Delayed> queue_;  // a heap by (due, order)
     FaultStatistics statistics_;
 };
 

@@ -127,6 +127,8 @@ std::expected<Udp, SystemError> Udp::open(const UdpConfig& config) {
     return Udp{std::move(state)};
 }
 
+Udp Udp::none() { return Udp{std::make_unique<State>()}; }
+
 Udp::Udp(std::unique_ptr<State> state) : state_{std::move(state)} {}
 Udp::Udp(Udp&&) noexcept = default;
 Udp& Udp::operator=(Udp&&) noexcept = default;

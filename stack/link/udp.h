@@ -12,6 +12,7 @@
 
 #include "stack/core/batch.h"
 #include "stack/core/result.h"
+#include "stack/link/system_error.h"
 
 namespace weft::link {
 
@@ -23,16 +24,12 @@ struct UdpConfig {
     std::size_t socket_buffer{4 << 20};  // bytes asked of the kernel each way
 };
 
-// What went wrong in a system call, for a message to a person.
-struct SystemError {
-    std::string call;  // "bind 127.0.0.1:7000"
-    int error{0};      // errno
-};
-
 class Udp {
 public:
     // Binds one or both sockets. Fails with the call that failed, EINVAL for an address of the wrong family or for none.
     static std::expected<Udp, SystemError> open(const UdpConfig& config);
+    // Without a socket: nothing comes, and what is sent is dropped.
+    static Udp none();
     Udp(Udp&&) noexcept;
     Udp& operator=(Udp&&) noexcept;
     ~Udp();  // before the pool that receive() was given: a few chunks are kept for the next call

@@ -9,6 +9,7 @@
 namespace weft::link {
 
 std::size_t Udp::State::receive(std::span<Receive> in, BufferPool& pool) {
+    if (socket_count == 0) return 0;
     std::size_t filled = 0, bytes = 0;
     std::array<bool, 2> drained{};
     turn = socket_count - 1 - turn;

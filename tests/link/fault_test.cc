@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <map>
 #include <random>
 
+#include "stack/wire/ipv4.h"
 #include "tests/link/support.h"
 
 namespace weft::test {
@@ -295,6 +297,83 @@ TEST(Fault, WhatTheInnerLinkDoesNotTakeIsCounted) {
     run(fault, pool, 10);
     EXPECT_EQ(fault.statistics().sent, 3u);
     EXPECT_EQ(fault.statistics().refused, 7u);
+}
+
+// A TCP super-segment over IPv4, as an engine gives it to an Ethernet link; its payload lies in slices of 700 bytes.
+Transmit& add_super_segment(Outgoing& out, const Bytes& bytes, std::uint16_t segment_size) {
+    Transmit& whole = out.add({}, bytes, segment_size, 700);
+    const Address from{Family::ipv4, pattern(4, 1)}, to{Family::ipv4, pattern(4, 2)};
+    whole.network = 14;
+    whole.transport = 14 + 20;
+    wire::Ipv4Header{.total_length = 20, .id = 500, .protocol = 6, .source = from, .destination = to}.write(
+        std::span{whole.header}.subspan(14));
+    const wire::TcpHeader tcp{80, 81, SeqNum{7}, SeqNum{8}, wire::ack | wire::psh | wire::cwr, 9, 0, 0, {}};
+    whole.header_length = std::uint16_t(whole.transport + tcp.write(std::span{whole.header}.subspan(whole.transport)));
+    return whole;
+}
+
+std::vector<Bytes> segments_of(const Transmit& whole) {
+    std::vector<Bytes> all;
+    for (auto cut = wire::Cut::make(whole); cut->left() > 0;) cut->next(all.emplace_back(cut->next_size()));
+    return all;
+}
+
+// Completes the segments that a fault link gave to `Inner`, as a device would.
+struct Completing : Notebook {
+    std::size_t send(std::span<const Transmit> out) {
+        for (const Transmit& one : out) {
+            EXPECT_EQ(one.segment_size, 0u);
+            if (one.header_length == 0) {
+                Notebook::send({&one, 1});
+                continue;
+            }
+            for (const Bytes& bytes : segments_of(one)) sent.push_back({bytes, {}, {}});
+        }
+        return out.size();
+    }
+};
+
+TEST(Fault, ASuperSegmentIsCutIntoWhatADeviceWouldMakeOfIt) {
+    BufferPool pool{16 << 20};
+    for (const std::size_t size : {1, 1'000, 1'001, 2'000, 12'345}) {
+        Outgoing out{pool};
+        const Transmit& whole = add_super_segment(out, pattern(size, 3), 1'000);
+        Fault fault{Completing{}, {}, pool};
+        fault.send(out.all());
+        std::vector<Bytes> got;
+        for (const Sent& sent : fault.inner().sent) got.push_back(sent.bytes);
+        EXPECT_EQ(got, segments_of(whole)) << size;
+        EXPECT_EQ(fault.statistics().datagrams, (size + 999) / 1'000);
+    }
+}
+
+TEST(Fault, EachSegmentOfASuperSegmentHasItsOwnChanceToBeLost) {
+    BufferPool pool{16 << 20};
+    Fault fault{Completing{}, {.seed = 3, .loss = 500'000}, pool};
+    Outgoing out{pool};
+    const std::vector<Bytes> all = segments_of(add_super_segment(out, pattern(60'000, 3), 1'000));
+    fault.send(out.all());
+    EXPECT_GT(fault.statistics().lost, 10u);
+    EXPECT_GT(fault.statistics().sent, 10u);
+    EXPECT_EQ(fault.statistics().lost + fault.statistics().sent, 60u);
+    for (const Sent& sent : fault.inner().sent) EXPECT_NE(std::ranges::find(all, sent.bytes), all.end());
+}
+
+TEST(Fault, ASegmentIsCorruptedUnderItsChecksumThatNoDeviceCouldMakeItRight) {
+    BufferPool pool{16 << 20};
+    Outgoing out{pool};
+    const std::vector<Bytes> all = segments_of(add_super_segment(out, pattern(5'000, 3), 1'000));
+    Fault fault{Completing{}, {.corrupt = 1'000'000}, pool};
+    fault.send(out.all());
+    ASSERT_EQ(fault.inner().sent.size(), all.size());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const Bytes& came = fault.inner().sent[i].bytes;
+        ASSERT_EQ(came.size(), all[i].size());
+        int flipped = 0;
+        for (std::size_t j = 0; j < came.size(); ++j)
+            flipped += std::popcount(std::to_integer<unsigned>(came[j] ^ all[i][j]));
+        EXPECT_EQ(flipped, 1);
+    }
 }
 
 TEST(Fault, TakesNoSuperSegmentThatOnlyADeviceCouldCut) {

@@ -78,10 +78,7 @@ std::expected<std::string, Problem> resolve_address(std::string_view operand, co
                             "give the whole address"),
                     operand);
     }
-    if (auto other = parse_address(operand); other && other->family() != Family::overlay)
-        return std::unexpected(failure("bad_address",
-                                       printable(operand) + " is an IP address: flows go to overlay addresses",
-                                       "`weft peers` shows which peer has this endpoint"));
+    if (auto other = parse_address(operand)) return to_string(*other);  // the node may have a device that leads there
     return by_name(operand, peers);
 }
 

@@ -25,6 +25,7 @@ int run_plugin_list(const CommonOptions& common, const Console& console);
 int run_plugin_load(const PluginLoadOptions& options, const CommonOptions& common, const Console& console);
 int run_plugin_unload(const PluginUnloadOptions& options, const CommonOptions& common, const Console& console);
 int run_cc(const CcOptions& options, const CommonOptions& common, const Console& console);
+int run_tap(const TapOptions& options, const CommonOptions& common, const Console& console);
 int run_nc(const NcOptions& options, const CommonOptions& common, const Console& console);
 
 // Calls that do not wait for the network are answered within this, or the node hangs.

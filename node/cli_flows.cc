@@ -11,7 +11,10 @@ namespace {
 
 std::string end_of(const Json& flow, std::string_view side, const Json& peers) {
     const Json& end = object_in(flow, side);
-    return fmt::format("{}:{}", label_of(text_in(end, "address", "?"), peers), count_in(end, "port"));
+    const std::string address = text_in(end, "address", "?");
+    const bool brackets = address.find(':') != std::string::npos;  // IPv6's text form
+    const std::string label = brackets ? '[' + address + ']' : label_of(address, peers);
+    return fmt::format("{}:{}", label, count_in(end, "port"));
 }
 
 // As in ss, cwnd, ssthresh and unacked count segments; rtt and its variance are milliseconds.

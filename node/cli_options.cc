@@ -55,6 +55,15 @@ constexpr const char* cc_closing =
     "  weft cc all newreno";
 constexpr const char* plugin_closing =
     "A plugin is a file NAME.so in one of the directories of [plugins] in weft.toml; docs/plugins.md tells how to write one.";
+constexpr const char* tap_closing =
+    "The node runs until SIGINT or SIGTERM; then the device is gone. It has no key, no overlay and no configuration file; with\n"
+    "[[tap]] in weft.toml a node of `weft up` has both. Other commands reach it as --node tap, or the name that --node gives it.\n"
+    "Making a device needs CAP_NET_ADMIN: root, or a namespace of your own (unshare -Urn).\n\n"
+    "Examples:\n"
+    "  weft tap --address 10.0.0.2/24 --kernel 10.0.0.1/24 --http . --echo\n"
+    "      and then: curl http://10.0.0.2/   ping 10.0.0.2   weft flows --node tap\n"
+    "  weft tap --address fd00::2/64 --kernel fd00::1/64 --http . --loss 1%\n"
+    "      and then: curl 'http://[fd00::2]/FILE'";
 
 class HelpText : public CLI::Formatter {
 public:
@@ -79,6 +88,7 @@ struct Values {
     PluginUnloadOptions unload;
     CcOptions cc;
     std::vector<std::string> assignments;
+    TapOptions tap;
     std::int64_t up_wait{10}, down_wait{10};
     double nc_timeout{0};
     int ready_fd{-1};
@@ -184,6 +194,41 @@ void describe_plugins(CLI::App& root, Values& values) {
     cc->footer(cc_closing);
 }
 
+void describe_tap(CLI::App& root, Values& values) {
+    TapOptions& tap = values.tap;
+    CLI::App* app = add_command(root, "tap", "A node of its own on a TAP or TUN device: this kernel is its neighbour", values.common);
+    app->add_option("--name", tap.device, "The device")->type_name("DEVICE")->default_str("weft%d, the first free number");
+    app->add_flag("--tun", tap.tun, "Carry IP packets instead of Ethernet frames");
+    app->add_option("--address,--address6", tap.addresses, "An address of the node; again for more, IPv4 or IPv6")
+        ->type_name("ADDRESS/BITS")
+        ->required()
+        ->expected(1)
+        ->take_all();
+    app->add_option("--kernel", tap.kernel, "An address for the kernel's end of the device; again for more")
+        ->type_name("ADDRESS/BITS")
+        ->expected(1)
+        ->take_all();
+    app->add_option("--gateway", tap.gateways, "Where what is on no network of the node goes; once for each family")
+        ->type_name("ADDRESS")
+        ->expected(1)
+        ->take_all();
+    app->add_option("--route", tap.routes, "\"192.0.2.0/24 via 10.0.0.9\"; again for more")
+        ->type_name("ROUTE")
+        ->expected(1)
+        ->take_all();
+    app->add_option("--mtu", tap.mtu, "Of the device, in bytes")->type_name("BYTES")->check(CLI::Range(576, 65521))->default_str("1500");
+    app->add_option("--mac", tap.mac, "Of the node, else drawn")->type_name("MAC");
+    app->add_flag("--no-vnet-hdr", tap.plain, "Segments one by one, with their sums: what a device without offloads does");
+    app->add_option("--http", tap.http, "Serve this directory's files on port 80")->type_name("DIRECTORY");
+    app->add_flag("--echo", tap.echo, "Send back what comes to port 7");
+    app->add_flag("--discard", tap.discard, "Read and forget what comes to port 9");
+    app->add_flag("--source", tap.source, "Send zero bytes without end from port 19");
+    app->add_option("--loss", tap.loss, "Lose so much of what the node sends, to see it recover")->type_name("PERCENT%");
+    app->add_option("--delay", tap.delay, "Hold back what the node sends for so long")->type_name("TIME");
+    app->add_flag("-v,--verbose", tap.verbose, "The node's log, too");
+    app->footer(tap_closing);
+}
+
 std::vector<std::string> command_names(const CLI::App& app) {
     std::vector<std::string> names;
     for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
@@ -277,6 +322,7 @@ std::expected<Request, Advice> request_of(const CLI::App& root, Values& values) 
     if (name == "unload") return Request{values.common, values.unload};
     values.up.wait = std::chrono::seconds{values.up_wait};
     values.down.wait = std::chrono::seconds{values.down_wait};
+    if (name == "tap") return Request{values.common, values.tap};
     if (name == "gen") return Request{values.common, values.gen};
     if (name == "show") return Request{values.common, values.show};
     if (name == "up") return Request{values.common, values.up};
@@ -299,6 +345,7 @@ std::expected<Request, Advice> parse_command_line(std::span<const char* const> a
     add_common(root, values.common, true);
     describe_node(root, values);
     describe_nc(root, values);
+    describe_tap(root, values);
     describe_key(root, values);
     describe_plugins(root, values);
     try {

@@ -59,13 +59,24 @@ struct NcOptions {
     std::optional<int> ready_fd;
 };
 
+struct TapOptions {
+    std::string device{"weft%d"};
+    bool tun{false}, plain{false};     // plain: no vnet_hdr
+    std::vector<std::string> addresses, kernel, gateways, routes;
+    std::uint32_t mtu{1'500};
+    std::string mac, loss, delay;      // as written
+    std::string http;                  // directory; empty: none
+    bool echo{false}, discard{false}, source{false}, verbose{false};
+};
+
 struct CommonOptions {
     std::string node;  // empty: $WEFT_NODE, then "default"
     bool json{false}, quiet{false};
 };
 
 using Command = std::variant<StatusOptions, KeyGenOptions, KeyShowOptions, UpOptions, DownOptions, PeersOptions,
-                             FlowsOptions, NcOptions, PluginListOptions, PluginLoadOptions, PluginUnloadOptions, CcOptions>;
+                             FlowsOptions, NcOptions, PluginListOptions, PluginLoadOptions, PluginUnloadOptions, CcOptions,
+                             TapOptions>;
 
 struct Request {
     CommonOptions common;

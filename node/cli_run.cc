@@ -28,6 +28,7 @@ int run(const Request& request) {
                           [&](const PluginLoadOptions& options) { return run_plugin_load(options, common, console); },
                           [&](const PluginUnloadOptions& options) { return run_plugin_unload(options, common, console); },
                           [&](const CcOptions& options) { return run_cc(options, common, console); },
+                          [&](const TapOptions& options) { return run_tap(options, common, console); },
                           [&](const NcOptions& options) { return run_nc(options, common, console); },
                       },
                       request.command);

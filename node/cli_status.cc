@@ -33,6 +33,17 @@ std::size_t count_up(const Json& peers) {
     }));
 }
 
+// "TAP, 10.0.0.2/24, MTU 1500, vnet_hdr; 12 packets in, 13 out"
+std::string format_tap(const Json& tap) {
+    const Json& statistics = object_in(tap, "statistics");
+    const auto vnet = tap.find("vnet_hdr");
+    const bool whole = vnet != tap.end() && vnet->is_boolean() && vnet->get<bool>();
+    return fmt::format("{}{}, {}, MTU {}{}; {} packets in, {} out; {} in, {} out", text_in(tap, "kind") == "tun" ? "TUN" : "TAP",
+                       text_in(tap, "state") == "gone" ? " (gone)" : "", joined(array_in(tap, "address")), count_in(tap, "mtu"),
+                       whole ? ", vnet_hdr" : "", count_in(statistics, "packets_in"), count_in(statistics, "packets_out"),
+                       human_bytes(count_in(statistics, "bytes_in")), human_bytes(count_in(statistics, "bytes_out")));
+}
+
 }  // namespace
 
 std::string format_status(const Json& info, const Json& peers, const Json& flows, bool colour) {
@@ -40,16 +51,20 @@ std::string format_status(const Json& info, const Json& peers, const Json& flows
     const Json& tcp = object_in(info, "tcp");
     const Json& known = array_in(peers, "peers");
     const std::string heading = coloured("node " + text_in(info, "name", "?"), Colour::bold, colour);
-    std::string text = fmt::format("{}  {}\n", heading, text_in(info, "short"));
-    text += line("address", text_in(info, "address"));
+    const bool overlay = array_in(info, "taps").empty() || !array_in(info, "listen").empty();
+    std::string text = overlay ? fmt::format("{}  {}\n", heading, text_in(info, "short")) : heading + '\n';
+    if (overlay) text += line("address", text_in(info, "address"));
     text += line("running", fmt::format("{}, pid {}, weft {}", human_seconds(number_in(info, "uptime_s")),
                                         count_in(info, "pid"), text_in(info, "version", "?")));
-    text += line("network", fmt::format("{}, {} bits of work, MTU {}", text_in(info, "network", "?"),
+    for (const Json& tap : array_in(info, "taps")) text += line(text_in(tap, "name", "?"), format_tap(tap));
+    if (overlay)
+        text += line("network", fmt::format("{}, {} bits of work, MTU {}", text_in(info, "network", "?"),
                                         count_in(info, "work_bits"), count_in(info, "mtu")));
     text += line("listening", joined(array_in(info, "listen")));
-    text += line("peers", fmt::format("{} up of {}", count_up(known), known.size()));
+    if (overlay) text += line("peers", fmt::format("{} up of {}", count_up(known), known.size()));
     text += line("flows", fmt::format("{}", array_in(flows, "flows").size()));
-    text += line("udp", fmt::format("{} datagrams in, {} out; {} in, {} out", count_in(udp, "datagrams_in"),
+    if (overlay)
+        text += line("udp", fmt::format("{} datagrams in, {} out; {} in, {} out", count_in(udp, "datagrams_in"),
                                     count_in(udp, "datagrams_out"), human_bytes(count_in(udp, "bytes_in")),
                                     human_bytes(count_in(udp, "bytes_out"))));
     text += line("tcp", fmt::format("{} segments in, {} out; {} in, {} out", count_in(tcp, "segments_in"),

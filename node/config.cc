@@ -25,6 +25,8 @@ namespace {
 
 constexpr std::size_t longest_file = 1 << 20, most_mistakes = 20, most_peers = 4'096, most_endpoints = 8;
 constexpr std::size_t most_routes = 65'536, most_rules = 4'096;
+constexpr std::size_t most_taps = 64;
+constexpr std::string_view fault_keys[]{"loss", "delay", "jitter", "reorder", "duplicate", "corrupt", "seed"};
 
 std::string_view type_of(const toml::node& node) {
     switch (node.type()) {
@@ -192,9 +194,15 @@ private:
     void read_transit(const toml::table& root, NodeConfig& config);
     void read_tcp(const toml::table& root, NodeConfig& config);
     void read_rekey(const toml::table& root, NodeConfig& config);
-    void read_fault(const toml::table& root, NodeConfig& config);
     void read_plugins(const toml::table& root, NodeConfig& config);
     void read_module(std::string_view module, const toml::table& table, NodeConfig& config);
+    void read_fault(const toml::table* table, FaultConfig& fault);
+    void read_taps(const toml::table& root, NodeConfig& config);
+    void read_tap(const toml::table& table, NodeConfig& config);
+    template <class Value, class Parse>
+    void each_text(const toml::table& table, std::string_view key, std::string_view form, Parse parse,
+                   std::vector<Value>& into);
+    void read_services(const toml::table& root, NodeConfig& config);
 
     const std::string& path_;
     std::map<std::string, std::vector<Address>, std::less<>> groups_;
@@ -202,7 +210,8 @@ private:
 
 NodeConfig Reader::read(const toml::table& root) {
     static constexpr std::string_view sections[]{"node",    "log",   "network", "listen",  "peer", "names", "groups", "routing",
-                                                 "route",   "expose", "transit", "tcp",    "rekey", "fault", "plugins"};
+                                                 "route",   "expose", "transit", "tcp",    "rekey", "fault", "plugins",
+                                                 "tap",     "services"};
     NodeConfig config;
     config.key = default_key_path(path_);
     only(root, "the file", sections);
@@ -219,7 +228,12 @@ NodeConfig Reader::read(const toml::table& root) {
     read_plugins(root, config);
     read_tcp(root, config);
     read_rekey(root, config);
-    read_fault(root, config);
+    read_fault(section(root, "fault", fault_keys), config.fault);
+    read_taps(root, config);
+    read_services(root, config);
+    if (!config.overlay && !config.peers.empty())
+        mistake(root.get("peer")->source(),
+                "[[peer]] needs a UDP socket: name an endpoint in \"udp\" of [listen], such as \"0.0.0.0:7001\"");
     return config;
 }
 
@@ -288,8 +302,11 @@ void Reader::read_listen(const toml::table& root, NodeConfig& config) {
     if (table && table->get("udp")) {
         const auto endpoints = strings(*table, "udp", "\"0.0.0.0:7001\", \"[::]:7001\"");
         for (const auto* value : endpoints) read_listen_endpoint(*value, config);
-        if (endpoints.empty())
-            mistake(table->get("udp")->source(), "\"udp\" names no endpoint; write at least one, such as \"0.0.0.0:7001\"");
+        const toml::array* const array = table->get_as<toml::array>("udp");
+        config.overlay = !(array && array->empty());
+        if (!config.overlay && !root.get("tap"))
+            mistake(table->get("udp")->source(),
+                    "\"udp\" names no endpoint; write at least one, such as \"0.0.0.0:7001\", or a [[tap]]");
     } else {
         config.listen_anywhere = true;
         config.listen4 = parse_udp_endpoint("0.0.0.0:7001").value();
@@ -592,16 +609,77 @@ void Reader::read_plugins(const toml::table& root, NodeConfig& config) {
     duration(table, "call_budget", Duration::microseconds(10), Duration::seconds(10), "10us to 10s", config.call_budget);
 }
 
-void Reader::read_fault(const toml::table& root, NodeConfig& config) {
-    static constexpr std::string_view keys[]{"loss", "delay", "jitter", "reorder", "duplicate", "corrupt", "seed"};
-    const toml::table* table = section(root, "fault", keys);
-    percent(table, "loss", config.fault.loss_ppm);
-    percent(table, "reorder", config.fault.reorder_ppm);
-    percent(table, "duplicate", config.fault.duplicate_ppm);
-    percent(table, "corrupt", config.fault.corrupt_ppm);
-    duration(table, "delay", Duration{}, Duration::seconds(10), "0s to 10s", config.fault.delay);
-    duration(table, "jitter", Duration{}, Duration::seconds(10), "0s to 10s", config.fault.jitter);
-    integer(table, "seed", 0, std::numeric_limits<std::int64_t>::max(), config.fault.seed);
+void Reader::read_fault(const toml::table* table, FaultConfig& fault) {
+    percent(table, "loss", fault.loss_ppm);
+    percent(table, "reorder", fault.reorder_ppm);
+    percent(table, "duplicate", fault.duplicate_ppm);
+    percent(table, "corrupt", fault.corrupt_ppm);
+    duration(table, "delay", Duration{}, Duration::seconds(10), "0s to 10s", fault.delay);
+    duration(table, "jitter", Duration{}, Duration::seconds(10), "0s to 10s", fault.jitter);
+    integer(table, "seed", 0, std::numeric_limits<std::int64_t>::max(), fault.seed);
+}
+
+// The strings under a key, each through `parse`, whose error is a part of a sentence.
+template <class Value, class Parse>
+void Reader::each_text(const toml::table& table, std::string_view key, std::string_view form, Parse parse,
+                       std::vector<Value>& into) {
+    for (const auto* value : strings(table, key, form)) {
+        const auto parsed = parse(value->get());
+        if (parsed) into.push_back(*parsed);
+        else mistake(value->source(), fmt::format("\"{}\": \"{}\" {}; write {}", key, value->get(), parsed.error(), form));
+    }
+}
+
+void Reader::read_tap(const toml::table& table, NodeConfig& config) {
+    static constexpr std::string_view keys[]{"name",     "mode", "address", "kernel", "route",
+                                             "vnet_hdr", "mtu",  "mac",     "fault"};
+    static constexpr std::string_view modes[]{"tap", "tun"};
+    only(table, "[[tap]]", keys);
+    TapEntry entry;
+    TapSettings& device = entry.device;
+    if (const auto* name = text(&table, "name", device_name_form)) {
+        if (!device_name_is_valid(name->get()))
+            mistake(name->source(), fmt::format("\"name\" = \"{}\"; it must be {}", name->get(), device_name_form));
+        device.name = name->get();
+    }
+    if (const auto* mode = text(&table, "mode", listed(modes)))
+        if (const auto index = choice(*mode, "mode", modes)) device.tun = *index == 1;
+    each_text(table, "address", interface_address_form, parse_interface_address, device.addresses);
+    each_text(table, "kernel", interface_address_form, parse_interface_address, device.kernel);
+    each_text(table, "route", tap_route_form, parse_tap_route, device.routes);
+    boolean(&table, "vnet_hdr", device.vnet_hdr);
+    integer(&table, "mtu", TapSettings::least_mtu, TapSettings::most_mtu, device.mtu);
+    if (const auto* mac = text(&table, "mac", mac_form)) {
+        if (const auto parsed = parse_mac(mac->get())) device.mac = *parsed;
+        else mistake(mac->source(), fmt::format("\"mac\": \"{}\" {}; write {}", mac->get(), parsed.error(), mac_form));
+        if (device.tun) mistake(mac->source(), "\"mac\" is for Ethernet: a device of mode \"tun\" has none");
+    }
+    read_fault(section(table, "fault", fault_keys), entry.fault);
+    const auto fault = check_tap(device);
+    if (!fault.empty()) return mistake(table.source(), fault);
+    if (device.name.find('%') == std::string::npos &&
+        std::ranges::any_of(config.taps, [&](const TapEntry& other) { return other.device.name == device.name; }))
+        return mistake(table.source(), fmt::format("\"{}\" is the name of two devices", device.name));
+    config.taps.push_back(std::move(entry));
+}
+
+void Reader::read_taps(const toml::table& root, NodeConfig& config) {
+    const toml::array* array = tables(root, "tap", most_taps);
+    if (!array) return;
+    for (const toml::node& element : *array) read_tap(*element.as_table(), config);
+}
+
+void Reader::read_services(const toml::table& root, NodeConfig& config) {
+    static constexpr std::string_view keys[]{"http", "http_port", "echo", "discard", "source"};
+    const toml::table* table = section(root, "services", keys);
+    if (const auto* http = text(table, "http", "the directory whose files are served")) {
+        if (http->get().empty()) mistake(http->source(), "\"http\" is empty; it must be a directory, or left out");
+        else config.services.http = beside(http->get());
+    }
+    integer(table, "http_port", 1, 65'535, config.services.http_port);
+    boolean(table, "echo", config.services.echo);
+    boolean(table, "discard", config.services.discard);
+    boolean(table, "source", config.services.source);
 }
 
 }  // namespace

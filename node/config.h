@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "node/log.h"
+#include "node/tap_settings.h"
 #include "overlay/access.h"
 #include "plugins/host/values.h"
 #include "stack/core/address.h"
@@ -46,6 +47,21 @@ struct RouteConfig {
     friend bool operator==(const RouteConfig&, const RouteConfig&) = default;
 };
 
+// [[tap]]
+struct TapEntry {
+    TapSettings device;
+    FaultConfig fault;                    // of what leaves by it
+    friend bool operator==(const TapEntry&, const TapEntry&) = default;
+};
+
+// [services]: what answers by itself, on each address of this node.
+struct ServicesConfig {
+    std::string http;                     // directory; empty: none
+    std::uint16_t http_port{80};
+    bool echo{false}, discard{false}, source{false};  // ports 7, 9, 19
+    friend bool operator==(const ServicesConfig&, const ServicesConfig&) = default;
+};
+
 struct NodeConfig {
     // [node]
     std::string name{"default"};
@@ -64,6 +80,7 @@ struct NodeConfig {
 
     // [listen]
     std::optional<UdpEndpoint> listen4, listen6;
+    bool overlay{true};                   // false: `udp = []`, no socket; a node of devices alone needs no key
     bool listen_anywhere{false};          // nothing was said: port 7001 of every address, of the families that there are
     std::uint32_t mtu{1'200};             // bytes of UDP payload
     std::uint16_t suites{3};              // bit 0 ChaCha20-Poly1305, bit 1 AES-256-GCM
@@ -97,6 +114,9 @@ struct NodeConfig {
         rekey_idle{Duration::seconds(3'600)};
 
     FaultConfig fault;
+
+    std::vector<TapEntry> taps;           // [[tap]]
+    ServicesConfig services;
 
     friend bool operator==(const NodeConfig&, const NodeConfig&) = default;
 };

@@ -43,11 +43,29 @@ void raise_descriptor_limit() {
 }
 
 std::expected<overlay::Identity, std::string> read_identity(const NodeConfig& config) {
+    if (!config.overlay) {  // nobody will see it
+        overlay::Seed seed{};
+        system_entropy()(seed);
+        return overlay::Identity{seed};
+    }
     const auto seed = read_secret_file(config.key, SecretKind::node_key);
     if (!seed) return std::unexpected(seed.error());
     overlay::Identity identity{seed->bytes()};
     if (config.work_bits > 0) identity.set_work_nonce(overlay::find_work(identity.address(), config.work_bits));
     return identity;
+}
+
+std::optional<link::FaultConfig> fault_link(const FaultConfig& fault) {
+    if (!fault.any()) return std::nullopt;
+    link::FaultConfig made;
+    made.seed = fault.seed;
+    made.loss = fault.loss_ppm;
+    made.reorder = fault.reorder_ppm;
+    made.duplicate = fault.duplicate_ppm;
+    made.corrupt = fault.corrupt_ppm;
+    made.delay = fault.delay;
+    made.jitter = fault.jitter;
+    return made;
 }
 
 std::expected<ShardConfig, std::string> shard_config(const NodeConfig& config) {
@@ -69,16 +87,8 @@ std::expected<ShardConfig, std::string> shard_config(const NodeConfig& config) {
     shard.udp.listen4 = config.listen4;
     const bool no_ipv6 = config.listen_anywhere && !UniqueFd{::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
     if (!no_ipv6) shard.udp.listen6 = config.listen6;
-    if (const FaultConfig& fault = config.fault; fault.any()) {
-        shard.fault.emplace();
-        shard.fault->seed = fault.seed;
-        shard.fault->loss = fault.loss_ppm;
-        shard.fault->reorder = fault.reorder_ppm;
-        shard.fault->duplicate = fault.duplicate_ppm;
-        shard.fault->corrupt = fault.corrupt_ppm;
-        shard.fault->delay = fault.delay;
-        shard.fault->jitter = fault.jitter;
-    }
+    shard.fault = fault_link(config.fault);
+    for (const TapEntry& tap : config.taps) shard.taps.push_back({tap.device, fault_link(tap.fault)});
     shard.engine.send_buffer = config.send_buffer;
     shard.engine.receive_buffer = config.receive_buffer;
     shard.engine.time_wait = config.time_wait;
@@ -137,11 +147,17 @@ std::expected<void, std::string> Daemon::open() {
                                   [this](ClientId client) { client_gone(client); }});
     if (!control) return std::unexpected(control.error());
     control_ = std::move(*control);
+    if (auto served = open_services(); !served) return served;
 
     const link::Udp& udp = shard_->udp();
     std::string listening;
     for (const UdpEndpoint& endpoint : {udp.local4(), udp.local6()})
         if (endpoint.port != 0) listening += (listening.empty() ? "" : ", ") + to_string(endpoint);
+    log_taps();
+    if (!config_.overlay) {
+        log(LogLevel::info, "node", fmt::format("{} has no overlay; control socket {}", config_.name, paths->socket));
+        return {};
+    }
     log(LogLevel::info, "node",
         fmt::format("{} is {} in network \"{}\", on UDP {}, with {} peers; control socket {}", config_.name,
                     OverlayFamily::format(shard_->address()), config_.network, listening, config_.peers.size(),
@@ -153,6 +169,7 @@ void Daemon::run() {
     for (;;) {
         shard_->turn(stop_by_);
         tend_plugins();
+        watch_taps();
         if (stops_ == 0) continue;
         if (shard_->finished() || stops_ > 1 || monotonic_now() >= stop_by_) break;
     }
@@ -180,6 +197,8 @@ void Daemon::stop(std::string_view why) {
 
 // What can change without dropping a session does; for the rest there is a message.
 void Daemon::reload() {
+    if (config_path_.empty())
+        return log(LogLevel::warning, "config", "SIGHUP: this node was configured by its command line; there is no file to read");
     auto read = read_config(config_path_);
     if (!read) {
         for (const std::string& message : read.error().messages) log(LogLevel::error, "config", message);
@@ -208,7 +227,8 @@ void Daemon::reload() {
                       read->receive_buffer == config_.receive_buffer && read->time_wait == config_.time_wait &&
                       read->rekey_initiator == config_.rekey_initiator && read->rekey_responder == config_.rekey_responder &&
                       read->rekey_idle == config_.rekey_idle && read->fault == config_.fault &&
-                      read->call_budget == config_.call_budget && read->module_defaults == config_.module_defaults;
+                      read->call_budget == config_.call_budget && read->module_defaults == config_.module_defaults &&
+                      read->taps == config_.taps && read->services == config_.services && read->overlay == config_.overlay;
     config_.peers = std::move(read->peers);
     config_.log_level = read->log_level;
     config_.log_format = read->log_format;

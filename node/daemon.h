@@ -31,6 +31,9 @@ public:
     // Until a signal or node.stop has ended it, in order or, at the second one, at once.
     void run();
 
+    const Shard& shard() const { return *shard_; }
+    const std::string& name() const { return config_.name; }
+
 private:
     struct Opening {                     // a flow.connect that has no answer yet
         ClientId client;
@@ -54,6 +57,9 @@ private:
         if (name_) config_.name = *name_;
     }
     std::expected<void, std::string> open();
+    std::expected<void, std::string> open_services();
+    void log_taps() const;
+    void watch_taps();
     void take_signals();
     void stop(std::string_view why);
     void reload();
@@ -65,6 +71,7 @@ private:
     Json node_info() const;
     Json peer_list(std::size_t limit) const;
     Json link_list() const;
+    Json tap_list() const;
     Json flow_list(std::size_t limit) const;
     Json describe_flow(Flow flow) const;
     std::expected<Json, RpcError> peer_add(const Json& params);
@@ -107,11 +114,14 @@ private:
     std::vector<std::pair<std::uint64_t, Opening>> opening_;
     std::vector<Listening> listening_;
     std::uint64_t last_number_{0};       // of openings and listeners
+    std::size_t taps_living_{0};         // as last looked at
     unsigned stops_{0};                  // signals and calls that asked for the end
     Instant stop_by_{Instant::never()};
     std::vector<trace::Record> module_records_;   // of this turn
     std::unordered_map<std::uint32_t, Instead> instead_;   // by Flow::place
 };
+
+Json fault_statistics(const link::FaultStatistics& statistics);
 
 // SIGTERM, SIGINT and SIGHUP come by a descriptor from here on. Before any thread.
 void block_signals();

@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t most_listeners = 1'024, most_openings = 1'024;
 
 Json endpoint_json(const Endpoint& endpoint) {
-    return Json{{"address", OverlayFamily::format(endpoint.address)}, {"port", endpoint.port}};
+    return Json{{"address", to_string(endpoint.address)}, {"port", endpoint.port}};
 }
 
 // RFC 9293's names as an identifier: a '-' would be an operator to a filter.
@@ -28,7 +28,14 @@ std::string state_text(tcp::State state) {
 }  // namespace
 
 RpcError Daemon::connect_error(Error error, const Address& peer, std::uint16_t port) const {
-    const std::string known = name_of(peer), name = known.empty() ? format_short_form(peer) : known;
+    const std::string known = name_of(peer);
+    const bool overlay = peer.family() == Family::overlay;
+    const std::string name = !known.empty() ? known : overlay ? format_short_form(peer) : to_string(peer);
+    if (!overlay && (error == Error::unreachable || error == Error::network_unreachable))
+        return {RpcCode::failed,
+                error == Error::unreachable ? fmt::format("{} does not answer on its network: is the address right?", name)
+                                            : fmt::format("no route leads to {}: add a \"route\" to its [[tap]]", name),
+                "unreachable"};
     std::string message, cause{error_name(error)};
     switch (error) {
     case Error::refused:
@@ -56,8 +63,14 @@ RpcError Daemon::connect_error(Error error, const Address& peer, std::uint16_t p
 }
 
 std::optional<RpcError> Daemon::flow_connect(ClientId client, const RpcRequest& request) {
-    const auto address = resolve(request.params["address"]);
+    const std::string& wanted = request.params["address"].get_ref<const std::string&>();
+    const auto plain = parse_address(wanted);
+    const bool by_device = plain && plain->family() != Family::overlay;
+    const auto address = by_device ? std::expected<Address, RpcError>{*plain} : resolve(wanted);
     if (!address) return address.error();
+    if (by_device && shard_->taps().size() == 0)
+        return RpcError{RpcCode::failed, "this node has no device to reach IP addresses by: [[tap]] or `weft tap` gives it one",
+                        "unreachable"};
     if (opening_.size() == most_openings)
         return RpcError{RpcCode::too_many, "too many connections are opening: try again", {}};
     const auto congestion = plugins_->slot(config_.congestion);

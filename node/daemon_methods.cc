@@ -70,17 +70,6 @@ Json overlay_statistics(const overlay::LinksStatistics& s) {
                 {"dropped_no_memory", s.dropped_no_memory}};
 }
 
-Json fault_statistics(const link::FaultStatistics& s) {
-    return Json{{"datagrams", s.datagrams},
-                {"sent", s.sent},
-                {"lost", s.lost},
-                {"reordered", s.reordered},
-                {"duplicated", s.duplicated},
-                {"corrupted", s.corrupted},
-                {"overflowed", s.overflowed},
-                {"refused", s.refused}};
-}
-
 Json listening_on(const link::Udp& udp) {
     Json list = Json::array();
     for (const UdpEndpoint& endpoint : {udp.local4(), udp.local6()})
@@ -103,6 +92,17 @@ std::string_view state_name(overlay::PeerStatus::State state) {
 }
 
 }  // namespace
+
+Json fault_statistics(const link::FaultStatistics& s) {
+    return Json{{"datagrams", s.datagrams},
+                {"sent", s.sent},
+                {"lost", s.lost},
+                {"reordered", s.reordered},
+                {"duplicated", s.duplicated},
+                {"corrupted", s.corrupted},
+                {"overflowed", s.overflowed},
+                {"refused", s.refused}};
+}
 
 void Daemon::request(ClientId client, RpcRequest request) {
     if (request.method->name == "flow.connect") {
@@ -156,6 +156,7 @@ Json Daemon::node_info() const {
               {"memory", Json{{"pool_owned", pool.owned()}, {"pool_in_use", pool.in_use()}, {"pool_limit", config_.memory}}},
               {"control", Json{{"clients", control_->clients()}}}};
     if (const link::FaultStatistics* fault = shard_->faults()) info["fault"] = fault_statistics(*fault);
+    if (shard_->taps().size() > 0) info["taps"] = tap_list();
     return info;
 }
 
@@ -194,7 +195,10 @@ Json Daemon::link_list() const {
              {"mtu", config_.mtu},
              {"statistics", udp_statistics(udp.statistics())}};
     if (const link::FaultStatistics* fault = shard_->faults()) one["fault"] = fault_statistics(*fault);
-    return Json{{"links", Json::array({std::move(one)})}};
+    Json list = Json::array();
+    if (config_.overlay) list.push_back(std::move(one));
+    for (Json taps = tap_list(); Json& tap : taps) list.push_back(std::move(tap));
+    return Json{{"links", std::move(list)}};
 }
 
 const PeerConfig* Daemon::find_peer(const Address& address) const {

@@ -74,19 +74,24 @@ std::expected<std::unique_ptr<Shard>, std::string> Shard::open(overlay::Identity
                                                                overlay::Entropy entropy) {
     auto loop = Loop::create();
     if (!loop) return std::unexpected(loop.error());
-    auto udp = link::Udp::open(config.udp);
+    std::expected<link::Udp, link::SystemError> udp = link::Udp::none();
+    if (config.udp.listen4 || config.udp.listen6 || config.taps.empty()) udp = link::Udp::open(config.udp);
     if (!udp)
         return std::unexpected(fmt::format(
             "{}: {}{}", udp.error().call, std::strerror(udp.error().error),
             udp.error().error == EADDRINUSE ? ": another program has this port; choose another one in [listen]" : ""));
     ::prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);  // this thread's sleeps end to the nanosecond
-    return std::unique_ptr<Shard>(new Shard(std::move(identity), config, entropy, std::move(*loop), std::move(*udp)));
+    std::unique_ptr<Shard> shard{new Shard(std::move(identity), config, entropy, std::move(*loop), std::move(*udp))};
+    for (const TapConfig& tap : config.taps)
+        if (auto opened_tap = shard->taps_.open(tap, shard->engine_, entropy, monotonic_now()); !opened_tap)
+            return std::unexpected(opened_tap.error());
+    return shard;
 }
 
 Shard::Shard(overlay::Identity identity, const ShardConfig& config, overlay::Entropy entropy, Loop loop, link::Udp udp)
     : pool_{config.memory}, loop_{std::move(loop)}, device_{make_device(config, std::move(udp))},
       links_{std::move(identity), completed(config.links, this->udp()), entropy, pool_},
-      engine_{seeded(config.engine, entropy), pool_},
+      engine_{seeded(config.engine, entropy), pool_}, taps_{loop_, pool_},
       default_options_{.link = config.links.link, .mtu = overlay::path_mtu(config.links.mtu)} {
     (void)engine_.assign(links_.address(), default_options_, monotonic_now());
     for (const int fd : this->udp().descriptors())
@@ -126,16 +131,18 @@ Instant Shard::deadline() const {
     Instant next = std::min({engine_.deadline(), links_.deadline(), release_at_, starved_until_});
     if (!due_.empty()) next = std::min(next, due_.begin()->first);
     if (const auto* fault = std::get_if<link::Fault<link::Udp>>(&device_)) next = std::min(next, fault->deadline());
-    return next;
+    return std::min(next, taps_.deadline());
 }
 
 void Shard::turn(Instant until) {
-    const bool busy = work_left_ || udp_readable_ || !queue_.empty();
+    const bool busy = work_left_ || udp_readable_ || taps_.readable() || !queue_.empty();
     loop_.wait(busy ? Instant{} : std::min(until, deadline()));
     work_left_ = false;
     const Instant now = monotonic_now();
     if (auto* fault = std::get_if<link::Fault<link::Udp>>(&device_)) fault->advance(now);
+    taps_.advance(now);
     if (udp_readable_) receive(now);
+    if (taps_.readable()) receive_taps(now);
     if (links_.deadline() <= now) {
         links_.advance(now);
         take_link_events(now);
@@ -254,6 +261,7 @@ void Shard::release(std::map<Address, HeldPath>::iterator held, Instant now) {
 bool Shard::transmit(Instant now) {
     const std::size_t count = engine_.transmit(out_, now);
     for (std::size_t i = 0; i < count; ++i) {
+        if (out_[i].link != default_options_.link) continue;  // a device's
         const PathId path = out_[i].path;
         if (const auto known = bound_.find(path); known != bound_.end()) continue;
         if (std::ranges::find(unheld_, path) != unheld_.end()) continue;
@@ -264,9 +272,13 @@ bool Shard::transmit(Instant now) {
     }
     // Sealed and sent by pieces: the peer opens the first while we seal the second.
     for (std::span<const Transmit> rest = std::span(out_).first(count); !rest.empty();) {
-        std::size_t packets = 0;
-        for (std::size_t bytes = 0; packets < rest.size() && bytes < sealed_at_once; ++packets)
+        std::size_t packets = send_to_tap(rest);
+        rest = rest.subspan(packets);
+        packets = 0;
+        const auto sealed = [&](const Transmit& one) { return one.link == default_options_.link; };
+        for (std::size_t bytes = 0; packets < rest.size() && sealed(rest[packets]) && bytes < sealed_at_once; ++packets)
             for (const Slice& slice : rest[packets].payload) bytes += slice.size();
+        if (packets == 0) continue;
         links_.send(rest.first(packets), now);
         flush(now);
         rest = rest.subspan(packets);

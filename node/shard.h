@@ -19,6 +19,7 @@
 #include "node/log.h"
 #include "node/loop.h"
 #include "node/service.h"
+#include "node/taps.h"
 #include "node/unique_fd.h"
 #include "overlay/links.h"
 #include "stack/core/buffer.h"
@@ -31,7 +32,8 @@ namespace weft::node {
 struct ShardConfig {
     overlay::LinksConfig links;
     link::UdpConfig udp;
-    std::optional<link::FaultConfig> fault;   // of what leaves
+    std::optional<link::FaultConfig> fault;   // of what leaves by UDP
+    std::vector<TapConfig> taps;              // links 1, 2, ...
     Config engine;                            // its seed is drawn from the entropy
     std::size_t memory{512 << 20};            // bytes of packet buffers, at most
 };
@@ -95,6 +97,7 @@ public:
     const BufferPool& pool() const { return pool_; }
     const link::Udp& udp() const;
     const link::FaultStatistics* faults() const;  // nullptr: no fault link
+    const Taps& taps() const { return taps_; }
     const Address& address() const { return links_.address(); }
     FlowReport report(Flow flow) const;
 
@@ -130,6 +133,8 @@ private:
     Instant deadline() const;
 
     void receive(Instant now);
+    void receive_taps(Instant now);
+    std::size_t send_to_tap(std::span<const Transmit> out);
     void take_link_events(Instant now);
     void take_link_event(const overlay::LinkEvent& event, Instant now);
     void log_link_event(const overlay::LinkEvent& event, Instant now);
@@ -163,6 +168,7 @@ private:
     Device device_;
     overlay::Links links_;
     Engine engine_;
+    Taps taps_;
     PathOptions default_options_;
     std::vector<Loop::Watch> udp_watches_;
     bool udp_readable_{true};

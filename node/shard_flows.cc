@@ -28,7 +28,8 @@ bool make_socketpair(UniqueFd& ours, UniqueFd& theirs) {
 Result<Flow> Shard::connect(const Address& peer, std::uint16_t port, const ConnectOptions& options,
                             FlowCallbacks callbacks) {
     if (peer == address() || port == 0) return std::unexpected(Error::invalid);
-    if (!reachable(peer) || finishing_) return std::unexpected(Error::network_unreachable);
+    const bool known = peer.family() != Family::overlay || reachable(peer);  // of a device's networks the engine has routes
+    if (!known || finishing_) return std::unexpected(Error::network_unreachable);
     const Instant now = monotonic_now();
     const auto flow = engine_.connect({.address = peer, .port = port}, options, now);
     if (flow) carry(*flow, std::move(callbacks), now);
@@ -38,7 +39,8 @@ Result<Flow> Shard::connect(const Address& peer, std::uint16_t port, const Conne
 
 Result<ListenerId> Shard::listen(std::uint16_t port, ListenOptions options, FlowCallbacks callbacks) {
     if (port == 0) return std::unexpected(Error::invalid);
-    options.local = {.address = address(), .port = port};
+    options.local = {.port = port};
+    if (taps_.size() == 0) options.local.address = address();
     const auto listener = engine_.listen(options, monotonic_now());
     if (listener) listeners_.push_back({*listener, std::move(callbacks), {}});
     return listener;

@@ -208,7 +208,7 @@ TEST(CliAddress, WhatMeansNoAddressIsRefusedWithItsMend) {
     EXPECT_EQ(refused("weft:zzzz").kind, "bad_address");
     EXPECT_EQ(refused(format_short_form(bob)).kind, "ambiguous");
     EXPECT_NE(refused("alcie").message.find("did you mean \"alice\"?"), std::string::npos);
-    EXPECT_NE(refused("127.0.0.1").message.find("IP address"), std::string::npos);
+    EXPECT_EQ(resolve_address("127.0.0.1", Json::object()).value(), "127.0.0.1");  // a device of the node may lead there
     EXPECT_EQ(refused("").kind, "unknown_address") << "a peer without a name is not called \"\"";
 }
 

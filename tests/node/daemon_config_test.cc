@@ -212,7 +212,7 @@ TEST(Config, EndpointsAndAddressesSayWhatIsWrong) {
     EXPECT_EQ(mistake("[listen]\nudp = [\"127.0.0.1:1\", \"127.0.0.2:1\"]\n"),
               "weft.toml:2:23: \"127.0.0.2:1\" is the second IPv4 endpoint; there is one socket of each family");
     EXPECT_EQ(mistake("[listen]\nudp = []\n"),
-              "weft.toml:2:7: \"udp\" names no endpoint; write at least one, such as \"0.0.0.0:7001\"");
+              "weft.toml:2:7: \"udp\" names no endpoint; write at least one, such as \"0.0.0.0:7001\", or a [[tap]]");
     EXPECT_EQ(mistake("[[peer]]\nname = \"bob\"\n"),
               "weft.toml:1:1: a peer without \"address\"; it must have its weft1... text form");
     std::string wrong = address_text;
@@ -272,9 +272,11 @@ TEST(Config, TheDocumentTellsEverySettingAndItsDefault) {
     EXPECT_EQ(rest->peers.size(), 1u);
     EXPECT_EQ(rest->routes.size(), 1u);
     EXPECT_EQ(rest->reach.size(), 4u);
+    EXPECT_EQ(rest->taps.size(), 1u);
 
     for (const std::string section : {"[node]", "[log]", "[network]", "[listen]", "[[peer]]", "[routing]", "[[route]]",
-                                      "[[expose]]", "[transit]", "[tcp]", "[rekey]", "[fault]", "[plugins]"}) {
+                                      "[[expose]]", "[transit]", "[tcp]", "[rekey]", "[fault]", "[plugins]",
+                                      "[[tap]]", "[services]"}) {
         const auto refused = parse_config(section + "\nno_such_key = 1\n", "weft.toml");
         ASSERT_FALSE(refused);
         std::string allowed = refused.error().messages.front();

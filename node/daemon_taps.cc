@@ -1,0 +1,102 @@
+// The daemon's part with devices and with the services that it runs itself: what they are, for the log and the control socket.
+#include <fmt/format.h>
+
+#include "node/daemon.h"
+#include "node/http_files.h"
+#include "node/log.h"
+#include "stack/core/address_text.h"
+
+namespace weft::node {
+namespace {
+
+constexpr std::uint16_t echo_port = 7, discard_port = 9, source_port = 19;  // RFC 862, 863, 864
+
+Json texts(const std::vector<Prefix>& prefixes) {
+    Json list = Json::array();
+    for (const Prefix& prefix : prefixes) list.push_back(to_string(prefix));
+    return list;
+}
+
+Json statistics(const link::Tap::Statistics& s) {
+    return Json{{"packets_in", s.packets_in},     {"packets_out", s.packets_out},
+                {"segments_in", s.segments_in},   {"segments_out", s.segments_out},
+                {"bytes_in", s.bytes_in},         {"bytes_out", s.bytes_out},
+                {"dropped_in", s.dropped_in},     {"dropped_out", s.dropped_out},
+                {"malformed_in", s.malformed_in}, {"blocked", s.blocked}};
+}
+
+}  // namespace
+
+std::expected<void, std::string> Daemon::open_services() {
+    ListenOptions options;
+    options.user_timeout = config_.user_timeout;
+    options.nodelay = config_.nodelay;
+    const auto congestion = plugins_->slot(config_.congestion);
+    if (!congestion) return std::unexpected(congestion.error().message);
+    options.congestion = *congestion;
+    options.backlog = config_.backlog;
+    const auto serve = [&](std::uint16_t port, std::string_view what,
+                           ServiceFactory factory) -> std::expected<void, std::string> {
+        if (const auto listener = shard_->serve(port, std::move(factory), options); !listener)
+            return std::unexpected(fmt::format("{} cannot have port {}: another service of this node has it", what, port));
+        log(LogLevel::info, "services", fmt::format("{} on port {}", what, port));
+        return {};
+    };
+    const ServicesConfig& services = config_.services;
+    if (!services.http.empty()) {
+        auto http = http_service({.directory = services.http});
+        if (!http) return std::unexpected(http.error());
+        if (auto served = serve(services.http_port, "HTTP", std::move(*http)); !served) return served;
+    }
+    if (services.echo)
+        if (auto served = serve(echo_port, "echo", echo_service()); !served) return served;
+    if (services.discard)
+        if (auto served = serve(discard_port, "discard", discard_service()); !served) return served;
+    if (services.source)
+        if (auto served = serve(source_port, "source", source_service()); !served) return served;
+    return {};
+}
+
+void Daemon::log_taps() const {
+    for (std::size_t i = 0; i < shard_->taps().size(); ++i) {
+        const Taps::Status tap = shard_->taps().status(i);
+        std::string ours;
+        for (const Prefix& prefix : tap.settings->addresses) ours += (ours.empty() ? "" : ", ") + to_string(prefix);
+        log(LogLevel::info, "tap",
+            fmt::format("{} ({}, MTU {}{}) is up with {}", tap.name, tap.tun ? "TUN" : "TAP", tap.settings->mtu,
+                        tap.vnet_hdr ? ", vnet_hdr" : "", ours));
+    }
+}
+
+// A node of devices alone has nothing left when the last one was removed.
+void Daemon::watch_taps() {
+    const std::size_t living = shard_->taps().living(), before = std::exchange(taps_living_, living);
+    if (living == 0 && before > 0 && !config_.overlay && stops_ == 0) stop("no device is left");
+}
+
+Json Daemon::tap_list() const {
+    Json list = Json::array();
+    for (std::size_t i = 0; i < shard_->taps().size(); ++i) {
+        const Taps::Status tap = shard_->taps().status(i);
+        Json routes = Json::array();
+        for (const TapRoute& route : tap.settings->routes)
+            routes.push_back(to_string(route.to) +
+                             (route.gateway.family() == Family::none ? "" : " via " + weft::to_string(route.gateway)));
+        Json one{{"link", tap.link},
+                 {"kind", tap.tun ? "tun" : "tap"},
+                 {"name", tap.name},
+                 {"state", tap.gone ? "gone" : "up"},
+                 {"vnet_hdr", tap.vnet_hdr},
+                 {"mtu", tap.settings->mtu},
+                 {"address", texts(tap.settings->addresses)},
+                 {"kernel", texts(tap.settings->kernel)},
+                 {"route", std::move(routes)},
+                 {"statistics", statistics(*tap.statistics)}};
+        if (!tap.tun) one["mac"] = format_mac(tap.mac), one["kernel_mac"] = format_mac(tap.kernel_mac);
+        if (tap.faults) one["fault"] = fault_statistics(*tap.faults);
+        list.push_back(std::move(one));
+    }
+    return list;
+}
+
+}  // namespace weft::node

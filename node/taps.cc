@@ -1,0 +1,175 @@
+// Devices of a shard: which call failed and what mends it; who has something to read.
+#include "node/taps.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "node/log.h"
+#include "stack/link/netdevice.h"
+
+namespace weft::node {
+namespace {
+
+// A locally administered address of one station (IEEE 802-2014, section 8.4).
+Mac drawn_mac(overlay::Entropy entropy) {
+    Mac mac{};
+    entropy(mac);
+    mac[0] = (mac[0] & std::byte{0xfc}) | std::byte{2};
+    return mac;
+}
+
+}  // namespace
+
+std::string tap_error(const link::SystemError& error, const std::string& name) {
+    std::string mend;
+    switch (error.error) {
+    case EPERM:
+    case EACCES:
+        mend = fmt::format(
+            "making a device needs CAP_NET_ADMIN: run it as root or in a namespace of your own (`unshare -Urn`), or "
+            "have root prepare one: `ip tuntap add dev {} mode tap user $USER; ip link set {} up`",
+            name, name);
+        break;
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+        mend = "this kernel shows no TUN driver: `modprobe tun`, or give the container the device /dev/net/tun";
+        break;
+    case EBUSY: mend = fmt::format("another program uses {}: choose another name", name); break;
+    case EINVAL:
+        mend = fmt::format("{} may be another kind of interface's name: `ip link show {}`; choose another one", name, name);
+        break;
+    case EEXIST: mend = "another interface has it"; break;
+    case ENFILE:
+    case EMFILE: mend = "too many devices or descriptors are open"; break;
+    default: break;
+    }
+    return fmt::format("{}: {}{}{}", error.call, std::strerror(error.error), mend.empty() ? "" : ": ", mend);
+}
+
+const link::Tap& Taps::Port::tap() const {
+    if (const auto* fault = std::get_if<link::Fault<link::Tap>>(&device)) return fault->inner();
+    return std::get<link::Tap>(device);
+}
+
+Taps::~Taps() {
+    for (const Port& port : ports_) loop_.remove(port.watch);
+}
+
+std::expected<void, std::string> Taps::open(const TapConfig& config, Engine& engine, overlay::Entropy entropy, Instant now) {
+    const TapSettings& settings = config.settings;
+    if (ports_.size() == most) return std::unexpected(fmt::format("more than {} devices", most));
+    const auto number = std::uint32_t(ports_.size() + 1);
+    auto opened = link::Tap::open(
+        {.link = number, .name = settings.name, .tun = settings.tun, .vnet_hdr = settings.vnet_hdr, .mtu = settings.mtu});
+    if (!opened) return std::unexpected(tap_error(opened.error(), settings.name));
+    const std::string name = opened->name();
+    const Mac mac = settings.tun ? Mac{} : settings.mac.value_or(drawn_mac(entropy));
+    if (!settings.tun && mac == opened->kernel_mac())
+        return std::unexpected(
+            fmt::format("{} is the MAC of the kernel's end of {}: choose another one, or none", format_mac(mac), name));
+    for (const Prefix& prefix : settings.kernel)
+        if (const auto added = link::NetDevice{name}.add_address(prefix.address, std::uint8_t(prefix.bits)); !added)
+            return std::unexpected(
+                fmt::format("{} ({}): {}", added.error().call, to_string(prefix), std::strerror(added.error().error)));
+
+    bool told = engine.attach(number, {.mtu = settings.mtu, .ethernet = !settings.tun, .mac = mac}, now).has_value();
+    for (const Prefix& prefix : settings.addresses)
+        told = told && engine.assign(prefix.address,
+                                     {.link = number, .mtu = settings.mtu, .prefix = std::uint8_t(prefix.bits)}, now);
+    for (const TapRoute& route : settings.routes)
+        told = told && engine.add_route(route.to, {.gateway = route.gateway, .link = number}, now);
+    if (!told) return std::unexpected(fmt::format("the engine refuses the addresses or routes of {}", name));
+
+    Port& port = ports_.emplace_back(Port{std::move(*opened), settings, mac, {}, true, false});
+    port.settings.name = name;
+    if (config.fault)
+        port.device = link::Fault<link::Tap>{std::move(std::get<link::Tap>(port.device)), *config.fault, pool_};
+    port.watch = loop_.add(port.tap().descriptor(), EPOLLIN, [&port](std::uint32_t) { port.readable = true; });
+    if (port.watch.generation == 0) return std::unexpected(fmt::format("cannot watch {}", name));
+    return {};
+}
+
+bool Taps::readable() const {
+    return std::ranges::any_of(ports_, [](const Port& port) { return port.readable; });
+}
+
+std::size_t Taps::receive(std::span<Receive> in) {
+    for (std::size_t asked = 0; asked < ports_.size(); ++asked) {
+        turn_ = (turn_ + 1) % ports_.size();
+        Port& port = ports_[turn_];
+        if (!port.readable) continue;
+        const std::size_t count = std::visit([&](auto& device) { return device.receive(in, pool_); }, port.device);
+        if (count > 0) return count;
+        port.readable = false;
+    }
+    return 0;
+}
+
+void Taps::send(std::span<const Transmit> out) {
+    if (out.empty() || out.front().link == 0 || out.front().link > ports_.size()) return;
+    Port& port = ports_[out.front().link - 1];
+    const auto some = [&] { return std::visit([&](auto& device) { return device.send(out); }, port.device); };
+    out = out.subspan(some());
+    if (out.empty()) return;
+    pollfd full{port.tap().descriptor(), POLLOUT, 0};
+    if (::poll(&full, 1, 1) > 0) (void)some();
+}
+
+void Taps::advance(Instant now) {
+    for (Port& port : ports_)
+        if (auto* fault = std::get_if<link::Fault<link::Tap>>(&port.device)) fault->advance(now);
+}
+
+Instant Taps::deadline() const {
+    Instant next = Instant::never();
+    for (const Port& port : ports_)
+        if (const auto* fault = std::get_if<link::Fault<link::Tap>>(&port.device)) next = std::min(next, fault->deadline());
+    return next;
+}
+
+bool Taps::drop_gone(Engine& engine, Instant now) {
+    bool any = false;
+    for (std::size_t i = 0; i < ports_.size(); ++i) {
+        Port& port = ports_[i];
+        if (port.gone || !port.tap().gone()) continue;
+        port.gone = any = true;
+        port.readable = false;
+        loop_.remove(port.watch);
+        for (const Prefix& prefix : port.settings.addresses) (void)engine.unassign(prefix.address, now);
+        engine.detach(std::uint32_t(i + 1), now);
+        log(LogLevel::error, "tap",
+            fmt::format(
+                "somebody removed the device {}: nothing comes or goes by it any more; start the node again to have it back",
+                port.settings.name));
+    }
+    return any;
+}
+
+std::size_t Taps::living() const {
+    return std::size_t(std::ranges::count_if(ports_, [](const Port& port) { return !port.gone; }));
+}
+
+Taps::Status Taps::status(std::size_t index) const {
+    const Port& port = ports_[index];
+    const auto* fault = std::get_if<link::Fault<link::Tap>>(&port.device);
+    const link::Tap& tap = port.tap();
+    return {std::uint32_t(index + 1),
+            tap.name(),
+            port.settings.tun,
+            tap.vnet_hdr(),
+            port.gone,
+            port.mac,
+            tap.kernel_mac(),
+            &port.settings,
+            &tap.statistics(),
+            fault ? &fault->statistics() : nullptr};
+}
+
+}  // namespace weft::node

@@ -55,7 +55,9 @@ constexpr RpcMethod methods[]{
     {"peer.add", peer_add, true,
      "Adds a peer and dials it, until the node ends or the peer is removed; the configuration is not written.", "{address}"},
     {"peer.remove", peer_remove, true, "Ends the link to a peer and forgets it.", "{address}"},
-    {"link.list", {}, false, "The devices under the overlay.", "{links: [{link, kind, listen, mtu, statistics, fault}]}"},
+    {"link.list", {}, false, "The UDP sockets under the overlay and the TUN and TAP devices.",
+     "{links: [{link, kind, mtu, statistics, fault; udp: listen; tap, tun: name, state, vnet_hdr, address, kernel, route, mac, "
+     "kernel_mac}]}"},
     {"flow.list", listing, false, "The connections, in the terms of RFC 9293; times in the unit of their names.",
      "{flows: [{flow, state, local, remote, congestion, module: {slot, hash, quarantined, violations, parameters, variables}, mss, cwnd, ssthresh, srtt_us, rttvar_us, min_rtt_us, rto_ms, "
      "snd_wnd, rcv_wnd, unacked, "

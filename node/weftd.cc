@@ -65,7 +65,8 @@ std::optional<int> parse(int count, char** words, Options& options) {
 
 int check(const NodeConfig& config, const std::string& path) {
     if (!start_sodium()) return complain("libsodium cannot start");
-    if (const auto key = read_secret_file(config.key, SecretKind::node_key); !key) return complain(key.error());
+    if (config.overlay)
+        if (const auto key = read_secret_file(config.key, SecretKind::node_key); !key) return complain(key.error());
     if (!config.secret.empty())
         if (const auto secret = read_secret_file(config.secret, SecretKind::network_secret); !secret)
             return complain(secret.error());

@@ -32,18 +32,19 @@ void Connection::ask_for_module(std::uint16_t slot, Instant now) {
     trace_module(ModuleEvent::begin, slot, std::uint16_t(reason), out_.steering.cwnd, now);
 }
 
-// A slot that has left asks for what stands for it; the slot that the flow runs is no change, retired or not.
+// A retired slot leads to its successor and a quarantined one to NewReno, never in silence; the slot that the flow runs already,
+// retired or not, is no change.
 void Connection::steer_to(std::uint16_t slot, Instant now) {
-    if (ended() || slot == congestion_slot()) return;
+    const std::uint16_t from = congestion_slot();
+    if (ended() || slot == from) return;
     const std::uint16_t given = host_.modules.resolve(slot);
     const bool fell_back = given != slot && given < compiled_slots;
     if (fell_back) ++host_.statistics.module_fallbacks;
-    if (given == congestion_slot()) return;
-    change_module(given,
-                  given == slot ? ModuleReason::asked
-                  : fell_back   ? ModuleReason::quarantined
-                                : ModuleReason::retired,
-                  now);
+    const ModuleReason reason = given == slot ? ModuleReason::asked
+                                : fell_back   ? ModuleReason::quarantined
+                                              : ModuleReason::retired;
+    if (given != from) change_module(given, reason, now);
+    else trace_module(ModuleEvent::steer, from, std::uint16_t(reason), out_.steering.cwnd, now);
 }
 
 // The window stays, and what the last module wished beside it is forgotten.

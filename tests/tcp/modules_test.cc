@@ -547,6 +547,8 @@ TEST(Modules, QuarantineMovesEachFlowToNewRenoAndKeepsOthersOut) {
     EXPECT_EQ(engine.statistics().modules_quarantined, 1u);
     ASSERT_TRUE(engine.steer(peer.flow(), slot, peer.now));
     EXPECT_EQ(engine.congestion(peer.flow()), "newreno");
+    ASSERT_EQ(heard.size(), 3u);
+    EXPECT_EQ(heard[2].reason, std::uint16_t(tcp::ModuleReason::quarantined)) << "it asked, and did not get it";
     const auto flow = engine.connect({peer.remote.address, 0, 99}, {.congestion = slot}, peer.now);
     ASSERT_TRUE(flow.has_value());
     EXPECT_EQ(engine.congestion(*flow), "newreno");

@@ -85,11 +85,13 @@ std::expected<void, Reject> PacketReader::find_path(Transport& transport, Packet
     const bool destination_first = family == Family::overlay;
     out.local = {family, both.subspan(destination_first ? 0 : half, half)};
     out.remote = {family, both.subspan(destination_first ? half : 0, half)};
-    if (!net::is_unicast(out.remote) || net::is_loopback(out.remote) || addresses_.is_broadcast(out.remote))
-        return std::unexpected(Reject::martian);                           // MUST-63
     out.path = paths_.find(out.local, out.remote, net::is_link_local(out.remote) ? out.link : 0);
-    if (out.path == 0 && !addresses_.find(out.local)) return not_ours;     // MUST-57, too
-    if (out.path == 0 && addresses_.find(out.remote)) return std::unexpected(Reject::martian);
+    if (out.path == 0) {  // the addresses of a path were looked at when it was made
+        if (!net::is_unicast(out.remote) || net::is_loopback(out.remote) || addresses_.is_broadcast(out.remote))
+            return std::unexpected(Reject::martian);      // MUST-63
+        if (!addresses_.find(out.local)) return not_ours;  // MUST-57, too
+        if (addresses_.find(out.remote)) return std::unexpected(Reject::martian);
+    }
     transport.addresses_sum = wire::pseudo_sum(out.remote, out.local);
     last_ = out.path;
     last_sum_ = transport.addresses_sum;

@@ -27,7 +27,7 @@ void blank(Transmit& frame) {
 std::size_t Engine::State::transmit(std::span<Transmit> out, Instant now) {
     lent.clear();
     std::size_t made = transmit_replies(out, now);
-    made += transmit_packets(out.subspan(made));
+    if (!packets.empty()) made += transmit_packets(out.subspan(made));
     while (made < out.size() && !host.output.empty()) {
         const std::uint32_t index = host.output.first;
         Transmit& frame = out[made];
@@ -44,7 +44,7 @@ std::size_t Engine::State::transmit(std::span<Transmit> out, Instant now) {
         lent.push_back({first, std::uint32_t(host.lent.size()) - first});
         ++made;
     }
-    made += transmit_packets(out.subspan(made));
+    if (!packets.empty()) made += transmit_packets(out.subspan(made));
     for (std::size_t i = 0; i < made; ++i) out[i].payload = std::span{host.lent}.subspan(lent[i].first, lent[i].count);
     free_idle_paths();
     return made;

@@ -137,8 +137,8 @@ public:
     // is `in_use` while flows or listeners hold the slot, or it is another's successor. quarantine(): its flows go on under
     // NewReno; the engine does it itself after tcp::violation_limit answers out of bounds. migrate() moves the flows for which
     // the module of `to` agrees, tells how many, and retires `from`: the rest end on it, and who asks for it gets `to`.
-    // steer() gives a living flow another module, or a listener's flows to come; a flow's window stays. `not_connected`: it has
-    // ended. Of a quarantined slot a flow gets NewReno, of a retired one the successor: congestion_slot() tells.
+    // steer() gives a living flow another module, or a listener's flows to come; a flow's window stays.
+    // Of a quarantined slot a flow gets NewReno, of a retired one the successor: congestion_slot() tells.
     Result<void> install(std::uint16_t slot, const tcp::Module& module, Instant now);
     Result<void> uninstall(std::uint16_t slot, Instant now);
     Result<void> quarantine(std::uint16_t slot, Instant now);

@@ -74,8 +74,6 @@ Result<void> Engine::steer(Flow flow, std::uint16_t slot, Instant now) {
     const auto index = state_->find(flow);
     if (!index) return stale;
     if (!state_->host.modules.has(slot)) return std::unexpected(Error::invalid);
-    const tcp::State at = state_->host.connections[*index].receiving.state;
-    if (at == tcp::State::closed || at == tcp::State::time_wait) return std::unexpected(Error::not_connected);
     tcp::Connection{state_->host, *index}.steer_to(slot, now);
     return {};
 }

@@ -33,10 +33,10 @@ void Connection::ask_for_module(std::uint16_t slot, Instant now) {
 }
 
 // A retired slot leads to its successor and a quarantined one to NewReno, never in silence; the slot that the flow runs already,
-// retired or not, is no change.
+// retired or not, is no change. A flow that has ended and waits to be read gives up its module, too: it pins no slot.
 void Connection::steer_to(std::uint16_t slot, Instant now) {
     const std::uint16_t from = congestion_slot();
-    if (ended() || slot == from) return;
+    if (slot == from) return;
     const std::uint16_t given = host_.modules.resolve(slot);
     const bool fell_back = given != slot && given < compiled_slots;
     if (fell_back) ++host_.statistics.module_fallbacks;

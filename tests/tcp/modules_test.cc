@@ -487,6 +487,22 @@ TEST(Modules, FlowThatEndsGivesItsStateBack) {
     EXPECT_EQ(peer.engine().module(slot)->flows, 0u);
 }
 
+TEST(Modules, FlowThatEndedAndWaitsToBeReadPinsNoSlot) {
+    Peer peer = running(listening);
+    Engine& engine = peer.engine();
+    ASSERT_TRUE(engine.steer(peer.listener(), 0, peer.now));
+    peer.sends(data(100));
+    peer.closes();
+    peer.ignores_what_was_sent();
+    peer.sends(fin());
+    ASSERT_EQ(peer.state(), State::time_wait);
+    EXPECT_EQ(engine.congestion(peer.flow()), "test") << "what really ran";
+    EXPECT_EQ(engine.uninstall(slot, peer.now).error(), Error::in_use);
+    ASSERT_TRUE(engine.steer(peer.flow(), 0, peer.now));
+    EXPECT_TRUE(engine.uninstall(slot, peer.now));
+    EXPECT_EQ(peer.reads(), 100u);
+}
+
 TEST(Modules, MigrationMovesTheFlowsForWhichTheNewModuleAgrees) {
     for (const bool agrees : {true, false}) {
         Peer peer = running(listening);

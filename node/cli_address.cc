@@ -22,11 +22,26 @@ bool meant_as_address(std::string_view operand) {
     return (folded.starts_with("weft1") && folded.size() > 32) || folded.ends_with(".weft");
 }
 
+// Whatever of peer.list has an address: peers, and names of nodes that are none. Nobody twice.
+template <class Visit>
+void for_each_known(const Json& peers, Visit&& visit) {
+    const Json& known = array_in(peers, "peers");
+    for (const Json& peer : known) visit(peer);
+    for (const Json& name : array_in(peers, "names")) {
+        const std::string address = text_in(name, "address");
+        const auto same = [&](const Json& peer) {
+            return text_in(peer, "address") == address && text_in(peer, "name") == text_in(name, "name");
+        };
+        if (std::ranges::none_of(known, same)) visit(name);
+    }
+}
+
 std::vector<const Json*> peers_by_short_form(const ShortForm& prefix, const Json& peers) {
     std::vector<const Json*> found;
-    for (const Json& peer : array_in(peers, "peers"))
+    for_each_known(peers, [&](const Json& peer) {
         if (auto address = OverlayFamily::parse(text_in(peer, "address")); address && begins_with(*address, prefix))
             found.push_back(&peer);
+    });
     return found;
 }
 
@@ -42,17 +57,17 @@ std::expected<std::string, Problem> only(const std::vector<const Json*>& found, 
 std::expected<std::string, Problem> by_name(std::string_view operand, const Json& peers) {
     std::vector<const Json*> found;
     std::vector<std::string> names;
-    for (const Json& peer : array_in(peers, "peers")) {
+    for_each_known(peers, [&](const Json& peer) {
         names.push_back(text_in(peer, "name"));
         if (!names.back().empty() && names.back() == operand) found.push_back(&peer);
-    }
+    });
     std::erase(names, "");
     const std::string near = did_you_mean(operand, std::vector<std::string_view>(names.begin(), names.end()));
-    return only(
-        found,
-        failure("unknown_address", "\"" + printable(operand) + "\" is neither an address nor the name of a peer" + near,
-                "`weft peers` shows the names; addresses begin with weft1"),
-        operand);
+    return only(found,
+                failure("unknown_address",
+                        "\"" + printable(operand) + "\" is neither an address nor a name that the node knows" + near,
+                        "`weft peers` shows the names; addresses begin with weft1"),
+                operand);
 }
 
 }  // namespace
@@ -83,8 +98,11 @@ std::expected<std::string, Problem> resolve_address(std::string_view operand, co
 }
 
 std::string label_of(std::string_view address, const Json& peers) {
-    for (const Json& peer : array_in(peers, "peers"))
-        if (text_in(peer, "address") == address && !text_in(peer, "name").empty()) return text_in(peer, "name");
+    std::string name;
+    for_each_known(peers, [&](const Json& peer) {
+        if (name.empty() && text_in(peer, "address") == address) name = text_in(peer, "name");
+    });
+    if (!name.empty()) return name;
     auto parsed = OverlayFamily::parse(address);
     return parsed ? format_short_form(*parsed) : std::string{address};
 }

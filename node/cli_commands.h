@@ -17,6 +17,8 @@ int run(const Request& request);
 int run_status(const CommonOptions& common, const Console& console);
 int run_peers(const CommonOptions& common, const Console& console);
 int run_flows(const FlowsOptions& options, const CommonOptions& common, const Console& console);
+int run_path(const PathOfOptions& options, const CommonOptions& common, const Console& console);
+int run_labels(const CommonOptions& common, const Console& console);
 int run_key_gen(const KeyGenOptions& options, const Console& console);
 int run_key_show(const KeyShowOptions& options, const Console& console);
 int run_up(const UpOptions& options, const CommonOptions& common, const Console& console);
@@ -40,6 +42,9 @@ std::string format_peers(const Json& peers, bool colour);
 std::string format_modules(const Json& modules, bool colour);
 std::string module_details(const Json& flow);  // the line under a flow: what really runs, and its private variables
 std::string format_flows(const Json& flows, const Json& peers, bool details, bool colour);
+
+std::string format_path(const Json& path, bool colour);      // of path.get
+std::string format_labels(const Json& labels, bool colour);  // of label.list
 
 // A name for an address that fits a line: a peer's name, else its short form.
 std::string label_of(std::string_view address, const Json& peers);

@@ -43,6 +43,8 @@ std::string details_of(const Json& flow) {
     add("rcv_wnd", count_in(flow, "rcv_wnd"));
     if (const std::uint64_t srtt = count_in(flow, "srtt_us"); srtt > 0)
         text += fmt::format(" send {:.0f}bps", double(count_in(flow, "cwnd")) * 8e6 / double(srtt));
+    if (const std::string way = text_in(flow, "way"); !way.empty())
+        add("way", way == "session" ? fmt::format("session/{}", count_in(flow, "hops")) : way);
     return text + fmt::format(" age:{}\n", human_seconds(number_in(flow, "age_s")));
 }
 

@@ -95,7 +95,8 @@ std::expected<OpenFlow, Problem> connect_flow(const NcOptions& options, const Co
     Problem problem = too_late              ? flow_problem("timed_out", where)
                       : error.cause.empty() ? problem_of(error, common.node)
                                             : flow_problem(printable(error.cause), where);
-    if (problem.mend.empty()) problem.message = printable(error.message);  // the node knows more
+    // The node knows more.
+    if (problem.mend.empty() || error.cause == "unreachable") problem.message = printable(error.message);
     return std::unexpected(problem);
 }
 

@@ -89,8 +89,9 @@ struct Values {
     CcOptions cc;
     std::vector<std::string> assignments;
     TapOptions tap;
+    PathOfOptions path;
     std::int64_t up_wait{10}, down_wait{10};
-    double nc_timeout{0};
+    double nc_timeout{0}, path_wait{6};
     int ready_fd{-1};
     std::vector<std::string> operands;
 };
@@ -135,6 +136,12 @@ void describe_node(CLI::App& root, Values& values) {
         ->type_name("SECONDS")
         ->check(CLI::Range(1, 3600))
         ->default_str("10");
+    up->add_option("--expose", values.up.expose,
+                   "Let every member reach this TCP port, beside what [[expose]] says; may be repeated")
+        ->type_name("PORT")
+        ->check(CLI::Range(1, 65'535))
+        ->expected(1)
+        ->take_all();
     up->footer(
         "Runs weftd, found beside weft or in PATH. SIGTERM ends the node in order, SIGHUP makes it read its configuration "
         "again.\n"
@@ -148,6 +155,26 @@ void describe_node(CLI::App& root, Values& values) {
     add_command(root, "peers", "The node's peers and the channels to them", values.common);
     CLI::App* flows = add_command(root, "flows", "The node's TCP flows", values.common);
     flows->add_flag("-i,--info", values.flows.details, "Details of each flow, under the key names of `ss -ti`");
+}
+
+void describe_paths(CLI::App& root, Values& values) {
+    CLI::App* path =
+        add_command(root, "path", "The way to an address, hop by hop; one is set up if there is none", values.common);
+    path->add_option("address", values.path.address, "An address, a name, or a short form")
+        ->type_name("ADDRESS")
+        ->required();
+    path->add_option("-w,--timeout", values.path_wait, "How long to wait for a path that is set up; 0 sets none up")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.0, 3'600.0))
+        ->default_str("6");
+    path->footer(
+        "Round trips are measured to the next hop and to the far end. The nodes between them are what the path said of\n"
+        "itself: hints, with a name where this node knows one.");
+    CLI::App* labels = add_command(root, "labels", "The labels that this node switches, and what it dropped", values.common);
+    labels->footer(
+        "A packet that comes by the link IN with the label LABEL leaves by the link OUT with the label under TO. GEN "
+        "counts\n"
+        "how often the place was given to another path; a label ends when it was not used for its LIFE.");
 }
 
 void describe_nc(CLI::App& root, Values& values) {
@@ -327,6 +354,9 @@ std::expected<Request, Advice> request_of(const CLI::App& root, Values& values) 
     if (name == "show") return Request{values.common, values.show};
     if (name == "up") return Request{values.common, values.up};
     if (name == "down") return Request{values.common, values.down};
+    values.path.wait = std::chrono::milliseconds{std::llround(values.path_wait * 1'000)};
+    if (name == "path") return Request{values.common, values.path};
+    if (name == "labels") return Request{values.common, LabelsOptions{}};
     if (name == "peers") return Request{values.common, PeersOptions{}};
     if (name == "flows") return Request{values.common, values.flows};
     return Request{values.common, StatusOptions{}};
@@ -344,6 +374,7 @@ std::expected<Request, Advice> parse_command_line(std::span<const char* const> a
     root.footer(closing);
     add_common(root, values.common, true);
     describe_node(root, values);
+    describe_paths(root, values);
     describe_nc(root, values);
     describe_tap(root, values);
     describe_key(root, values);

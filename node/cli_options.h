@@ -27,6 +27,7 @@ struct UpOptions {
     std::string config;                // empty: the default path
     bool detach{false};
     std::chrono::seconds wait{10};     // for a detached node to answer
+    std::vector<std::uint16_t> expose; // TCP ports that every member may reach
 };
 struct DownOptions {
     std::chrono::seconds wait{10};
@@ -49,6 +50,11 @@ struct CcOptions {
     std::string flow, module;
     std::vector<std::pair<std::string, plugins::Number>> parameters;
 };
+struct PathOfOptions {
+    std::string address;
+    std::chrono::milliseconds wait{6'000};   // for a path that is set up
+};
+struct LabelsOptions {};
 
 struct NcOptions {
     bool listen{false}, keep{false}, sha256{false}, summary{false};
@@ -75,8 +81,8 @@ struct CommonOptions {
 };
 
 using Command = std::variant<StatusOptions, KeyGenOptions, KeyShowOptions, UpOptions, DownOptions, PeersOptions,
-                             FlowsOptions, NcOptions, PluginListOptions, PluginLoadOptions, PluginUnloadOptions, CcOptions,
-                             TapOptions>;
+                             FlowsOptions, PathOfOptions, LabelsOptions, NcOptions, PluginListOptions, PluginLoadOptions,
+                             PluginUnloadOptions, CcOptions, TapOptions>;
 
 struct Request {
     CommonOptions common;

@@ -20,6 +20,8 @@ int run(const Request& request) {
                           [&](const StatusOptions&) { return run_status(common, console); },
                           [&](const PeersOptions&) { return run_peers(common, console); },
                           [&](const FlowsOptions& options) { return run_flows(options, common, console); },
+                          [&](const PathOfOptions& options) { return run_path(options, common, console); },
+                          [&](const LabelsOptions&) { return run_labels(common, console); },
                           [&](const KeyGenOptions& options) { return run_key_gen(options, console); },
                           [&](const KeyShowOptions& options) { return run_key_show(options, console); },
                           [&](const UpOptions& options) { return run_up(options, common, console); },

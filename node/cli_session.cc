@@ -210,12 +210,16 @@ Problem flow_problem(std::string_view cause, std::string_view where) {
     if (cause == "refused")
         return failure(kind, fmt::format("{} refused the connection", where),
                        "nobody listens there: run `weft nc -l PORT` on that node");
+    if (cause == "prohibited")
+        return failure(kind, fmt::format("{} is not open to this node", where),
+                       "run `weft nc -l PORT` on that node, or expose the port there: `weft up --expose PORT`");
     if (cause == "timed_out")
         return {exit_timed_out, kind, fmt::format("{} did not answer in time", where),
                 "is that node up? `weft peers` shows when it was last heard"};
     if (cause == "unreachable" || cause == "network_unreachable")
-        return failure(kind, fmt::format("there is no way to {}", where),
-                       "it must be up and a peer: name its endpoint under [[peer]], and see `weft peers`");
+        return failure(
+            kind, fmt::format("there is no way to {}", where),
+            "name its endpoint under [[peer]], or a neighbour towards it under [[route]]; `weft path` asks for the way");
     if (cause == "reset")
         return failure(kind, fmt::format("{} broke the connection off", where),
                        "its program or its node ended before all was sent");

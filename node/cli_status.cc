@@ -26,6 +26,17 @@ Colour colour_of(std::string_view state) {
     return state == "suspect" ? Colour::red : Colour::yellow;
 }
 
+// Where datagrams to a peer go: its endpoint, or the neighbour that its label path begins with.
+std::string way_of(const Json& peer, const Json& known) {
+    if (text_in(peer, "kind") != "session") return text_in(peer, "endpoint", "-");
+    const std::uint64_t hops = count_in(peer, "hops"), link = count_in(peer, "link");
+    std::string via = "?";
+    for (const Json& other : known)
+        if (link != 0 && text_in(other, "kind") == "link" && count_in(other, "link") == link)
+            via = text_in(other, "name", text_in(other, "short", "?"));
+    return fmt::format("via {}, {} hops", via, hops);
+}
+
 std::size_t count_up(const Json& peers) {
     return std::size_t(std::ranges::count_if(peers, [](const Json& peer) {
         const std::string state = text_in(peer, "state");
@@ -78,15 +89,14 @@ std::string format_status(const Json& info, const Json& peers, const Json& flows
 std::string format_peers(const Json& peers, bool colour) {
     const Json& known = array_in(peers, "peers");
     if (known.empty()) return "no peers: name one under [[peer]] in the configuration\n";
-    std::vector<Row> rows{{"NAME", "ADDRESS", "STATE", "ENDPOINT", "RTT", "HEARD", "IN", "OUT", "AEAD"}};
+    std::vector<Row> rows{{"NAME", "ADDRESS", "STATE", "WAY", "RTT", "HEARD", "IN", "OUT", "AEAD"}};
     for (const Json& peer : known) {
         const std::string state = text_in(peer, "state", "?");
-        rows.push_back({text_in(peer, "name", "-"), text_in(peer, "short", "?"), coloured(state, colour_of(state), colour),
-                        text_in(peer, "endpoint", "-"),
-                        has_number(peer, "srtt_us") ? human_microseconds(count_in(peer, "srtt_us")) : "-",
-                        has_number(peer, "last_heard_s") ? human_seconds(number_in(peer, "last_heard_s")) + " ago" : "never",
-                        human_bytes(count_in(peer, "bytes_in")), human_bytes(count_in(peer, "bytes_out")),
-                        text_in(peer, "aead", "-")});
+        rows.push_back(
+            {text_in(peer, "name", "-"), text_in(peer, "short", "?"), coloured(state, colour_of(state), colour),
+             way_of(peer, known), has_number(peer, "srtt_us") ? human_microseconds(count_in(peer, "srtt_us")) : "-",
+             has_number(peer, "last_heard_s") ? human_seconds(number_in(peer, "last_heard_s")) + " ago" : "never",
+             human_bytes(count_in(peer, "bytes_in")), human_bytes(count_in(peer, "bytes_out")), text_in(peer, "aead", "-")});
     }
     return table(rows, colour);
 }

@@ -30,10 +30,12 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds step{20};          // between two looks at a node that starts
+constexpr std::size_t most_exposed = 64;  // ports by the command line
 constexpr std::size_t shown_lines = 15;   // of the log of one that did not
 
 struct Launch {
     std::string program, config, name;
+    std::vector<std::string> expose;       // ports
     ControlPaths paths;
 };
 
@@ -56,6 +58,9 @@ std::string name_of(const CommonOptions& common, const NodeConfig& config) {
 }
 
 std::expected<Launch, Problem> prepare(const UpOptions& options, const CommonOptions& common) {
+    if (options.expose.size() > most_exposed)
+        return std::unexpected(usage_problem(fmt::format("--expose: more than {} ports", most_exposed),
+                                             "name them under [[expose]] in the configuration"));
     Launch launch;
     launch.program = find_daemon();
     launch.config = options.config.empty() ? default_config_path() : options.config;
@@ -67,6 +72,7 @@ std::expected<Launch, Problem> prepare(const UpOptions& options, const CommonOpt
             failure("config", all, "a configuration that holds is: [node], key = \"FILE\", made by `weft key gen -o FILE`"));
     }
     launch.name = name_of(common, *config);
+    for (const std::uint16_t port : options.expose) launch.expose.push_back(std::to_string(port));
     auto paths = control_paths(launch.name);
     if (!paths) return std::unexpected(usage_problem(paths.error()));
     launch.paths = *paths;
@@ -75,8 +81,14 @@ std::expected<Launch, Problem> prepare(const UpOptions& options, const CommonOpt
 
 // Returns only if it failed: errno.
 int execute(const Launch& launch) {
-    std::array<const char*, 6> arguments{launch.program.c_str(), "-f",   launch.config.c_str(), "--name",
-                                         launch.name.c_str(),    nullptr};
+    std::array<const char*, 6 + 2 * most_exposed> arguments{launch.program.c_str(), "-f", launch.config.c_str(), "--name",
+                                                            launch.name.c_str()};
+    std::size_t count = 5;
+    for (const std::string& port : launch.expose) {
+        if (count + 2 >= arguments.size()) break;  // prepare() counted them
+        arguments[count++] = "--expose";
+        arguments[count++] = port.c_str();
+    }
     ::execvp(launch.program.c_str(), const_cast<char* const*>(arguments.data()));
     return errno;
 }

@@ -93,6 +93,9 @@ std::expected<ShardConfig, std::string> shard_config(const NodeConfig& config) {
     shard.engine.receive_buffer = config.receive_buffer;
     shard.engine.time_wait = config.time_wait;
     shard.memory = config.memory;
+    shard.routing = routing_config(config);
+    shard.reach = config.reach;
+    shard.transit = config.transit;
     return shard;
 }
 
@@ -111,8 +114,10 @@ void forbid_core_dumps() {
 }
 
 std::expected<std::unique_ptr<Daemon>, std::string> Daemon::start(NodeConfig config, std::string config_path,
-                                                                  std::optional<std::string> name) {
-    std::unique_ptr<Daemon> daemon{new Daemon(std::move(config), std::move(config_path), std::move(name))};
+                                                                  std::optional<std::string> name,
+                                                                  std::vector<std::uint16_t> expose) {
+    std::unique_ptr<Daemon> daemon{
+        new Daemon(std::move(config), std::move(config_path), std::move(name), std::move(expose))};
     if (auto opened = daemon->open(); !opened) return std::unexpected(opened.error());
     return daemon;
 }
@@ -204,7 +209,7 @@ void Daemon::reload() {
         for (const std::string& message : read.error().messages) log(LogLevel::error, "config", message);
         return log(LogLevel::error, "config", "the configuration stays as it was");
     }
-    if (name_) read->name = *name_;
+    overrule(*read);
     set_log_level(read->log_level);
     set_log_format(read->log_format);
     std::size_t added = 0, removed = 0;
@@ -229,6 +234,7 @@ void Daemon::reload() {
                       read->rekey_idle == config_.rekey_idle && read->fault == config_.fault &&
                       read->call_budget == config_.call_budget && read->module_defaults == config_.module_defaults &&
                       read->taps == config_.taps && read->services == config_.services && read->overlay == config_.overlay;
+    const bool routed = reload_routes(*read);
     config_.peers = std::move(read->peers);
     config_.log_level = read->log_level;
     config_.log_format = read->log_format;
@@ -236,10 +242,13 @@ void Daemon::reload() {
     config_.backlog = read->backlog;
     config_.nodelay = read->nodelay;
     reload_plugins(*read);
-    log(LogLevel::info, "config", fmt::format("read again: {} peers new or changed, {} removed", added, removed));
+    log(LogLevel::info, "config",
+        fmt::format("read again: {} peers new or changed, {} removed{}", added, removed,
+                    routed ? "" : "; the routes stay as they were"));
     if (!rest)
         log(LogLevel::warning, "config",
-            "beside peers, log, directories and load of [plugins], and user_timeout, backlog, nodelay and congestion of [tcp], "
+            "beside peers, names, routes, expose, transit, log, directories and load of [plugins], and user_timeout, backlog, "
+            "nodelay and congestion of [tcp], "
             "changes need a restart");
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,9 +22,11 @@ namespace weft::node {
 class Daemon {
 public:
     // Reads the key, finds the proof of work, opens sockets. The error is a message for a person.
-    // `name` is used instead of the configuration's, after it was read again too.
+    // `name` is used instead of the configuration's, `expose` beside its rules (TCP ports, for every member), after it was
+    // read again too.
     static std::expected<std::unique_ptr<Daemon>, std::string> start(NodeConfig config, std::string config_path,
-                                                                     std::optional<std::string> name);
+                                                                     std::optional<std::string> name,
+                                                                     std::vector<std::uint16_t> expose = {});
     ~Daemon();
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
@@ -35,7 +38,7 @@ public:
     const std::string& name() const { return config_.name; }
 
 private:
-    struct Opening {                     // a flow.connect that has no answer yet
+    struct Opening {  // a flow.connect that has no answer yet
         ClientId client;
         Json id;
         Flow flow;
@@ -52,10 +55,12 @@ private:
         std::string module, why;
     };
 
-    Daemon(NodeConfig config, std::string config_path, std::optional<std::string> name)
-        : config_{std::move(config)}, config_path_{std::move(config_path)}, name_{std::move(name)} {
-        if (name_) config_.name = *name_;
+    Daemon(NodeConfig config, std::string config_path, std::optional<std::string> name, std::vector<std::uint16_t> expose)
+        : config_{std::move(config)}, config_path_{std::move(config_path)}, name_{std::move(name)},
+          expose_{std::move(expose)} {
+        overrule(config_);
     }
+    void overrule(NodeConfig& config) const;  // by what the command line said
     std::expected<void, std::string> open();
     std::expected<void, std::string> open_services();
     void log_taps() const;
@@ -97,6 +102,23 @@ private:
     void flow_ended(ClientId client, std::uint64_t number, Flow flow, std::optional<Error> error, const FlowReport& report);
     RpcError connect_error(Error error, const Address& peer, std::uint16_t port) const;
 
+    // daemon_routes.cc
+    bool reload_routes(const NodeConfig& read);  // false: its routing was refused, and the old one stays
+    std::string why_not(const Address& peer) const;  // a sentence: why no path leads there
+    std::string label_of(const Address& address) const;  // a name, or the short form
+    std::string label_of(overlay::Tag tag) const;  // of a node that is known by more than its tag, else the tag
+    Json node_json(overlay::Tag tag) const;
+    std::map<overlay::LinkNumber, Address> neighbours() const;
+    std::optional<std::expected<Json, RpcError>> answer_routes(const RpcRequest& request);
+    std::expected<Json, RpcError> route_lookup(const Json& params);
+    Json route_list(std::size_t limit) const;
+    Json route_row(const weft_route_row& row) const;
+    Json label_list(std::size_t limit) const;
+    Json path_of(const Address& address) const;
+    std::expected<Json, RpcError> path_open(const Json& params);
+    Json access_get() const;
+    Json label_statistics() const;
+
     std::expected<Address, RpcError> resolve(const std::string& text) const;
     const PeerConfig* find_peer(const Address& address) const;
     std::string name_of(const Address& address) const;
@@ -104,6 +126,7 @@ private:
     NodeConfig config_;
     std::string config_path_;
     std::optional<std::string> name_;
+    std::vector<std::uint16_t> expose_;
     Instant started_;
     std::vector<PeerConfig> added_;      // by peer.add; those of the configuration are in config_
     std::unique_ptr<Plugins> plugins_;   // outlives the engine, which calls its code
@@ -120,6 +143,9 @@ private:
     std::vector<trace::Record> module_records_;   // of this turn
     std::unordered_map<std::uint32_t, Instead> instead_;   // by Flow::place
 };
+
+// What the node's routing module is made of.
+RoutingConfig routing_config(const NodeConfig& config);
 
 Json fault_statistics(const link::FaultStatistics& statistics);
 

@@ -31,6 +31,9 @@ RpcError Daemon::connect_error(Error error, const Address& peer, std::uint16_t p
     const std::string known = name_of(peer);
     const bool overlay = peer.family() == Family::overlay;
     const std::string name = !known.empty() ? known : overlay ? format_short_form(peer) : to_string(peer);
+    if (!overlay && error == Error::prohibited)
+        return {RpcCode::failed, fmt::format("port {} of {} is closed by whoever rules it or the way to it", port, name),
+                "prohibited"};
     if (!overlay && (error == Error::unreachable || error == Error::network_unreachable))
         return {RpcCode::failed,
                 error == Error::unreachable ? fmt::format("{} does not answer on its network: is the address right?", name)
@@ -49,9 +52,14 @@ RpcError Daemon::connect_error(Error error, const Address& peer, std::uint16_t p
         message = fmt::format("the link to {} is down: is it running, and is its endpoint right?", name);
         break;
     case Error::network_unreachable:
-        message = fmt::format(
-            "no link leads to {}: name it under [[peer]] with an endpoint, or wait until it dials this node", name);
+        message = why_not(peer);
         cause = "unreachable";
+        break;
+    case Error::prohibited:
+        message = fmt::format(
+            "{} lets this node reach no port {}: run `weft nc -l {}` on it, or expose the port there "
+            "([[expose]], `weft up --expose {}`)",
+            name, port, port, port);
         break;
     case Error::reset: message = fmt::format("{} reset the connection while it was opening", name); break;
     case Error::aborted: message = "the connection was aborted while it was opening"; break;
@@ -224,10 +232,19 @@ Json Daemon::describe_flow(Flow flow) const {
 
 Json Daemon::flow_list(std::size_t limit) const {
     Json list = Json::array();
+    std::map<std::string, unsigned> hops;  // of the sessions, by their text forms
+    for (const overlay::PeerStatus& peer : shard_->links().peers())
+        if (peer.session) hops[OverlayFamily::format(peer.address)] = peer.hops;
     const std::vector<Flow> flows = shard_->engine().flows();
     for (const Flow flow : flows) {
         if (list.size() == limit) break;
-        if (Json one = describe_flow(flow); !one.is_null()) list.push_back(std::move(one));
+        Json one = describe_flow(flow);
+        if (one.is_null()) continue;
+        const auto session = hops.find(one["remote"]["address"].get<std::string>());
+        const bool overlay = one["remote"]["address"].get_ref<const std::string&>().starts_with("weft1");
+        one["way"] = session != hops.end() ? "session" : overlay ? "link" : "device";
+        one["hops"] = session != hops.end() ? session->second : 1;
+        list.push_back(std::move(one));
     }
     return Json{{"flows", std::move(list)}, {"total", flows.size()}};
 }

@@ -67,7 +67,10 @@ Json overlay_statistics(const overlay::LinksStatistics& s) {
                 {"handshakes", s.handshakes},
                 {"refused", s.refused},
                 {"dropped_no_session", s.dropped_no_session},
-                {"dropped_no_memory", s.dropped_no_memory}};
+                {"dropped_no_memory", s.dropped_no_memory},
+                {"dropped_labels", s.dropped_labels},
+                {"reach_refused", s.reach_refused},
+                {"unreachable", s.unreachable}};
 }
 
 Json listening_on(const link::Udp& udp) {
@@ -134,6 +137,7 @@ std::expected<Json, RpcError> Daemon::answer(const RpcRequest& request) {
     if (name == "plugin.load") return plugin_load(request.params);
     if (name == "plugin.unload") return plugin_unload(request.params);
     if (name == "rpc.discover") return describe(control_methods());
+    if (auto routed = answer_routes(request)) return std::move(*routed);
     return std::unexpected(RpcError{RpcCode::internal, fmt::format("{} has no handler", name), {}});
 }
 
@@ -153,6 +157,7 @@ Json Daemon::node_info() const {
               {"udp", udp_statistics(udp.statistics())},
               {"tcp", tcp_statistics(shard_->engine().statistics())},
               {"overlay", overlay_statistics(shard_->links().statistics())},
+              {"labels", label_statistics()},
               {"memory", Json{{"pool_owned", pool.owned()}, {"pool_in_use", pool.in_use()}, {"pool_limit", config_.memory}}},
               {"control", Json{{"clients", control_->clients()}}}};
     if (const link::FaultStatistics* fault = shard_->faults()) info["fault"] = fault_statistics(*fault);
@@ -173,6 +178,9 @@ Json Daemon::peer_list(std::size_t limit) const {
                  {"state_s", seconds(now - peer.since)},
                  {"aead", peer.aead == 1 ? "aes-256-gcm" : "chacha20-poly1305"},
                  {"configured", peer.configured},
+                 {"kind", peer.session ? "session" : "link"},
+                 {"link", peer.link},
+                 {"hops", peer.session ? peer.hops : 1},
                  {"srtt_us", peer.srtt > Duration{} ? Json(peer.srtt.count() / 1'000) : Json(nullptr)},
                  {"last_heard_s", peer.last_heard > Instant{} ? Json(seconds(now - peer.last_heard)) : Json(nullptr)},
                  {"datagrams_in", peer.datagrams_in},
@@ -184,7 +192,10 @@ Json Daemon::peer_list(std::size_t limit) const {
         if (const std::string name = name_of(peer.address); !name.empty()) one["name"] = name;
         list.push_back(std::move(one));
     }
-    return Json{{"peers", std::move(list)}, {"total", peers.size()}};
+    Json names = Json::array();
+    for (const auto& [name, address] : config_.names)
+        names.push_back({{"name", name}, {"address", OverlayFamily::format(address)}});
+    return Json{{"peers", std::move(list)}, {"total", peers.size()}, {"names", std::move(names)}};
 }
 
 Json Daemon::link_list() const {
@@ -210,7 +221,9 @@ const PeerConfig* Daemon::find_peer(const Address& address) const {
 
 std::string Daemon::name_of(const Address& address) const {
     const PeerConfig* peer = find_peer(address);
-    return peer ? peer->name : std::string{};
+    if (peer && !peer->name.empty()) return peer->name;
+    const auto named = std::ranges::find(config_.names, address, [](const auto& entry) { return entry.second; });
+    return named != config_.names.end() ? named->first : std::string{};
 }
 
 // A name before a text form: names hold neither ':' nor 123 characters, so none is both.
@@ -222,10 +235,16 @@ std::expected<Address, RpcError> Daemon::resolve(const std::string& text) const 
             if (peer.name == text) return peer.address;
             names.push_back(peer.name);
         }
+    for (const auto& [name, address] : config_.names) {
+        if (name == text) return address;
+        names.push_back(name);
+    }
     if (const auto prefix = parse_short_form(text)) {
         std::vector<Address> found;
         for (const overlay::PeerStatus& peer : shard_->links().peers())
             if (begins_with(peer.address, *prefix)) found.push_back(peer.address);
+        for (const auto& [name, address] : config_.names)
+            if (begins_with(address, *prefix) && std::ranges::find(found, address) == found.end()) found.push_back(address);
         if (found.size() == 1) return found.front();
         return std::unexpected(bad(fmt::format("{} known addresses begin with this short form: write the whole address",
                                                found.empty() ? "no" : "several")));
@@ -233,8 +252,8 @@ std::expected<Address, RpcError> Daemon::resolve(const std::string& text) const 
     const auto address = OverlayFamily::parse(text);
     if (address) return *address;
     if (text.size() < 60)
-        return std::unexpected(bad(fmt::format("\"{}\" is neither the name of a configured peer nor an address{}", text,
-                                               did_you_mean(text, names))));
+        return std::unexpected(
+            bad(fmt::format("\"{}\" is neither a configured name nor an address{}", text, did_you_mean(text, names))));
     return std::unexpected(bad(fmt::format("this is no overlay address: {}", to_string(address.error()))));
 }
 

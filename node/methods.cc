@@ -41,17 +41,19 @@ constexpr RpcParameter flow_connect[]{
 constexpr RpcParameter flow_listen[]{
     {"port", Type::integer, true, 1, 65'535, "the port of this node that opens to members"}};
 
+constexpr RpcParameter of_address[]{address_parameter};
+
 constexpr RpcMethod methods[]{
     {"node.info",
      {},
      false,
      "This node: address, sockets, totals.",
-     "{name, version, address, short, pid, uptime_s, listen, network, work_bits, mtu, udp, tcp, overlay, memory}"},
+     "{name, version, address, short, pid, uptime_s, listen, network, work_bits, mtu, udp, tcp, overlay, labels, memory}"},
     {"node.stop", {}, true, "Ends the node as SIGTERM does: flows end in order, neighbours are told.", "{stopping}"},
     {"peer.list", listing, false, "The neighbours, configured or linked.",
      "{peers: [{address, short, name, endpoint, state, aead, configured, srtt_us, last_heard_s, datagrams_in, "
      "datagrams_out, bytes_in, "
-     "bytes_out, handshakes, replayed}], total}"},
+     "bytes_out, handshakes, replayed, kind, link, hops}], total, names: [{name, address}]}"},
     {"peer.add", peer_add, true,
      "Adds a peer and dials it, until the node ends or the peer is removed; the configuration is not written.", "{address}"},
     {"peer.remove", peer_remove, true, "Ends the link to a peer and forgets it.", "{address}"},
@@ -61,7 +63,8 @@ constexpr RpcMethod methods[]{
     {"flow.list", listing, false, "The connections, in the terms of RFC 9293; times in the unit of their names.",
      "{flows: [{flow, state, local, remote, congestion, module: {slot, hash, quarantined, violations, parameters, variables}, mss, cwnd, ssthresh, srtt_us, rttvar_us, min_rtt_us, rto_ms, "
      "snd_wnd, rcv_wnd, unacked, "
-     "send_queue, receive_queue, bytes_in, bytes_out, segments_in, segments_out, retransmissions, timeouts, age_s}], "
+     "send_queue, receive_queue, bytes_in, bytes_out, segments_in, segments_out, retransmissions, timeouts, age_s, way, "
+     "hops}], "
      "total}"},
     {"flow.abort", flow_abort, true, "Resets a connection.", "{flow}"},
     {"flow.set", flow_set, true,
@@ -83,6 +86,25 @@ constexpr RpcMethod methods[]{
      "Loads a file of the configured directories, or its newer version: new flows take it, living ones if its module agrees.",
      "{outcome, file, hash, modules: [{name, slot, moved, left}]}"},
     {"plugin.unload", plugin_unload, true, "Takes a file's modules away and closes it.", "{name, moved}"},
+    {"route.list", listing, false, "What the routing module knows, in its order: neighbours, then routes.",
+     "{module, routes: [{to, to_name, via, via_name, link, cost, used, direct}]}"},
+    {"route.lookup", of_address, false, "Where a path to an address would begin.",
+     "{module, address, name, verdict, link, via, via_name, reason}"},
+    {"path.get", of_address, false,
+     "The way to an address as it is now; `state` is up, opening, unreachable, none or self. Nodes on the way are hints.",
+     "{address, name, state, kind, srtt_us, mtu, hops, cost, next_hop, reason, reporter, accused, message, path: {id, link, "
+     "label_out, label_in, mtu, cost, hops, age_s, nodes}}"},
+    {"path.open", of_address, true, "Begins a channel to an address, along a label path if it is no neighbour.",
+     "as path.get"},
+    {"label.list", listing, false, "The labels of this node: what comes with one, and where it goes.",
+     "{labels: [{label, out_label, in_link, in, out_link, out, generation, acked, terminal, mtu, expires_s, packets, bytes, "
+     "path}], statistics}"},
+    {"access.get",
+     {},
+     false,
+     "Who may link, reach this host, and send through it; with counters.",
+     "{link, reach: {rules, listening, flows, refused}, transit: {allow, from, bytes_per_s, packets, bytes, refused, "
+     "capped}}"},
     {"rpc.discover", {}, false, "This list.", "{methods: [{name, params, changes, doc, result}]}"},
 };
 

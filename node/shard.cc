@@ -57,10 +57,19 @@ std::vector<UdpEndpoint> own_endpoints(const link::Udp& udp) {
     return own;
 }
 
-overlay::LinksConfig completed(overlay::LinksConfig config, const link::Udp& udp) {
+overlay::LinksConfig completed(overlay::LinksConfig config, const link::Udp& udp, overlay::Access& access, Router& router) {
     config.unix_zero = unix_zero();
     config.own = own_endpoints(udp);
+    config.access = &access;
+    config.router = &Router::table();
+    config.routing = router.handle();
     return config;
+}
+
+HashKey drawn_key(overlay::Entropy entropy) {
+    HashKey key;
+    entropy(std::as_writable_bytes(std::span(&key, 1)));
+    return key;
 }
 
 Config seeded(Config config, overlay::Entropy entropy) {
@@ -80,19 +89,27 @@ std::expected<std::unique_ptr<Shard>, std::string> Shard::open(overlay::Identity
         return std::unexpected(fmt::format(
             "{}: {}{}", udp.error().call, std::strerror(udp.error().error),
             udp.error().error == EADDRINUSE ? ": another program has this port; choose another one in [listen]" : ""));
+    auto router = Router::make(config.routing, identity.address(), monotonic_now());
+    if (!router) return std::unexpected(router.error());
     ::prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);  // this thread's sleeps end to the nanosecond
-    std::unique_ptr<Shard> shard{new Shard(std::move(identity), config, entropy, std::move(*loop), std::move(*udp))};
+    std::unique_ptr<Shard> shard{new Shard(std::move(identity), config, entropy, std::move(*loop), std::move(*udp),
+                                           std::move(*router))};
     for (const TapConfig& tap : config.taps)
         if (auto opened_tap = shard->taps_.open(tap, shard->engine_, entropy, monotonic_now()); !opened_tap)
             return std::unexpected(opened_tap.error());
     return shard;
 }
 
-Shard::Shard(overlay::Identity identity, const ShardConfig& config, overlay::Entropy entropy, Loop loop, link::Udp udp)
+Shard::Shard(overlay::Identity identity, const ShardConfig& config, overlay::Entropy entropy, Loop loop, link::Udp udp,
+             std::unique_ptr<Router> router)
     : pool_{config.memory}, loop_{std::move(loop)}, device_{make_device(config, std::move(udp))},
-      links_{std::move(identity), completed(config.links, this->udp()), entropy, pool_},
+      access_{drawn_key(entropy)}, router_{std::move(router)},
+      links_{std::move(identity), completed(config.links, this->udp(), access_, *router_), entropy, pool_},
       engine_{seeded(config.engine, entropy), pool_}, taps_{loop_, pool_},
       default_options_{.link = config.links.link, .mtu = overlay::path_mtu(config.links.mtu)} {
+    router_->attach(links_.labels());
+    access_.set_reach(config.reach);
+    access_.set_transit(config.transit);
     (void)engine_.assign(links_.address(), default_options_, monotonic_now());
     for (const int fd : this->udp().descriptors())
         udp_watches_.push_back(loop_.add(fd, EPOLLIN, [this](std::uint32_t) { udp_readable_ = true; }));
@@ -191,31 +208,38 @@ void Shard::take_link_events(Instant now) {
 // A member may come and go as often as it likes: its lines are limited.
 void Shard::log_link_event(const overlay::LinkEvent& event, Instant now) {
     using Kind = overlay::LinkEvent::Kind;
-    static constexpr std::array<std::string_view, 7> names{"is up",        "is silent", "is heard again", "is down",
-                                                           "has new keys", "has moved", "has a new MTU"};
-    const bool notable = event.kind == Kind::up || event.kind == Kind::down || event.kind == Kind::roamed;
+    static constexpr std::array<std::string_view, 9> names{"is up",         "is silent",      "is heard again",
+                                                           "is down",       "has new keys",   "has moved",
+                                                           "has a new MTU", "is unreachable", "rests"};
+    const bool notable =
+        event.kind == Kind::up || event.kind == Kind::down || event.kind == Kind::roamed || event.kind == Kind::unreachable;
     const LogLevel level = notable ? LogLevel::info : LogLevel::debug;
     if (!log_wanted(level) || !link_lines_.allow(now)) return;
     if (const std::uint64_t kept = link_lines_.take_suppressed(); kept > 0)
         log(LogLevel::info, "link", fmt::format("{} lines about links were left out", kept));
     log(level, "link",
-        fmt::format("{} {} ({})", format_short_form(event.peer), names[std::size_t(event.kind)], to_string(event.endpoint)));
+        fmt::format("{} {} ({})", format_short_form(event.peer), names[std::size_t(event.kind)],
+                    event.kind == Kind::unreachable ? std::string{to_string(event.reason)}
+                    : event.session                 ? "along a label path"
+                                                    : to_string(event.endpoint)));
 }
 
 void Shard::take_link_event(const overlay::LinkEvent& event, Instant now) {
     using Kind = overlay::LinkEvent::Kind;
     log_link_event(event, now);
     const auto known = held_.find(event.peer);
-    if (event.kind == Kind::down) {
+    if (event.kind == Kind::unreachable) take_unreachable(event, now);
+    if (event.kind == Kind::down || event.kind == Kind::unreachable || event.kind == Kind::resting) {
         if (known == held_.end()) return;
         known->second.up = false;
         known->second.used = now;
         release_at_ = std::min(release_at_, now + release_after);
-        engine_.path_down(known->second.path, now);
+        if (event.kind != Kind::resting) engine_.path_down(known->second.path, now);
         if (held_.size() > held_at_most) release(known, now);   // a member may come and go under many keys
         return;
     }
     if (event.kind == Kind::suspect || event.kind == Kind::recovered) return;
+    unreachable_.erase(event.peer);
     const PathOptions options{default_options_.link, event.mtu, event.sums_elided};
     HeldPath& held = hold(event.peer, options, now);
     const bool was_up = std::exchange(held.up, true);
@@ -344,14 +368,6 @@ void Shard::remove_peer(const Address& peer) {
     }
     if (const auto held = held_.find(peer); held != held_.end()) release(held, now);
     work_left_ = true;
-}
-
-bool Shard::reachable(const Address& peer) const {
-    return std::ranges::any_of(links_.peers(), [&](const overlay::PeerStatus& status) {
-        using State = overlay::PeerStatus::State;
-        return status.address == peer &&
-               (status.endpoint.port != 0 || status.state == State::up || status.state == State::rekey);
-    });
 }
 
 void Shard::close() {

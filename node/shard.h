@@ -18,9 +18,11 @@
 
 #include "node/log.h"
 #include "node/loop.h"
+#include "node/router.h"
 #include "node/service.h"
 #include "node/taps.h"
 #include "node/unique_fd.h"
+#include "overlay/access.h"
 #include "overlay/links.h"
 #include "stack/core/buffer.h"
 #include "stack/engine/engine.h"
@@ -35,6 +37,9 @@ struct ShardConfig {
     std::optional<link::FaultConfig> fault;   // of what leaves by UDP
     std::vector<TapConfig> taps;              // links 1, 2, ...
     Config engine;                            // its seed is drawn from the entropy
+    RoutingConfig routing;
+    std::vector<overlay::ReachRule> reach;    // beside running listeners
+    overlay::TransitRules transit;
     std::size_t memory{512 << 20};            // bytes of packet buffers, at most
 };
 
@@ -43,6 +48,13 @@ struct FlowReport {
     std::uint64_t bytes_in{0}, bytes_out{0};  // as its program read and wrote them
     std::uint64_t retransmissions{0};         // segments
     Duration lived;                           // since it was opened
+};
+
+// Why no path led to a peer when one was wanted last: as nodes on the way said, who may be wrong.
+struct Unreachable {
+    overlay::NakReason reason{};
+    overlay::Tag reporter{0}, accused{0};
+    Instant when;
 };
 
 // Called from turn(). A flow that never opened ends, too.
@@ -66,7 +78,17 @@ public:
 
     void add_peer(const Address& peer, std::span<const UdpEndpoint> endpoints);
     void remove_peer(const Address& peer);
-    bool reachable(const Address& peer) const;     // linked, or with an endpoint to dial
+    bool reachable(const Address& peer) const;     // linked, with an endpoint to dial, or routing names a next hop
+
+    // Begins a channel to a peer, along a label path if it is no neighbour. What became of it: links().peers(), or why_not().
+    Result<void> want(const Address& peer);
+    const Unreachable* why_not(const Address& peer) const;  // nullptr: nothing failed since it was last up
+
+    // In place of those that it began with. What they no longer allow ends; all else lives on.
+    std::expected<void, std::string> set_routing(const RoutingConfig& routing);
+    overlay::Access& access() { return access_; }
+    const overlay::Access& access() const { return access_; }
+    Router& router() { return *router_; }
 
     // Fails with network_unreachable for an address that is not reachable(), or invalid for the node's own.
     Result<Flow> connect(const Address& peer, std::uint16_t port, const ConnectOptions& options, FlowCallbacks callbacks);
@@ -118,6 +140,7 @@ private:
         ListenerId id;
         FlowCallbacks callbacks;
         ServiceFactory factory;  // none: its flows go to programs
+        std::uint16_t exposed{0};  // port that is open to members while it listens; 0: none
     };
     struct HeldPath {  // bound in the links, and a reference held in the engine, so that its
         PathId path{0};  // number is not given to other addresses meanwhile
@@ -126,7 +149,8 @@ private:
         Instant used;  // last sent to while it was down
     };
 
-    Shard(overlay::Identity identity, const ShardConfig& config, overlay::Entropy entropy, Loop loop, link::Udp udp);
+    Shard(overlay::Identity identity, const ShardConfig& config, overlay::Entropy entropy, Loop loop, link::Udp udp,
+          std::unique_ptr<Router> router);
     Device make_device(const ShardConfig& config, link::Udp udp);
     std::size_t device_receive(std::span<Receive> in);
     std::size_t device_send(std::span<const Transmit> out);
@@ -138,6 +162,7 @@ private:
     void take_link_events(Instant now);
     void take_link_event(const overlay::LinkEvent& event, Instant now);
     void log_link_event(const overlay::LinkEvent& event, Instant now);
+    void take_unreachable(const overlay::LinkEvent& event, Instant now);
     void deliver(Instant now);
     void settle(Instant now);
     bool transmit(Instant now);
@@ -166,6 +191,8 @@ private:
     BufferPool pool_;  // outlives all that holds its chunks
     Loop loop_;
     Device device_;
+    overlay::Access access_;  // outlives the links, as the router does
+    std::unique_ptr<Router> router_;
     overlay::Links links_;
     Engine engine_;
     Taps taps_;
@@ -179,6 +206,7 @@ private:
     std::map<Address, HeldPath> held_;
     std::unordered_map<PathId, const Address*> bound_;  // to the keys of held_
     Instant release_at_{Instant::never()};
+    std::map<Address, Unreachable> unreachable_;
     std::vector<PathId> unheld_;  // bound while what transmit() showed had to stay valid
 
     std::deque<Carried> carried_;

@@ -7,6 +7,7 @@
 #include "node/pump.h"
 #include "node/shard.h"
 #include "stack/tcp/tcb.h"
+#include "stack/wire/pseudo.h"
 
 namespace weft::node {
 namespace {
@@ -42,7 +43,8 @@ Result<ListenerId> Shard::listen(std::uint16_t port, ListenOptions options, Flow
     options.local = {.port = port};
     if (taps_.size() == 0) options.local.address = address();
     const auto listener = engine_.listen(options, monotonic_now());
-    if (listener) listeners_.push_back({*listener, std::move(callbacks), {}});
+    if (listener) listeners_.push_back({*listener, std::move(callbacks), {}, port});
+    if (listener) access_.open(wire::protocol_tcp, port);
     return listener;
 }
 
@@ -50,12 +52,16 @@ Result<ListenerId> Shard::serve(std::uint16_t port, ServiceFactory factory, List
     if (port == 0 || !factory) return std::unexpected(Error::invalid);
     options.local.port = port;
     const auto listener = engine_.listen(options, monotonic_now());
-    if (listener) listeners_.push_back({*listener, {}, std::move(factory)});
+    const bool exposed = options.local.address.family() == Family::none || options.local.address == address();
+    if (listener) listeners_.push_back({*listener, {}, std::move(factory), exposed ? port : std::uint16_t{0}});
+    if (listener && exposed) access_.open(wire::protocol_tcp, port);
     return listener;
 }
 
 void Shard::unlisten(ListenerId listener) {
     (void)engine_.unlisten(listener, monotonic_now());
+    for (const Listening& entry : listeners_)
+        if (entry.id == listener && entry.exposed != 0) access_.close(wire::protocol_tcp, entry.exposed);
     std::erase_if(listeners_, [&](const Listening& entry) { return entry.id == listener; });
     work_left_ = true;
 }

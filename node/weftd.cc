@@ -1,8 +1,11 @@
 // weftd: one node of the overlay as a daemon. -f names its configuration; --check reads it and its key, and ends.
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "node/daemon.h"
 #include "node/entropy.h"
@@ -15,10 +18,11 @@ namespace {
 using namespace weft::node;
 
 constexpr std::string_view usage =
-    "usage: weftd [-f FILE] [--name NAME] [--check]\n"
+    "usage: weftd [-f FILE] [--name NAME] [--expose PORT]... [--check]\n"
     "\n"
     "  -f, --config FILE  the configuration; without it ~/.config/weft/weft.toml, for root /etc/weft/weft.toml\n"
     "  --name NAME        the node's name, instead of [node] name: its control socket is NAME.sock\n"
+    "  --expose PORT      let every member reach this TCP port, beside what [[expose]] says\n"
     "  --check            read the configuration and the key, report every mistake, and end\n"
     "  --version, --help\n"
     "\n"
@@ -27,6 +31,7 @@ constexpr std::string_view usage =
 struct Options {
     std::string config;
     std::optional<std::string> name;
+    std::vector<std::uint16_t> expose;
     bool check{false};
 };
 
@@ -41,6 +46,13 @@ int misuse(std::string_view message) {
     return 2;
 }
 
+std::optional<std::uint16_t> port_in(std::string_view text) {
+    std::uint16_t port = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+    if (error != std::errc{} || end != text.data() + text.size() || port == 0) return std::nullopt;
+    return port;
+}
+
 // An exit code instead, if there is nothing more to do.
 std::optional<int> parse(int count, char** words, Options& options) {
     options.config = default_config_path();
@@ -53,10 +65,12 @@ std::optional<int> parse(int count, char** words, Options& options) {
             continue;
         }
         const bool config = word == "-f" || word == "--config";
-        if (!config && word != "--name") return misuse("there is no option " + std::string(word));
+        if (!config && word != "--name" && word != "--expose") return misuse("there is no option " + std::string(word));
         if (++i == count) return misuse(std::string(word) + " needs a value");
         if (config) options.config = words[i];
-        else options.name = words[i];
+        else if (word == "--name") options.name = words[i];
+        else if (const auto port = port_in(words[i])) options.expose.push_back(*port);
+        else return misuse(std::string(words[i]) + " is not a port: a number from 1 to 65535");
     }
     if (options.name && !node_name_is_valid(*options.name))
         return misuse("\"" + *options.name + "\" is not a node's name: 1 to 32 characters of a-z, A-Z, 0-9, -, _ and .");
@@ -90,7 +104,7 @@ int main(int count, char** words) {
     set_log_level(config->log_level);
     set_log_format(config->log_format);
     block_signals();
-    auto daemon = Daemon::start(std::move(*config), options.config, options.name);
+    auto daemon = Daemon::start(std::move(*config), options.config, options.name, options.expose);
     if (!daemon) return complain(daemon.error());
     (*daemon)->run();
     return 0;

@@ -169,6 +169,13 @@ void Access::close(std::uint8_t protocol, std::uint16_t port) {
     if (listener != listeners_.end() && --listener->second == 0) listeners_.erase(listener);
 }
 
+std::vector<std::uint16_t> Access::open_ports() const {
+    std::vector<std::uint16_t> ports;
+    for (const auto& [what, count] : listeners_)
+        if (what.first == tcp) ports.push_back(what.second);
+    return ports;
+}
+
 void Access::set_transit(TransitRules rules) {
     transit_ = std::move(rules);
     transit_who_ = {transit_.who.begin(), transit_.who.end()};

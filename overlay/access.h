@@ -66,6 +66,7 @@ public:
     void close(std::uint8_t protocol, std::uint16_t port);
     bool exposed(const Address& peer, std::uint8_t protocol, std::uint16_t port) const;
     const std::vector<ReachRule>& reach() const { return rules_; }
+    std::vector<std::uint16_t> open_ports() const;  // of listeners, TCP
 
     void set_transit(TransitRules rules);
     const TransitRules& transit() const { return transit_; }

@@ -54,7 +54,13 @@ TEST(CliOptions, EachCommandHasItsOptions) {
     EXPECT_TRUE(up.detach);
     EXPECT_EQ(up.config, "a b.toml");
     EXPECT_EQ(up.wait.count(), 3);
+    EXPECT_EQ(parsed<UpOptions>({"up", "--expose", "80", "--expose", "443"}).expose, (std::vector<std::uint16_t>{80, 443}));
+    refused({"up", "--expose", "65536"});
     EXPECT_EQ(parsed<DownOptions>({"down"}).wait.count(), 10);
+    EXPECT_EQ(parsed<PathOfOptions>({"path", "bob", "-w", "0.5"}).wait.count(), 500);
+    EXPECT_EQ(parsed<PathOfOptions>({"path", "bob"}).address, "bob");
+    refused({"path"});
+    EXPECT_TRUE(std::holds_alternative<LabelsOptions>(parse({"labels"})->command));
     EXPECT_TRUE(parsed<FlowsOptions>({"flows", "-i"}).details);
     (void)parsed<PluginListOptions>({"plugin", "list"});
     EXPECT_EQ(parsed<PluginLoadOptions>({"plugin", "load", "aimd"}).name, "aimd");

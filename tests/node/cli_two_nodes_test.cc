@@ -134,7 +134,7 @@ TEST_F(TwoNodes, AnOpenFlowIsShownWithItsDetails) {
 TEST_F(TwoNodes, WhatCannotBeReachedIsAnErrorWithItsReason) {
     const Outcome refused = run("alice", {"nc", "bob", "7001", "--json"});
     EXPECT_EQ(refused.exit_code, 1);
-    EXPECT_EQ(Json::parse(refused.out).at("error").at("kind"), "refused");
+    EXPECT_EQ(Json::parse(refused.out).at("error").at("kind"), "prohibited");
 
     const Outcome stranger = run("alice", {"nc", make_key("carol"), "7000", "--json"});
     EXPECT_EQ(stranger.exit_code, 1);

@@ -111,7 +111,7 @@ TEST_F(Shards, WhereNobodyListensAndNobodyIsTheErrorSaysSo) {
     Seen refused;
     ASSERT_TRUE(a->connect(b->address(), 9, {}, refused.callbacks()));
     ASSERT_TRUE(run_until([&] { return refused.ended; }));
-    EXPECT_EQ(refused.error, Error::refused);
+    EXPECT_EQ(refused.error, Error::prohibited);
     EXPECT_FALSE(refused.opened);
 
     overlay::Seed seed{};

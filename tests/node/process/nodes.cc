@@ -61,13 +61,22 @@ NodeProcess::~NodeProcess() {
     if (testing::Test::HasFailure()) std::fprintf(stderr, "--- log of %s\n%s", name_.c_str(), log().c_str());
 }
 
-void NodeProcess::configure(const NodeProcess& peer, std::uint16_t peer_port, std::string_view more) {
-    std::string text = "[node]\nname = \"" + name_ +
-                       "\"\n[log]\nlevel = \"debug\"\n[network]\nname = \"test\"\nwork = 0\n[listen]\nudp = \"127.0.0.1:" +
-                       std::to_string(port_) + "\"\n[[peer]]\nname = \"" + peer.name_ + "\"\naddress = \"" + peer.address_ +
-                       "\"\n";
-    if (peer_port != 0) text += "endpoints = [\"127.0.0.1:" + std::to_string(peer_port) + "\"]\n";
+std::string NodeProcess::peer_table(std::uint16_t port) const {
+    std::string text = "[[peer]]\nname = \"" + name_ + "\"\naddress = \"" + address_ + "\"\n";
+    if (port != 0) text += "endpoints = [\"127.0.0.1:" + std::to_string(port) + "\"]\n";
+    return text;
+}
+
+void NodeProcess::configure(std::string_view more) {
+    const std::string text = "[node]\nname = \"" + name_ +
+                             "\"\n[log]\nlevel = \"debug\"\n[network]\nname = \"test\"\nwork = 0\n[listen]\nudp = "
+                             "\"127.0.0.1:" +
+                             std::to_string(port_) + "\"\n";
     config_ = directory_.write(name_ + ".toml", text + std::string(more));
+}
+
+void NodeProcess::configure(const NodeProcess& peer, std::uint16_t peer_port, std::string_view more) {
+    configure(peer.peer_table(peer_port) + std::string(more));
 }
 
 void NodeProcess::start() {

@@ -36,12 +36,15 @@ public:
     NodeProcess& operator=(const NodeProcess&) = delete;
     ~NodeProcess();
 
+    const std::string& name() const { return name_; }
     const std::string& address() const { return address_; }
     std::uint16_t port() const { return port_; }
     pid_t pid() const { return pid_; }
 
     // `peer_port` 0: a peer without an endpoint. `more` is appended to the configuration.
     void configure(const NodeProcess& peer, std::uint16_t peer_port, std::string_view more = {});
+    void configure(std::string_view more);   // no peers but those of `more`
+    std::string peer_table(std::uint16_t port) const;   // [[peer]] as others name this node; 0: it dials them
     void start();                      // until its control socket answers
     void signal(int number) const;
     void kill();                       // SIGKILL, and until it is gone

@@ -92,14 +92,14 @@ TEST_F(Processes, ATransferIsEqualAndBothEndsHearOfItsOrderlyEnd) {
     EXPECT_EQ(a.call("node.info")["tcp"]["bytes_out"], size);
 }
 
-TEST_F(Processes, WithoutAListenerTheAnswerIsRefused) {
+TEST_F(Processes, WithoutAListenerNobodyReachesThePort) {
     configure();
     ASSERT_NO_FATAL_FAILURE(start());
     Client control = a.client();
     const auto answer = control.call("flow.connect", {{"address", "b"}, {"port", 7001}}, milliseconds{3'000});
     ASSERT_FALSE(answer);
-    EXPECT_EQ(answer.error().cause, "refused");
-    EXPECT_EQ(answer.error().message, "b refuses port 7001: nothing listens there; run `weft nc -l 7001` on that node");
+    EXPECT_EQ(answer.error().cause, "prohibited");
+    EXPECT_TRUE(answer.error().message.starts_with("b lets this node reach no port 7001: run `weft nc -l 7001` on it"));
     {
         const Ends ends = connect(a, b, 7001);
         EXPECT_TRUE(ends.sender);
@@ -109,7 +109,7 @@ TEST_F(Processes, WithoutAListenerTheAnswerIsRefused) {
         if (b.call("node.info")["tcp"]["listeners"] == 0) break;
     const auto again = control.call("flow.connect", {{"address", "b"}, {"port", 7001}}, milliseconds{3'000});
     ASSERT_FALSE(again);
-    EXPECT_EQ(again.error().cause, "refused");
+    EXPECT_EQ(again.error().cause, "prohibited");
 }
 
 TEST_F(Processes, AFlowOutlivesTheControlConnectionThatOpenedIt) {

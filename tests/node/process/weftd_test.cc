@@ -120,12 +120,12 @@ TEST_F(Weftd, PeersComeAndGoByTheControlSocket) {
     EXPECT_EQ(fails("peer.add", {{"address", b.address()}, {"endpoints", {"localhost:1"}}}),
               "\"localhost:1\" is no UDP endpoint: write \"192.0.2.1:7001\" or \"[2001:db8::1]:7001\"");
     EXPECT_EQ(fails("peer.remove", {{"address", "caro"}}),
-              "\"caro\" is neither the name of a configured peer nor an address; did you mean \"carol\"?");
+              "\"caro\" is neither a configured name nor an address; did you mean \"carol\"?");
     EXPECT_EQ(fails("flow.abort", {{"flow", "12"}}), "\"flow\" must be PLACE:GENERATION, as flow.list shows it");
     EXPECT_EQ(fails("flow.abort", {{"flow", "12:13"}}), "there is no such flow: flow.list shows them");
     a.call("peer.remove", {{"address", "carol"}});
     EXPECT_EQ(a.call("peer.list")["total"], 1);
-    EXPECT_EQ(fails("flow.connect", {{"address", c.address()}, {"port", 1}}).substr(0, 17), "no link leads to ");
+    EXPECT_EQ(fails("flow.connect", {{"address", c.address()}, {"port", 1}}).substr(0, 18), "no route leads to ");
 }
 
 }  // namespace

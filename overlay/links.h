@@ -32,7 +32,7 @@ struct LinksConfig {
     Duration rekey_idle{Duration::seconds(3'600)};
     std::uint64_t rekey_packets{1ull << 30};          // under one key; nothing is sealed from twice as many on
     Duration session_idle{Duration::seconds(600)};    // a session that carried no NET for so long ends, and rests
-    unsigned sessions_a_second{20};                   // new ones from far nodes, and as many at once; beyond: NAK busy
+    unsigned sessions_a_second{20};                   // new ones from far nodes, half of them by one neighbour; beyond: NAK busy
     bool accept_members{true};                        // link permission: every member; false: configured peers alone
     std::uint64_t unix_zero{0};                       // unix seconds at Instant{}: the clock that our ID tells
     std::vector<UdpEndpoint> own;  // this host's addresses with our port: a peer that sees us at another

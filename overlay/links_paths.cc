@@ -165,11 +165,8 @@ void Links::State::path_offered(PathEvent& event, Instant now) {
         const bool init = event.payload.size() == init_head && event.payload[0] == std::byte(Message::init) &&
                           event.payload[1] == std::byte{protocol_version};
         if (!init) return refuse(NakReason::admin);
-        const Duration each = Duration::seconds(1) / std::max<std::int64_t>(config.sessions_a_second, 1);
-        const Instant full = std::max(sessions_full_at, now) + each;
-        if (full > now + Duration::seconds(1) || !half_open.admits(Way::along(event.path), false))
+        if (!half_open.admits(Way::along(event.path), false) || !sessions.take(event.link, config.sessions_a_second, now))
             return refuse(NakReason::busy);
-        sessions_full_at = full;
         made = answer_init(event.payload, Way::along(event.path), now);
         if (!made) return refuse(NakReason::admin);
     }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "overlay/allowance.h"
 #include "overlay/index_map.h"
 #include "overlay/links.h"
 #include "overlay/outbox.h"
@@ -202,7 +203,7 @@ struct Links::State {
     std::unique_ptr<Switch> fabric;             // nullptr: neighbours alone
     std::map<std::uint64_t, std::unique_ptr<LabelPath>> label_paths;
     LabelPath* last_path{nullptr};              // a cache of one
-    Instant sessions_full_at;                   // when all new sessions of a second are allowed again
+    Shares sessions;                            // new ones, by the neighbour that brings them
     std::vector<std::byte> control_frame;       // being written
     Instant latest;                             // the time as it was last told
     std::size_t batch_left{0};                  // datagrams of this batch still to be read: a train may become so long

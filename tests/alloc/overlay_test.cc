@@ -3,7 +3,7 @@
 
 #include "overlay/links.h"
 #include "tests/alloc/counting_new.h"
-#include "tests/overlay/world.h"
+#include "tests/overlay/line.h"
 
 namespace weft::overlay {
 namespace {
@@ -56,6 +56,34 @@ TEST(Allocations, NoneForAHundredThousandDatagramsOnceWarm) {
     const std::size_t before = test::allocations_so_far(), sent = wire.datagrams;
     round(1'900);
     EXPECT_GE(wire.datagrams - sent, 100'000u);
+    EXPECT_EQ(test::allocations_so_far() - before, 0u);
+}
+
+TEST(Allocations, NoneForAHundredThousandDatagramsThatAreCarriedAlongALabelPathOnceWarm) {
+    Line line{3};
+    Node &a = line[0], &b = line[1], &c = line[2];
+    line.send(a, c, 10);
+    line.world.run(ms(500));
+    Instant& now = line.world.now;
+    Packet packet{a, a.path_to(c), 60'000, 1'100};
+    const auto span = packet.span();
+    Wire to_b, to_c, back;
+    const auto round = [&](int count) {
+        for (int i = 0; i < count; ++i) {
+            a.links.send(span, now);
+            to_b.carry(a, b, now);
+            to_c.carry(b, c, now);   // what b owes a as well: c drops it unread
+            now = now + Duration::microseconds(500);
+            for (Node* node : {&a, &b, &c}) node->links.advance(now);
+            back.carry(c, b, now);
+            back.carry(b, a, now);
+        }
+    };
+    round(2'500);
+    const std::size_t before = test::allocations_so_far();
+    const std::uint64_t forwarded = b.links.labels()->statistics().forwarded;
+    round(1'900);
+    EXPECT_GE(b.links.labels()->statistics().forwarded - forwarded, 100'000u);
     EXPECT_EQ(test::allocations_so_far() - before, 0u);
 }
 

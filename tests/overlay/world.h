@@ -182,6 +182,7 @@ public:
     bool keep_packets{false};
     bool gaps{false};                        // in DATA's counters: a session's keys came to a link
     std::function<bool(Datagram&)> wiretap;   // false: swallowed; may change it
+    std::function<void(Node&, Bytes)> opened;   // a datagram after a node has read it: opened in place
     std::vector<std::unique_ptr<Node>> nodes;
     std::mt19937_64 random;
     std::uint64_t carried{0}, trains{0};
@@ -250,6 +251,7 @@ private:
             in[0].from = datagram.from;
             in[0].ecn = datagram.ecn;
             node->links.receive(in, now);
+            if (opened) opened(*node, in[0].frame.bytes());
         }
     }
 
@@ -274,11 +276,8 @@ public:
             if (number == path) peer = address;
         wire::OverlayHeader{.protocol = 6, .source = node.address(), .destination = peer}.write(transmit.header);
         std::byte* tcp = &transmit.header[136];
-        store_big(tcp, std::uint16_t{4000});
-        store_big(tcp + 2, std::uint16_t{80});
-        store_big(tcp + 4, seq);
-        tcp[12] = std::byte{5 << 4};
-        tcp[13] = std::byte{0x98};   // CWR, ACK, PSH
+        store_big(tcp, std::uint16_t{4000}), store_big(tcp + 2, std::uint16_t{80}), store_big(tcp + 4, seq);
+        tcp[12] = std::byte{5 << 4}, tcp[13] = std::byte{0x98};   // CWR, ACK, PSH
         std::uint8_t next = fill;
         for (std::size_t left = payload; left > 0;) {
             const std::size_t n = std::min<std::size_t>(left, 1'777);

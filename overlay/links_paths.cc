@@ -245,6 +245,7 @@ void Links::State::path_gone(LabelPath& path, bool closed, Instant now) {
     const bool in_use = peer && peer->current && peer->way == Way::along(path.id), source = path.source;
     forget_label_path(path, false, now);
     if (!in_use) return;
+    if (peer->attempt && peer->attempt->to.empty()) end_attempt(*peer);   // a rekey along it
     const auto other = std::find_if(peer->label_paths.begin(), peer->label_paths.end(), [](const LabelPath* p) { return p->open; });
     if (other != peer->label_paths.end()) {
         move_to(*peer, Way::along((*other)->id), now);

@@ -1,11 +1,12 @@
 // Links under a script: raw datagrams, handshakes and packets under true keys with any plaintext, and time, as the input says.
-// A node serves a member and dials another; neither strangers' datagrams nor members' frames may do more than they should.
+// A node that carries label paths serves a member and dials another; neither strangers' datagrams nor members' frames may do more than they should.
 #include "overlay/links.h"
 
 #include <optional>
 
 #include "tests/fuzz/fuzz.h"
 #include "tests/overlay/script.h"
+#include "tests/overlay/switch_world.h"
 #include "tests/overlay/world.h"
 
 using namespace weft;
@@ -125,7 +126,15 @@ struct Play {
     }
 
     Reader in;
-    LinksConfig config;
+    static LinksConfig carrying(TableRouter& router) {   // it would set up and carry label paths
+        LinksConfig config;
+        config.router = &TableRouter::table();
+        config.routing = &router;
+        return config;
+    }
+
+    TableRouter router;
+    LinksConfig config{carrying(router)};
     BufferPool pool{16 << 20};
     SeededEntropy entropy{5};
     Instant now = Instant::from_nanoseconds(1'000'000'000);

@@ -81,7 +81,7 @@ struct Relay {
     ByteVector seal_session(Bytes frames) { return seal_session(frames, far.counter++); }
     static ByteVector net(std::size_t bytes) {
         ByteVector frame(3 + bytes);
-        frame[0] = std::byte{0x41}, frame[2] = std::byte{6};
+        frame[0] = std::byte{0x40}, frame[2] = std::byte{6};
         return frame;
     }
 
@@ -118,11 +118,23 @@ struct Relay {
         if (!plain) return;
         FrameReader reader{*plain};
         for (Frame frame; reader.next(frame);) {
+            if (frame.type == FrameType::path_challenge) say(answer(frame));
             if (frame.type == FrameType::ctrl) m.labels->receive_control(2, frame.body, world.now);
             if (frame.type != FrameType::label) continue;
             const Bytes session = frame.body.subspan(LabelHeader::size - 1);
             sessions.emplace_back(session.begin(), session.end());
+            ByteVector packet = sessions.back();
+            const std::uint32_t counter = load_little<std::uint32_t>(&packet[4]);
+            if (load_little<std::uint32_t>(packet.data()) != far.local_index) continue;
+            const MutableBytes sealed = MutableBytes{packet}.subspan(session_header);
+            if (!far.receive.open(Bytes{packet}.first(session_header), sealed, counter)) continue;
+            FrameReader inner{Bytes{packet}.subspan(session_header, packet.size() - session_overhead)};
+            for (Frame of; inner.next(of);)
+                if (of.type == FrameType::path_challenge) labelled(seal_session(answer(of)));
         }
+    }
+    static Block<11> answer(const Frame& challenge) {
+        return make_frame(FrameType::path_response, take<8>(challenge.body.data()));
     }
     static SwitchConfig switch_config() {
         SwitchConfig config{.unix_zero = 1'700'000'000};

@@ -124,7 +124,7 @@ TEST(MembersInALine, MiddleLinkThatIsGoneForTenSecondsHoldsTheFlowUpAndDoesNotEn
 
 TEST(MembersInALine, FlowToNobodyEndsUnreachableAtOnce) {
     Row row{11, 3, 1'000, 0, clear()};
-    row.routers[1].next_hops.clear();   // the second node has never heard of it
+    // The second node has never heard of it.
     row.routers[0].next_hops[overlay::tag_of(overlay::Identity{overlay::seed_of(7)}.address())] = {
         overlay::tag_of(row.members[1]->address())};
     Engine& engine = row.a().engine();

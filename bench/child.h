@@ -29,6 +29,8 @@ public:
     // The next line that it writes, without its end; "" when none comes within so many seconds.
     std::string line(double seconds);
 
+    pid_t pid() const { return pid_; }
+
     // Waits for it, at most so many seconds: then it is killed.
     Finished finish(double seconds);
 

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <vector>
 
+#include "bench/block.h"
 #include "bench/child.h"
 #include "node/entropy.h"
 #include "node/error_names.h"
@@ -22,21 +22,6 @@ namespace weft::bench {
 namespace {
 
 constexpr std::uint16_t port = 5'201;
-constexpr std::size_t block_size = 128 << 10;  // as iperf3's
-
-// Byte n of the flow is byte n modulo block_size of this.
-const std::vector<std::byte>& block() {
-    static const std::vector<std::byte> bytes = [] {
-        std::vector<std::byte> made(block_size);
-        std::uint32_t word = 1;
-        for (std::byte& byte : made) {
-            word = word * 1'664'525 + 1'013'904'223;
-            byte = std::byte(word >> 24);
-        }
-        return made;
-    }();
-    return bytes;
-}
 
 UdpEndpoint loopback(std::uint16_t udp_port) {
     UdpEndpoint endpoint;
@@ -85,13 +70,8 @@ public:
             if (bytes_ == 0) first_ = seconds_now();
             if (count == 0) return State::ended;
             last_ = seconds_now();
-            for (std::size_t done = 0; done < std::size_t(count);) {
-                const std::size_t place = bytes_ % block_size,
-                                  step = std::min(std::size_t(count) - done, block_size - place);
-                if (std::memcmp(buffer_.data() + done, block().data() + place, step) != 0) return State::wrong;
-                bytes_ += step;
-                done += step;
-            }
+            if (!follows(bytes_, std::span(buffer_).first(std::size_t(count)))) return State::wrong;
+            bytes_ += std::uint64_t(count);
         }
     }
 

@@ -27,7 +27,9 @@ protected:
         const Json info = up("alice");
         ASSERT_TRUE(info.contains("listen")) << info;
         const std::string endpoint = info.at("listen").at(0);
-        configure("bob", "alice", alice, "endpoints = [\"" + endpoint + "\"]\n");
+        std::filesystem::create_directory(directory / "files");
+        configure("bob", "alice", alice,
+                  "endpoints = [\"" + endpoint + "\"]\n[services]\nhttp = \"files\"\necho = true\n");
         up("bob");
         ASSERT_TRUE(linked()) << run("alice", {"peers"}).out;
     }
@@ -80,6 +82,23 @@ protected:
         pids.erase(name);
     }
 };
+
+TEST_F(TwoNodes, NcFetchesAFileFromANodeThatServesADirectory) {
+    const std::string bytes = noise(12 << 20, 5);
+    write_file(directory / "files/a file", bytes);
+    write_file(directory / "request", "GET /a%20file HTTP/1.1\r\nHost: bob\r\nConnection: close\r\n\r\n");
+    const Outcome fetched = run("alice", {"nc", bob, "80", "-i", directory / "request", "-o", directory / "answer"});
+    ASSERT_EQ(fetched.exit_code, 0) << fetched.err;
+    const std::string answer = read_file(directory / "answer");
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n")) << answer.substr(0, 200);
+    const std::size_t head = answer.find("\r\n\r\n");
+    ASSERT_NE(head, std::string::npos);
+    EXPECT_TRUE(answer.substr(head + 4) == bytes);
+
+    const Outcome echoed = run("alice", {"nc", bob, "7"}, "to and fro");
+    EXPECT_EQ(echoed.exit_code, 0) << echoed.err;
+    EXPECT_EQ(echoed.out, "to and fro");
+}
 
 TEST_F(TwoNodes, FilesOfAllSizesArriveWhole) {
     for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1'000'001}, std::size_t{12} << 20}) {

@@ -29,8 +29,10 @@ Mac drawn_mac(overlay::Entropy entropy) {
 std::string tap_error(const link::SystemError& error, const std::string& name) {
     std::string mend;
     switch (error.error) {
-    case EPERM:
     case EACCES:
+        mend = "this user may not open /dev/net/tun, and making a device needs CAP_NET_ADMIN: run it as root";
+        break;
+    case EPERM:
         mend = fmt::format(
             "making a device needs CAP_NET_ADMIN: run it as root or in a namespace of your own (`unshare -Urn`), or "
             "have root prepare one: `ip tuntap add dev {} mode tap user $USER; ip link set {} up`",

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <sstream>
@@ -115,7 +116,8 @@ TapNode::~TapNode() {
 
 void TapNode::start() {
     const std::string said = directory_ / "said", runtime = directory_ / "run";
-    std::vector<std::string> words{WEFT_BINARY_DIR "/node/weft", "tap", "-v"};
+    const char* const other = std::getenv("WEFT_TAP_PROGRAM");  // of another build than the tests'
+    std::vector<std::string> words{other ? other : WEFT_BINARY_DIR "/node/weft", "tap", "-v"};
     words.insert(words.end(), arguments_.begin(), arguments_.end());
     pid_ = ::fork();
     ASSERT_GE(pid_, 0);

@@ -83,7 +83,7 @@ public:
         call("on_congestion",
              [&](void* state, void* shared, weft_cc_control& out) { table_.on_congestion(state, shared, &event, &out); });
         const bool loss = cause == WEFT_CONGESTION_LOSS || cause == WEFT_CONGESTION_TIMEOUT;
-        if (rules.loss_shrinks && loss && steering_.cwnd > std::max<std::uint64_t>(before, 2 * mss_))
+        if (rules.loss_shrinks && loss && steering_.cwnd > std::max<std::uint64_t>(before, 2ull * mss_))
             blame("a loss made the window larger");
     }
 

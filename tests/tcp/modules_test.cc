@@ -251,11 +251,11 @@ TEST(Modules, TableIsReadOnlyAsFarAsItSaysItGoes) {
 
 // Fields of an older compiler: without `names`, back to back.
 TEST(Modules, FieldsAreReadByTheirOwnStride) {
-    constexpr std::uint32_t stride = offsetof(weft_field, names);
+    constexpr std::size_t stride = offsetof(weft_field, names);
     std::vector<std::byte> packed(2 * stride);
     for (std::uint32_t i = 0; i < 2; ++i) std::memcpy(packed.data() + i * stride, &listening.parameters.at[i], stride);
     weft_cc_v1 table = listening;
-    table.parameters = {reinterpret_cast<const weft_field*>(packed.data()), 2, stride};
+    table.parameters = {reinterpret_cast<const weft_field*>(packed.data()), 2, std::uint32_t{stride}};
     Peer peer = running(table);
     EXPECT_EQ(state_of(peer).window, 20'000u);
     EXPECT_STREQ(tcp::field_at(table.parameters, 1).name, "interval");

@@ -290,6 +290,7 @@ Json Daemon::label_statistics() const {
                 {"repeated", s.repeated},
                 {"lost", s.lost},
                 {"bad_signatures", s.bad_signatures},
+                {"refused_answers", s.refused_answers},
                 {"evicted", s.evicted},
                 {"expired", s.expired},
                 {"transit_refused", a.transit_refused},

@@ -1,6 +1,7 @@
 // Sessions along label paths: nodes in a line of which only neighbours know each other, in good and in bad weather.
 #include <gtest/gtest.h>
 
+#include "overlay/access.h"
 #include "tests/overlay/line.h"
 
 namespace weft::overlay {
@@ -330,6 +331,44 @@ TEST(Session, AnEndThatClosesTakesItsSessionsAndLabelsWithIt) {
     EXPECT_EQ(c.count(Kind::down), 1u);
     EXPECT_EQ(c.status(a).state, PeerState::idle);
     EXPECT_EQ(line[1].links.labels()->statistics().labels, 0u);
+}
+
+TEST(Session, IsBegunWithoutAPacketForWhoWantsToKnow) {
+    Line line{3};
+    line[0].links.want(line[2].address(), line.world.now);
+    line.world.run(ms(100));
+    EXPECT_EQ(line[0].count(Kind::up), 1u);
+    EXPECT_EQ(line[0].status(line[2]).hops, 2);
+    line[0].links.want(Identity{seed_of(99)}.address(), line.world.now);
+    line.world.run(ms(100));
+    EXPECT_EQ(line[0].count(Kind::unreachable), 1u);
+}
+
+// Reach is asked where a packet ends, and a refusal goes back by the way that it came.
+TEST(Session, WhoMayNotReachAPortIsToldSoAndNothingIsDelivered) {
+    Access access;
+    Line line{2};
+    LinksConfig guarded;
+    guarded.access = &access;
+    Node &a = line[0], &c = line.add(guarded);
+    line.world.introduce(line[1], c);
+    line.leads(0, 2, 1), line.leads(1, 2, 2), line.leads(1, 0, 0), line.leads(2, 0, 1);
+    line.world.keep_packets = true;
+    line.world.run(ms(200));
+    line.send(a, c, 10);
+    line.world.run(ms(200));
+    EXPECT_EQ(a.status(c).state, PeerState::up) << "a session is every member's";
+    EXPECT_TRUE(c.got.empty());
+    EXPECT_EQ(c.links.statistics().reach_refused, 1u);
+    ASSERT_EQ(a.packets.size(), 1u);
+    EXPECT_EQ(a.packets[0].protocol, 58);
+    const Bytes refusal = a.packets[0].frame.bytes();
+    EXPECT_EQ(refusal[0], std::byte{1}) << "unreachable";
+    EXPECT_EQ(refusal[8] & std::byte{0xfc}, std::byte{0x40}) << "the NET frame that it is about";
+    access.open(6, 80);
+    line.send(a, c, 10);
+    line.world.run(ms(100));
+    EXPECT_EQ(c.got.size(), 1u);
 }
 
 TEST(Session, MarksOfTheNetworkReachTheEndAndNoneAreInvented) {

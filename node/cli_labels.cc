@@ -11,9 +11,9 @@ namespace {
 std::string dropped_line(const Json& statistics) {
     std::string text;
     const Json& dropped = object_in(statistics, "dropped");
-    for (const auto& [why, count] : dropped.items())
-        if (count.is_number_unsigned() && count.get<std::uint64_t>() > 0)
-            text += fmt::format("{}{} {}", text.empty() ? "dropped: " : ", ", count.get<std::uint64_t>(), printable(why));
+    for (const auto& [why, ignored] : dropped.items())
+        if (const std::uint64_t count = count_in(dropped, why); count > 0)
+            text += fmt::format("{}{} {}", text.empty() ? "dropped: " : ", ", count, printable(why));
     return text.empty() ? "dropped: none\n" : text + '\n';
 }
 

@@ -196,6 +196,11 @@ TEST_F(TwoNodes, ASenderThatIsInterruptedDoesNotPassForTheEnd) {
     ASSERT_TRUE(receiver.wait_for_err("listening"));
     Program sender{words("alice", {"bob", "7000", "-i", "/dev/zero", "--json"}), environment};
     ASSERT_TRUE(receiver.wait_for_err("connection from"));
+    // Once bytes move, the sender has the flow and minds signals.
+    for (int i = 0; i < 500; ++i, ::usleep(10'000)) {
+        const Json flows = Json::parse(run("alice", {"flows", "--json"}).out, nullptr, false);
+        if (const Json& known = array_in(flows, "flows"); !known.empty() && count_in(known[0], "bytes_out") > 0) break;
+    }
     sender.kill(SIGTERM);
     const Outcome outcome = sender.finish();
     EXPECT_EQ(outcome.exit_code, 128 + SIGTERM);

@@ -71,8 +71,8 @@ TEST(ConfigTap, EachMistakeIsToldWithItsPlaceAndMend) {
     EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2\"\n"),
               "weft.toml:2:11: \"address\": \"10.0.0.2\" has no prefix length: write 10.0.0.2/24; write an address and the length "
               "of its prefix, such as \"10.0.0.2/24\"");
-    EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2/24\"\nmode = \"tup\"\n"),
-              "weft.toml:3:8: \"mode\" = \"tup\"; did you mean \"tun\"? (allowed: tap, tun)");
+    EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2/24\"\nmode = \"tum\"\n"),
+              "weft.toml:3:8: \"mode\" = \"tum\"; did you mean \"tun\"? (allowed: tap, tun)");
     EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2/24\"\nmode = \"tun\"\nmac = \"02:00:00:00:00:01\"\n"),
               "weft.toml:4:7: \"mac\" is for Ethernet: a device of mode \"tun\" has none");
     EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2/24\"\nroute = \"0.0.0.0/0 via 10.0.1.1\"\n"),

@@ -123,7 +123,8 @@ TEST(Config, WhatIsNoTomlIsSaidWithItsPlace) {
 TEST(Config, AnUnknownSectionIsNamedWithWhatIsAllowed) {
     EXPECT_EQ(mistake("[lisen]\nmtu = 1400\n"),
               "weft.toml:1:2: unknown key \"lisen\" in the file; did you mean \"listen\"? (allowed: node, log, network, "
-              "listen, peer, names, groups, routing, route, expose, transit, tcp, rekey, fault, plugins)");
+              "listen, peer, names, groups, routing, route, expose, transit, tcp, rekey, fault, plugins, tap, "
+              "services)");
 }
 
 TEST(Config, PluginsAreNamedAndTheirParametersAreNumbers) {

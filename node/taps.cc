@@ -26,30 +26,52 @@ Mac drawn_mac(overlay::Entropy entropy) {
 
 }  // namespace
 
-std::string tap_error(const link::SystemError& error, const std::string& name) {
+std::string tap_error(const link::SystemError& error, const TapSettings& settings) {
+    const std::string& name = settings.name;
+    const bool opening = error.call.starts_with("open "), making = error.call.starts_with("make the ");
+    const bool giving = error.call.starts_with("give an address");
     std::string mend;
     switch (error.error) {
     case EACCES:
-        mend = "this user may not open /dev/net/tun, and making a device needs CAP_NET_ADMIN: run it as root";
-        break;
     case EPERM:
-        mend = fmt::format(
-            "making a device needs CAP_NET_ADMIN: run it as root or in a namespace of your own (`unshare -Urn`), or "
-            "have root prepare one: `ip tuntap add dev {} mode tap user $USER; ip link set {} up`",
-            name, name);
+        if (opening) {
+            mend = "this user may not open /dev/net/tun, and making a device needs CAP_NET_ADMIN: run it as root";
+        } else if (making) {
+            mend = fmt::format(
+                "making a device needs CAP_NET_ADMIN: run it as root or in a namespace of your own (`unshare -Urn`), "
+                "or have root prepare one and name it: `ip tuntap add dev weft0 mode {} user $USER; ip link set "
+                "weft0 mtu {} up`",
+                settings.tun ? "tun" : "tap", settings.mtu);
+        } else if (giving) {
+            mend = error.error == EACCES ? "IPv6 is turned off for this interface: `sysctl net.ipv6.conf.all.disable_ipv6=0`"
+                                         : "that needs CAP_NET_ADMIN: leave the kernel's address out, and have root give it";
+        } else {
+            mend = fmt::format("that needs CAP_NET_ADMIN: have root do it before, `ip link set {} mtu {} up`", name,
+                               settings.mtu);
+        }
         break;
     case ENOENT:
     case ENODEV:
     case ENXIO:
-        mend = "this kernel shows no TUN driver: `modprobe tun`, or give the container the device /dev/net/tun";
+        mend = opening  ? "this kernel shows no TUN driver: `modprobe tun`, or give the container the device /dev/net/tun"
+               : giving ? "the kernel has no such protocol on this interface: is IPv6 there?"
+                        : "somebody removed the interface meanwhile: try again";
         break;
     case EBUSY: mend = fmt::format("another program uses {}: choose another name", name); break;
     case EINVAL:
-        mend = fmt::format("{} may be another kind of interface's name: `ip link show {}`; choose another one", name, name);
+        mend = making ? fmt::format(
+                            "{} is another kind of interface's name, or one that was prepared as the other of TAP and TUN: "
+                            "`ip -d link show {}`; choose another name",
+                            name, name)
+               : giving ? "the kernel does not take this address for an interface: choose another one"
+                        : fmt::format("this kernel's device does not take an MTU of {}", settings.mtu);
         break;
-    case EEXIST: mend = "another interface has it"; break;
+    case ERANGE: mend = fmt::format("an MTU is {} to {} bytes", TapSettings::least_mtu, TapSettings::most_mtu); break;
+    case EADDRNOTAVAIL: mend = "the kernel does not take this address for an interface: choose another one"; break;
     case ENFILE:
-    case EMFILE: mend = "too many devices or descriptors are open"; break;
+    case EMFILE: mend = "too many descriptors are open: `ulimit -n`"; break;
+    case ENOBUFS:
+    case ENOMEM: mend = "the kernel has no memory for it"; break;
     default: break;
     }
     return fmt::format("{}: {}{}{}", error.call, std::strerror(error.error), mend.empty() ? "" : ": ", mend);
@@ -70,7 +92,7 @@ std::expected<void, std::string> Taps::open(const TapConfig& config, Engine& eng
     const auto number = std::uint32_t(ports_.size() + 1);
     auto opened = link::Tap::open(
         {.link = number, .name = settings.name, .tun = settings.tun, .vnet_hdr = settings.vnet_hdr, .mtu = settings.mtu});
-    if (!opened) return std::unexpected(tap_error(opened.error(), settings.name));
+    if (!opened) return std::unexpected(tap_error(opened.error(), settings));
     const std::string name = opened->name();
     const Mac mac = settings.tun ? Mac{} : settings.mac.value_or(drawn_mac(entropy));
     if (!settings.tun && mac == opened->kernel_mac())
@@ -78,8 +100,7 @@ std::expected<void, std::string> Taps::open(const TapConfig& config, Engine& eng
             fmt::format("{} is the MAC of the kernel's end of {}: choose another one, or none", format_mac(mac), name));
     for (const Prefix& prefix : settings.kernel)
         if (const auto added = link::NetDevice{name}.add_address(prefix.address, std::uint8_t(prefix.bits)); !added)
-            return std::unexpected(
-                fmt::format("{} ({}): {}", added.error().call, to_string(prefix), std::strerror(added.error().error)));
+            return std::unexpected(fmt::format("{}: {}", to_string(prefix), tap_error(added.error(), settings)));
 
     bool told = engine.attach(number, {.mtu = settings.mtu, .ethernet = !settings.tun, .mac = mac}, now).has_value();
     for (const Prefix& prefix : settings.addresses)
@@ -120,8 +141,11 @@ void Taps::send(std::span<const Transmit> out) {
     const auto some = [&] { return std::visit([&](auto& device) { return device.send(out); }, port.device); };
     out = out.subspan(some());
     if (out.empty()) return;
+    // A full device has a moment to drain.
     pollfd full{port.tap().descriptor(), POLLOUT, 0};
-    if (::poll(&full, 1, 1) > 0) (void)some();
+    if (::poll(&full, 1, 1) > 0) out = out.subspan(some());
+    if (auto* const tap = std::get_if<link::Tap>(&port.device))
+        tap->count_dropped(out.size());  // a fault link takes everything
 }
 
 void Taps::advance(Instant now) {

@@ -82,7 +82,7 @@ private:
     std::size_t turn_{0};  // the device to ask first
 };
 
-// What to do about a device that could not be opened.
-std::string tap_error(const link::SystemError& error, const std::string& name);
+// What failed, and what mends it, by the step that the error's call names.
+std::string tap_error(const link::SystemError& error, const TapSettings& settings);
 
 }  // namespace weft::node

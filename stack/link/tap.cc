@@ -105,6 +105,8 @@ std::size_t Tap::send(std::span<const Transmit> out) {
     return taken;
 }
 
+void Tap::count_dropped(std::size_t packets) { state_->statistics.dropped_out += packets; }
+
 int Tap::descriptor() const { return state_->descriptor; }
 const std::string& Tap::name() const { return state_->name; }
 bool Tap::ethernet() const { return !state_->config.tun; }

@@ -44,6 +44,9 @@ public:
     // dropped_out.
     std::size_t send(std::span<const Transmit> out);
 
+    // Packets that send() did not take, and that the caller gives up.
+    void count_dropped(std::size_t packets);
+
     // Never blocks; one packet an entry. What is small is copied into a chunk of its size. A call may end with more at hand:
     // call again until it says 0, then poll.
     std::size_t receive(std::span<Receive> in, BufferPool& pool);

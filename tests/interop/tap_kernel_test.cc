@@ -266,7 +266,7 @@ TEST_F(TapKernel, WhatCannotStartNamesItsMend) {
     };
     const Outcome other = said({"--address", "10.0.0.2/24", "--name", "lo"});
     EXPECT_EQ(other.status, 1);
-    EXPECT_NE(other.err.find("choose another one"), std::string::npos) << other.err;
+    EXPECT_NE(other.err.find("choose another name"), std::string::npos) << other.err;
     const Outcome prefix = said({"--address", "10.0.0.2"});
     EXPECT_EQ(prefix.status, 2);
     EXPECT_NE(prefix.err.find("write 10.0.0.2/24"), std::string::npos) << prefix.err;

@@ -281,6 +281,7 @@ Instant Links::State::keep_paths(Peer& peer, Instant now) {
             forget_label_path(path, true, now);
         } else {
             path.proved = now;
+            next = std::min(next, patient(now + proof_lasts));
             if (peer.awaiting == never) {
                 peer.awaiting = now;
                 peer.next_probe = now + peer.silence();

@@ -28,6 +28,7 @@ struct LabelPath {
     std::uint64_t half_open{0};   // far end: the record that FIN ends
     Instant started, heard, sent; // heard, sent: the last packet
     Instant last_init{Instant::never()};   // a fresh one that came along it
+    Instant last_resp;            // along it
     Instant renewed, proved;      // told to the switch; challenged because nothing else went
 };
 

@@ -1,6 +1,8 @@
 // Links: the public face, the table of neighbours, events and traces.
 #include "overlay/links.h"
 
+#include <tuple>
+
 #include "overlay/frames.h"
 #include "overlay/links_state.h"
 #include "stack/wire/overlay.h"
@@ -50,24 +52,42 @@ void Links::State::define(const Peer& peer) {
     }
 }
 
-// Of the strangers of its kind the one that was silent longest makes room, if it has no channel, or a session that nobody uses.
-Peer* Links::State::make_room(const Address& address, bool far, Instant now) {
-    Peer* oldest = nullptr;
+// Of the strangers of its kind one makes room: who has no channel before a session that nobody uses, and of those who was silent
+// longest. What this host itself wants (`local`) takes the place of a session in use, too; nobody takes that of who is waited for.
+Peer* Links::State::make_room(const Address& address, bool far, bool local, Instant now) {
+    Peer* last = nullptr;
     std::size_t alike = 0;
+    const auto rank = [&](const Peer& peer) {
+        return std::tuple{peer.current && wanted(peer, now), peer.current != nullptr, std::max(peer.last_heard, peer.last_used)};
+    };
     for (const auto& [key, peer] : peers) {
         if (peer->configured || (peer->way.endpoint.port == 0) != far) continue;
         ++alike;
-        if (peer->current && (!far || wanted(*peer, now))) continue;
-        const bool gone = oldest && oldest->current && !peer->current;
-        const bool older = !oldest || (!oldest->current == !peer->current && peer->last_heard < oldest->last_heard);
-        if (gone || older) oldest = peer.get();
+        const bool kept = local ? !peer->waiting.empty() : wanted(*peer, now) || (peer->current && !far);
+        if (!kept && (!last || rank(*peer) < rank(*last))) last = peer.get();
     }
     if (alike >= (far ? session_limit : neighbour_limit)) {
-        if (!oldest) return nullptr;
-        if (oldest->current) lose(*oldest, Loss::resting, now);
-        forget(*oldest);
+        if (!last) return nullptr;
+        if (last->current) lose(*last, Loss::resting, now);
+        forget(*last);
     }
     return make_peer(address, now);
+}
+
+void Links::State::say_no_room(const Address& address) {
+    ++statistics.unreachable;
+    LinkEvent event{.kind = LinkEvent::Kind::unreachable, .peer = address, .mtu = path_mtu(config.mtu)};
+    event.reason = NakReason::busy;
+    raised.push_back(event);
+}
+
+// Link permission, and a neighbour's place for who was none.
+bool Links::State::may_link(const Peer* peer) const {
+    if (peer && peer->configured) return true;
+    if (!config.accept_members) return false;
+    if (!peer || peer->way.endpoint.port != 0) return true;
+    const auto neighbour = [](const auto& entry) { return !entry.second->configured && entry.second->way.endpoint.port != 0; };
+    return std::size_t(std::count_if(peers.begin(), peers.end(), neighbour)) < neighbour_limit;
 }
 
 bool Links::State::is_far(const Address& address) const {
@@ -76,7 +96,8 @@ bool Links::State::is_far(const Address& address) const {
 
 void Links::State::bind(const Address& address, std::uint32_t path) {
     Peer* peer = find_peer(address);
-    if (!peer && path != 0 && fabric && is_far(address)) peer = make_room(address, true, latest);
+    if (!peer && path != 0 && fabric && is_far(address) && !(peer = make_room(address, true, true, latest)))
+        return say_no_room(address);
     if (!peer) return;
     if (peer->path != 0) paths.erase(peer->path);
     peer->path = path;
@@ -232,7 +253,8 @@ void Links::bind(const Address& address, std::uint32_t path) { state_->bind(addr
 void Links::want(const Address& address, Instant now) {
     state_->latest = now;
     Peer* peer = state_->find_peer(address);
-    if (!peer && state_->fabric && state_->is_far(address)) peer = state_->make_room(address, true, now);
+    if (!peer && state_->fabric && state_->is_far(address) && !(peer = state_->make_room(address, true, true, now)))
+        return state_->say_no_room(address);
     if (peer && !(peer->current && peer->way)) state_->want(*peer, now);
     state_->settle(now);
 }

@@ -125,12 +125,16 @@ void Links::State::open_fin(Bytes message, const Arrival& arrival, std::uint64_t
     const std::optional<Block<32>> converted = peer && peer->noise_public ? peer->noise_public : noise_public_of(id.key);
     if (!converted || *converted != copy->rs) return drop(LinkDrop::refused, 2, now);
     if (id.aead != spent.chosen || (spent.offered >> id.aead & 1) == 0) return drop(LinkDrop::refused, 3, now);
-    if (address == identity.address() || (!session && !config.accept_members && !(peer && peer->configured)))
-        return drop(LinkDrop::refused, 6, now);
-    LabelPath* path = session ? find_label_path(arrival.from.path) : nullptr;
-    if (session && (!path || (!path->any_remote && path->remote != address))) return drop(LinkDrop::refused, 11, now);
-    if (!peer && !(peer = make_room(address, session, now))) return drop(LinkDrop::refused, 7, now);
-    if (path) attach(*path, *peer, now);
+    if (address == identity.address() || (!session && !may_link(peer))) return drop(LinkDrop::refused, 6, now);
+    if (session && !may_end_at(arrival.from.path, address)) return drop(LinkDrop::refused, 11, now);
+    if (!peer && !(peer = make_room(address, session, false, now))) return drop(LinkDrop::refused, 7, now);
+    if (session) {   // who made room may have had paths
+        LabelPath* path = find_label_path(arrival.from.path);
+        if (!path) return drop(LinkDrop::refused, 11, now);
+        path->remote = address;
+        path->any_remote = false;   // from its first FIN on it has a name
+        attach(*path, *peer, now);
+    }
     peer->noise_public = converted;
 
     auto keying = make_keying(false, Suite(id.aead), id, now);

@@ -190,13 +190,17 @@ void Links::State::receive_unsealed(LabelPath& path, Bytes message, const Arriva
 void Links::State::receive_inner_init(LabelPath& path, Bytes head, Instant now) {
     const Way from = Way::along(path.id);
     const HalfOpen* record = half_open.find(from, head);
-    if (!record) {
+    if (record) {   // repeated, not sooner than an honest end would
+        if (now - path.last_resp < Duration::milliseconds(100)) return drop(LinkDrop::refused, 12, now);
+    } else {
         const Duration pause = std::min(Duration::seconds(5), config.rekey_initiator / 2);
         if (!path.peer || (path.last_init != never && now - path.last_init < pause)) return drop(LinkDrop::refused, 9, now);
         if (!half_open.admits(from, true)) return drop(LinkDrop::half_open_full, half_open.size(), now);
+        if (!sessions.take(path.link, config.sessions_a_second, now)) return drop(LinkDrop::refused, 13, now);
         path.last_init = now;
         record = answer_init(head, from, now);
     }
+    path.last_resp = now;
     if (record) send_unsealed(record->resp, path.id, now);
 }
 

@@ -43,7 +43,8 @@ void Links::State::suspect(Peer& peer, Instant now) {
 
 void Links::State::tell_switch(Peer& peer, Instant now) {
     if (!fabric || peer.number > 0xffff) return;
-    const bool link = peer.current && !peer.way.labelled() && peer.way;
+    const bool allowed = peer.configured || config.accept_members;
+    const bool link = peer.current && !peer.way.labelled() && peer.way && allowed;
     if (link == peer.linked) return;
     peer.linked = link;
     const auto number = LinkNumber(peer.number);
@@ -69,9 +70,19 @@ LabelPath& Links::State::keep_label_path(std::uint64_t id, const Address& remote
     return *label_paths.insert_or_assign(id, std::move(path)).first->second;
 }
 
+// FIN comes from whom SETUP came from, and a path has one peer as long as it lives.
+bool Links::State::may_end_at(std::uint64_t id, const Address& address) {
+    const LabelPath* path = find_label_path(id);
+    return path && (path->any_remote || path->remote == address) && (!path->peer || path->peer->address == address);
+}
+
 // The oldest that is not in use makes room.
 void Links::State::attach(LabelPath& path, Peer& peer, Instant now) {
     if (path.peer == &peer) return;
+    if (Peer* before = path.peer) {
+        std::erase(before->label_paths, &path);
+        if (before->way == Way::along(path.id)) before->way = {};
+    }
     if (peer.label_paths.size() == Peer::label_paths_limit) {
         const auto idle = [&](const LabelPath* held) { return held->id != peer.way.path && held->id != peer.search.path; };
         forget_label_path(**std::find_if(peer.label_paths.begin(), peer.label_paths.end(), idle), true, now);

@@ -68,7 +68,7 @@ void Links::State::heard(Peer& peer, Keying& keying, const Arrival& arrival, Ins
     if (arrival.ecn != Ecn::not_capable) peer.carries_ect = true;
     if (arrival.ecn == Ecn::congestion_experienced) ++keying.ce_marks;
     const bool was_silent = peer.suspect;
-    const bool detour = peer.way.labelled() || arrival.from.labelled();
+    const bool detour = !peer.way || peer.way.labelled() || arrival.from.labelled();
     if (!detour || arrival.from == peer.way) {
         peer.awaiting = never;
         revive(peer, now);
@@ -76,10 +76,11 @@ void Links::State::heard(Peer& peer, Keying& keying, const Arrival& arrival, Ins
     if (arrival.from == peer.way) {
         peer.way_heard = now;
     } else if (const bool better = !arrival.from.labelled() && peer.way.labelled();
-               !peer.way || (!keying.confirmed && arrival.from == keying.fin_to && (was_silent || better))) {
+               (!peer.way && arrival.from.labelled()) ||   // over UDP a source may be anybody's: it is asked first
+               (!keying.confirmed && arrival.from == keying.fin_to && (was_silent || better || !peer.way))) {
         move_to(peer, arrival.from, now);
         revive(peer, now);
-    } else if (arrival.newest && (!detour || peer.suspect)) consider(peer, arrival.from, arrival.bytes, now);
+    } else if (arrival.newest && (!detour || peer.suspect || !peer.way)) consider(peer, arrival.from, arrival.bytes, now);
     if (!keying.confirmed) confirm(peer, keying, now);
 }
 
@@ -143,12 +144,12 @@ void Links::State::got_data(Peer& peer, Keying& keying, Instant now) {
 
 void Links::State::take_net(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, const Frame& frame,
                             Instant now) {
-    got_data(peer, keying, now);
     const bool detour = peer.way.labelled() || arrival.from.labelled();
     if (arrival.newest && detour && arrival.from != peer.way) consider(peer, arrival.from, arrival.bytes, now);   // it sends there
     // Elided sums count only where both ends agreed; extension headers have no user yet.
     if ((frame.net.sums_elided && !keying.elided) || frame.net.extension_headers) return drop(LinkDrop::malformed, 0, now);
     if (!may_reach(peer, keying, arrival, plain, frame, now)) return;
+    got_data(peer, keying, now);   // who is refused keeps nothing alive
     Receive packet;
     packet.link = arrival.link;
     packet.from = arrival.from.endpoint;
@@ -199,7 +200,7 @@ void Links::State::take_response(Peer& peer, Bytes body, const Way& from, Instan
         return;
     }
     if (!peer.roaming.active) return;
-    const bool detour = peer.way.labelled() || peer.roaming.candidate.labelled();
+    const bool detour = !peer.way || peer.way.labelled() || peer.roaming.candidate.labelled();
     // The challenge to the old endpoint went nowhere else: whoever brings the answer, that endpoint still reaches the peer.
     if (equal(body, peer.roaming.to_old)) {
         if (!peer.way.labelled()) keep_way(peer, now);
@@ -207,7 +208,7 @@ void Links::State::take_response(Peer& peer, Bytes body, const Way& from, Instan
     }
     if (from != peer.roaming.candidate || !equal(body, peer.roaming.to_new)) return;
     peer.roaming.answered = true;
-    if (detour && (peer.way.labelled() || peer.suspect)) {   // nothing is to be waited for
+    if (detour && (!peer.way || peer.way.labelled() || peer.suspect)) {   // nothing is to be waited for
         move_to(peer, from, now);
         return revive(peer, now);
     }

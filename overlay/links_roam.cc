@@ -10,6 +10,7 @@ void Links::State::consider(Peer& peer, const Way& from, std::size_t bytes, Inst
     Roaming& roaming = peer.roaming;
     // A way that lives is not left for a label path, but by who follows.
     if (from.labelled() && !peer.suspect && (!peer.way.labelled() || leads(peer))) return;
+    if (!from.labelled() && peer.way.endpoint.port == 0 && !may_link(&peer)) return;   // it would become a neighbour
     if (roaming.active && from == roaming.candidate) {
         roaming.received += bytes;
         return;
@@ -40,6 +41,7 @@ void Links::State::challenge_both(Peer& peer, Instant now) {
         roaming.sent += size;
         send_frames(peer, *peer.current, to_new, roaming.candidate, Ecn::ect0, now);
     }
+    if (!peer.way) return;
     const auto to_old = make_frame(FrameType::path_challenge, roaming.to_old);
     send_frames(peer, *peer.current, to_old, peer.way, Ecn::ect0, now);
 }

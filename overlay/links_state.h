@@ -45,7 +45,9 @@ struct Links::State {
     void remove_peer(const Address& address, Instant now);
     Peer* find_peer(const Address& address);
     Peer* make_peer(const Address& address, Instant now);
-    Peer* make_room(const Address& address, bool far, Instant now);   // for a stranger; nullptr: there is none
+    Peer* make_room(const Address& address, bool far, bool local, Instant now);   // nullptr: there is none
+    void say_no_room(const Address& address);
+    bool may_link(const Peer* peer) const;                   // nullptr: one who is not known yet
     bool is_far(const Address& address) const;               // an overlay address that is not our own
     void bind(const Address& address, std::uint32_t path);
     void forget(Peer& peer);
@@ -152,6 +154,7 @@ struct Links::State {
     void tell_switch(Peer& peer, Instant now);               // whether it is a link, if that has changed
     LabelPath* find_label_path(std::uint64_t id);
     LabelPath& keep_label_path(std::uint64_t id, const Address& remote, bool source, Instant now);
+    bool may_end_at(std::uint64_t path, const Address& address);
     void attach(LabelPath& path, Peer& peer, Instant now);
     void forget_label_path(LabelPath& path, bool tear_down, Instant now);
     void forget_label_paths(Peer& peer, Instant now);

@@ -17,6 +17,7 @@ struct Relay {
           far{seed_of(51), config.network, node.address()} {
         far.local_index = 0x7777'7777;
         world.outsiders[at];
+        if (!config.accept_members) node.links.add_peer(m.address(), {}, world.now);
         raw(link.init());
         turn(20);
         raw(link.fin());
@@ -119,7 +120,9 @@ struct Relay {
         FrameReader reader{*plain};
         for (Frame frame; reader.next(frame);) {
             if (frame.type == FrameType::path_challenge) say(answer(frame));
-            if (frame.type == FrameType::ctrl) m.labels->receive_control(2, frame.body, world.now);
+            if (frame.type == FrameType::ctrl) controls.emplace_back(frame.body.begin(), frame.body.end());
+            const bool ack = frame.type == FrameType::ctrl && frame.body[0] == std::byte{0x21};
+            if (frame.type == FrameType::ctrl && (passes_acks || !ack)) m.labels->receive_control(2, frame.body, world.now);
             if (frame.type != FrameType::label) continue;
             const Bytes session = frame.body.subspan(LabelHeader::size - 1);
             sessions.emplace_back(session.begin(), session.end());
@@ -156,6 +159,8 @@ struct Relay {
     UdpEndpoint at = ipv4(6, 6, 6, 6, 6);
     std::optional<PathEvent> opened;
     Label label{0};                      // towards the node
+    bool passes_acks{true};              // to the neighbour's switch
+    std::vector<ByteVector> controls;    // what its switch said
     std::vector<ByteVector> sessions;    // session packets that the node sent
 };
 

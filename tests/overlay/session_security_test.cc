@@ -3,6 +3,8 @@
 
 #include <string_view>
 
+#include "overlay/control.h"
+
 #include "tests/overlay/relay.h"
 
 namespace weft::overlay {
@@ -153,7 +155,9 @@ TEST(SessionSecurity, ARekeyAlongThePathIsTakenFromItsPeer) {
     const Init init = again.init(1, 99);
     r.unsealed(Bytes{init}.first(init_head));
     r.turn(5);
+    r.turn(250);
     r.unsealed(Bytes{init}.first(init_head));   // the same again: the same RESP
+    r.unsealed(Bytes{init}.first(init_head));   // but not sooner than an honest end would ask
     r.turn(5);
     ASSERT_EQ(r.sessions.size(), 2u);
     EXPECT_EQ(r.sessions[0], r.sessions[1]);
@@ -162,6 +166,103 @@ TEST(SessionSecurity, ARekeyAlongThePathIsTakenFromItsPeer) {
     r.turn(5);
     EXPECT_EQ(r.session().handshakes, 2u);
     EXPECT_EQ(r.node.count(Kind::rekeyed), 1u);
+}
+
+// A private SETUP's throw-away source is replaced by whom the first FIN names; a second name on the same path is refused.
+TEST(SessionSecurity, APathHasOnePeerAsLongAsItLives) {
+    Relay r;
+    r.passes_acks = false;   // its switch knows nothing of this path
+    const Identity throw_away{seed_of(52)};
+    overlay::Setup setup;   // GoogleTest keeps the bare name for itself
+    setup.private_source = true;
+    setup.path = 0x1234'5678'9abcull;
+    setup.pmtu = 1'200, setup.deadline = 1'500, setup.ts = 1'700'000'001'000, setup.back_label = make_label(3, 1);
+    setup.dst = r.node.address(), setup.src = throw_away.address(), setup.key = throw_away.public_key();
+    const Init init = r.far.init();
+    for (const std::byte b : Bytes{init}.first(init_head)) setup.payload.push_back(b);
+    setup.sign(throw_away, {});
+    r.say_control(setup.body());
+    r.turn(50);
+    for (const ByteVector& body : r.controls) {
+        const auto ack = body[0] == std::byte{0x21} ? SetupAck::parse(Bytes{body}.subspan(4)) : std::nullopt;
+        if (!ack) continue;
+        r.label = ack->forward_label;
+        ASSERT_TRUE(r.far.take_resp(ack->payload.span()));
+    }
+    ASSERT_NE(r.label, 0u);
+    r.unsealed(r.far.fin());
+    r.turn(20);
+    ASSERT_EQ(r.session().state, PeerState::up);
+    Script second{seed_of(60), r.node.settings.network, r.node.address()};
+    second.local_index = 0x9999;
+    r.sessions.clear();
+    r.unsealed(Bytes{second.init(1, 33)}.first(init_head));
+    r.turn(5);
+    ASSERT_EQ(r.sessions.size(), 1u);
+    ASSERT_TRUE(second.take_resp(Bytes{r.sessions[0]}.subspan(session_header)));
+    const std::uint64_t refused = r.node.links.statistics().refused;
+    r.unsealed(second.fin());
+    EXPECT_EQ(r.node.links.statistics().refused, refused + 1);
+    EXPECT_EQ(r.node.status(second.identity.address()).address, Address{});
+    ByteVector teardown{std::byte{0x26}, std::byte{0x80}, std::byte{1}, std::byte{0}};
+    teardown.resize(12);
+    store_little(&teardown[4], setup.path);
+    r.say_control(teardown);
+    r.turn(2'000);
+    Packet packet{r.node, r.node.path_to(r.x.address()), 10};
+    r.node.links.send(packet.span(), r.world.now);
+    r.turn(2'000);
+    EXPECT_EQ(r.node.links.labels()->statistics().paths, 0u);
+}
+
+// The path is gone and the keys live: a datagram from a forged source makes no way, and gets a challenge and no more.
+TEST(SessionSecurity, AForgedSourceBecomesNoWayWhenThePathIsGone) {
+    Relay r;
+    r.world.gaps = true;
+    ASSERT_TRUE(r.open_session());
+    r.labelled(r.seal_session(Relay::net(10)));
+    r.x.labels->close(r.opened->path, r.world.now);
+    r.turn(50);
+    EXPECT_FALSE(r.session().session);
+    const UdpEndpoint victim = ipv4(8, 8, 8, 8, 8);
+    r.world.outsiders[victim];
+    const ByteVector datagram = r.far.seal(Relay::net(100));
+    r.world.inject({victim, r.node.at, datagram, Ecn{}});
+    r.turn(30);
+    for (int i = 0; i < 20; ++i) {
+        Packet packet{r.node, r.node.path_to(r.x.address()), 900};
+        r.node.links.send(packet.span(), r.world.now);
+        r.turn(100);
+    }
+    EXPECT_EQ(r.session().endpoint.port, 0);
+    std::size_t sent = 0;
+    for (const Datagram& d : r.world.outsiders[victim]) sent += d.bytes.size();
+    EXPECT_LE(sent, 3 * datagram.size());
+}
+
+// Sessions are every member's, links are not: who may not link does not become a neighbour by way of a session.
+TEST(SessionSecurity, WhoMayNotLinkBecomesNoNeighbourThroughASession) {
+    LinksConfig config;
+    config.accept_members = false;
+    Relay r{config};
+    ASSERT_TRUE(r.open_session());
+    const UdpEndpoint outside = ipv4(8, 8, 8, 8, 8);
+    r.world.outsiders[outside];
+    for (int i = 0; i < 20; ++i) {
+        r.world.inject({outside, r.node.at, r.far.seal(Relay::net(100)), Ecn{}});
+        r.turn(20);
+        for (const Datagram& d : std::exchange(r.world.outsiders[outside], {})) {   // it would answer every challenge
+            const auto plain = r.far.open(d.bytes);
+            if (!plain) continue;
+            FrameReader reader{*plain};
+            for (Frame frame; reader.next(frame);)
+                if (frame.type == FrameType::path_challenge)
+                    r.world.inject({outside, r.node.at, r.far.seal(Relay::answer(frame)), Ecn{}});
+        }
+    }
+    EXPECT_TRUE(r.session().session);
+    EXPECT_EQ(r.session().endpoint.port, 0);
+    EXPECT_EQ(r.node.links.peers().size(), 2u);
 }
 
 TEST(SessionSecurity, NoTunnelInATunnel) {

@@ -4,11 +4,15 @@
 #include <fmt/format.h>
 #include <sodium.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <string_view>
+#include <vector>
 
 #include "bench/report.h"
 #include "plugins/host/host.h"
@@ -21,7 +25,8 @@ namespace {
 
 constexpr std::uint32_t mss = 1'448;
 constexpr std::uint16_t compiled = 1, loaded = tcp::compiled_slots;
-constexpr std::uint64_t transfer = 16 << 20;   // bytes, of a round of the engine
+constexpr unsigned block = 2'000;  // calls
+constexpr std::uint64_t transfer = 16 << 20;  // bytes, of a round of the engine
 
 struct Options {
     bool json{false};
@@ -50,38 +55,60 @@ double nanoseconds_since(std::chrono::steady_clock::time_point begin) {
     return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - begin).count();
 }
 
-// on_ack of a flow in congestion avoidance that reaches a megabyte of window and loses, again and again: ns a call. The window in
-// the end must be the same both ways.
-double call_ns(tcp::Modules& modules, std::uint16_t slot, unsigned calls, std::uint64_t& window) {
-    tcp::Controller flow = modules.begin(slot);
-    tcp::Control out = tcp::Steering{}.control(mss);
-    modules.visit(flow, [&](auto&& module) {
-        if constexpr (requires { module.begin(out); }) module.begin(out);
-        else module.table.init(module.state, module.shared, 0, 0, &out);
-    });
-    out.ssthresh = 10 * mss;
-    tcp::AckEvent ack{};
-    ack.size = sizeof ack;
-    ack.flags = WEFT_ACK_CWND_LIMITED | WEFT_ACK_RTT_VALID;
-    ack.mss = mss;
-    ack.newly_acked = 2 * mss;
-    ack.rtt = ack.smoothed_rtt = ack.min_rtt = 20'000'000;
-    tcp::CongestionEvent loss{};
-    loss.size = sizeof loss;
-    loss.cause = WEFT_CONGESTION_LOSS;
-    loss.mss = mss;
-    const auto begin = std::chrono::steady_clock::now();
-    for (unsigned i = 0; i < calls; ++i) {
-        ack.now += 100'000;
-        modules.visit(flow, [&](auto&& module) { module.on_ack(ack, out); });
-        if (out.cwnd < 1'000'000) continue;
-        loss.prior_in_flight = out.cwnd;
-        modules.visit(flow, [&](auto&& module) { module.on_congestion(loss, out); });
+// A flow in congestion avoidance that reaches a megabyte of window and loses, again and again.
+class Caller {
+public:
+    Caller(tcp::Modules& modules, std::uint16_t slot)
+        : modules_{modules}, flow_{modules.begin(slot)}, out_{tcp::Steering{}.control(mss)} {
+        modules_.visit(flow_, [&](auto&& module) {
+            if constexpr (requires { module.begin(out_); }) module.begin(out_);
+            else module.table.init(module.state, module.shared, 0, 0, &out_);
+        });
+        out_.ssthresh = 10 * mss;
+        ack_.size = sizeof ack_;
+        ack_.flags = WEFT_ACK_CWND_LIMITED | WEFT_ACK_RTT_VALID;
+        ack_.mss = mss;
+        ack_.newly_acked = 2 * mss;
+        ack_.rtt = ack_.smoothed_rtt = ack_.min_rtt = 20'000'000;
+        loss_.size = sizeof loss_;
+        loss_.cause = WEFT_CONGESTION_LOSS;
+        loss_.mss = mss;
     }
-    const double took = nanoseconds_since(begin);
-    window = out.cwnd;
-    modules.give_back(flow);
-    return took / calls;
+    Caller(const Caller&) = delete;
+    Caller& operator=(const Caller&) = delete;
+    ~Caller() { modules_.give_back(flow_); }
+
+    double call_ns() {  // of one block
+        const auto begin = std::chrono::steady_clock::now();
+        for (unsigned i = 0; i < block; ++i) {
+            ack_.now += 100'000;
+            modules_.visit(flow_, [&](auto&& module) { module.on_ack(ack_, out_); });
+            if (out_.cwnd < 1'000'000) continue;
+            loss_.prior_in_flight = out_.cwnd;
+            modules_.visit(flow_, [&](auto&& module) { module.on_congestion(loss_, out_); });
+        }
+        return nanoseconds_since(begin) / block;
+    }
+    std::uint64_t window() const { return out_.cwnd; }
+
+private:
+    tcp::Modules& modules_;
+    tcp::Controller flow_;
+    tcp::Control out_;
+    tcp::AckEvent ack_{};
+    tcp::CongestionEvent loss_{};
+};
+
+// Both by turns, in blocks that are short beside a time slice: the medians of their calls, or nothing if they do not do the same.
+std::optional<std::array<double, 2>> compare_calls(tcp::Modules& modules, unsigned calls) {
+    Caller inside{modules, compiled}, outside{modules, loaded};
+    std::vector<double> took[2];
+    for (unsigned done = 0; done < calls; done += block) {
+        took[0].push_back(inside.call_ns());
+        took[1].push_back(outside.call_ns());
+    }
+    if (inside.window() != outside.window()) return std::nullopt;
+    return std::array{median(took[0]), median(took[1])};
 }
 
 // Sends `transfer` bytes, or reads them.
@@ -101,10 +128,11 @@ struct End {
     }
     void write(Engine& engine, Instant now) {
         while (moved < transfer) {
-            const auto took = engine.write(flow, piece, {}, now);
+            const auto part = std::span{piece}.first(std::size_t(std::min<std::uint64_t>(piece.size(), transfer - moved)));
+            const auto took = engine.write(flow, part, {}, now);
             if (!took) return;
             moved += *took;
-            if (*took < piece.size()) return;
+            if (*took < part.size()) return;
         }
     }
     void read(Engine& engine, Instant now) {
@@ -161,19 +189,18 @@ int run(const Options& options) {
     Case boundary{"congestion_boundary_ns", "ns", Better::less, ""};
     Case segment{"engine_segment_ns", "ns", Better::less, "CUBIC compiled in"};
     for (unsigned round = 1; round <= options.rounds; ++round) {
-        std::uint64_t windows[2]{};
+        const auto calls = compare_calls(modules, options.calls);
         std::string digests[2];
-        double calls[2], segments[2];
-        for (const unsigned turn : {0u, 1u}) {   // each goes first in every other round
+        double segments[2];
+        for (const unsigned turn : {0u, 1u}) {  // each goes first in every other round
             const unsigned which = (turn + round) % 2;
-            const std::uint16_t slot = which == 0 ? compiled : loaded;
-            calls[which] = call_ns(modules, slot, options.calls, windows[which]);
-            segments[which] = segment_ns(pool, module, slot, digests[which]);
+            segments[which] = segment_ns(pool, module, which == 0 ? compiled : loaded, digests[which]);
         }
-        if (windows[0] != windows[1] || digests[0] != digests[1] || segments[0] == 0 || segments[1] == 0)
-            return fmt::print(stderr, "bench_plugin: the two do not do the same\n"), 1;
-        call.add(calls[1], calls[0]);
-        boundary.add(calls[1] - calls[0], std::nullopt);
+        if (segments[0] == 0 || segments[1] == 0) return fmt::print(stderr, "bench_plugin: a transfer did not end\n"), 1;
+        if (!calls || digests[0] != digests[1])
+            return fmt::print(stderr, "bench_plugin: CUBIC and its file do not do the same\n"), 1;
+        call.add((*calls)[1], (*calls)[0]);
+        boundary.add((*calls)[1] - (*calls)[0], std::nullopt);
         segment.add(segments[1], segments[0]);
     }
     if (!options.json) fmt::print("{}\n", Case::header());
@@ -187,7 +214,9 @@ int run(const Options& options) {
 int main(int, char** arguments) {
     weft::bench::Options options;
     if (!weft::bench::read_options(arguments + 1, options)) {
-        fmt::print(stderr, "usage: bench_plugin [--json] [--rounds N] [--calls N]   (N at least 5 rounds: a median of fewer says little)\n");
+        fmt::print(stderr,
+                   "usage: bench_plugin [--json] [--rounds N] [--calls N]   (N at least 5 rounds: a median of fewer says "
+                   "little)\n");
         return 2;
     }
     return weft::bench::run(options);

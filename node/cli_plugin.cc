@@ -40,9 +40,9 @@ Colour colour_of(std::string_view state) {
 // "increase = 1 (1 to 64 segments): added to the window each round"
 std::string parameter_line(const Json& parameter) {
     const std::string unit = text_in(parameter, "unit");
-    return fmt::format("    {} = {} ({} to {}{}{}): {}\n", text_in(parameter, "name", "?"),
-                       value_in(parameter, "initial"), value_in(parameter, "lowest"), value_in(parameter, "highest"),
-                       unit.empty() ? "" : " ", unit, text_in(parameter, "doc"));
+    return fmt::format("    {} = {} ({} to {}{}{}): {}\n", text_in(parameter, "name", "?"), value_in(parameter, "initial"),
+                       value_in(parameter, "lowest"), value_in(parameter, "highest"), unit.empty() ? "" : " ", unit,
+                       text_in(parameter, "doc"));
 }
 
 std::string variable_names(const Json& module) {
@@ -77,10 +77,10 @@ std::string format_modules(const Json& modules, bool colour) {
     std::vector<Row> rows{{"NAME", "KIND", "STATE", "SLOT", "FLOWS", "VERSION", "LICENSE", "HASH", "FILE"}};
     for (const Json& module : known) {
         const std::string state = text_in(module, "state", "?");
-        rows.push_back({text_in(module, "name", "?"), text_in(module, "kind", "?"), coloured(state, colour_of(state), colour),
-                        fmt::format("{}", count_in(module, "slot")), fmt::format("{}", count_in(module, "flows")),
-                        text_in(module, "version", "-"), text_in(module, "license", "-"), text_in(module, "hash", "-"),
-                        text_in(module, "file", "-")});
+        rows.push_back({text_in(module, "name", "?"), text_in(module, "kind", "?"),
+                        coloured(state, colour_of(state), colour), fmt::format("{}", count_in(module, "slot")),
+                        fmt::format("{}", count_in(module, "flows")), text_in(module, "version", "-"),
+                        text_in(module, "license", "-"), text_in(module, "hash", "-"), text_in(module, "file", "-")});
     }
     const std::string all = table(rows, colour);
     std::string text;
@@ -93,6 +93,7 @@ std::string format_modules(const Json& modules, bool colour) {
         const Json& module = known[i - 1];
         if (const std::uint64_t violations = count_in(module, "violations"); violations > 0)
             text += fmt::format("    {} answers out of bounds\n", violations);
+        if (const std::string doc = text_in(module, "doc"); !doc.empty()) text += "    " + doc + "\n";
         for (const Json& parameter : array_in(module, "parameters")) text += parameter_line(parameter);
         text += variable_names(module);
     }
@@ -118,11 +119,13 @@ int run_plugin_load(const PluginLoadOptions& options, const CommonOptions& commo
     if (!answer) return console.fail(answer.error());
     if (console.json) return console.print_json(*answer), exit_done;
     const std::string outcome = text_in(*answer, "outcome", "?");
-    std::string text = fmt::format("{} {} (hash {})\n", outcome, text_in(*answer, "file", "?"), text_in(*answer, "hash", "?"));
+    std::string text =
+        fmt::format("{} {} (hash {})\n", outcome, text_in(*answer, "file", "?"), text_in(*answer, "hash", "?"));
     for (const Json& module : array_in(*answer, "modules")) {
         text += fmt::format("  {} in slot {}", text_in(module, "name", "?"), count_in(module, "slot"));
         if (outcome == "reloaded")
-            text += fmt::format(": {} flows moved, {} end on the older version", count_in(module, "moved"), count_in(module, "left"));
+            text += fmt::format(": {} flows moved, {} end on the older version", count_in(module, "moved"),
+                                count_in(module, "left"));
         text += "\n";
     }
     console.print(text);

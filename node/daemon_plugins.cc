@@ -52,7 +52,8 @@ Json fields_json(const tcp::Module& module, const weft_fields& fields, bool para
         const weft_field field = tcp::field_at(fields, i);
         Json one = field_json(field, parameters);
         if (parameters)
-            one["initial"] = json_of(plugins::number_of(field, i < module.parameters.size() ? module.parameters[i] : field.initial));
+            one["initial"] =
+                json_of(plugins::number_of(field, i < module.parameters.size() ? module.parameters[i] : field.initial));
         list.push_back(std::move(one));
     }
     return list;
@@ -137,7 +138,8 @@ std::expected<void, std::string> Daemon::open_plugins() {
                       }});
     });
     for (const std::string& name : config_.plugin_files) {
-        const auto loaded = shard_->input([&](Engine& engine, Instant now) { return plugins_->load(name, engine, now); });
+        const auto loaded = shard_->input(
+            [&](Engine& engine, Instant now) { return plugins_->load(name, shard_->listeners(), engine, now); });
         if (!loaded) return std::unexpected(fmt::format("[plugins] load \"{}\": {}", name, loaded.error().message));
     }
     if (const auto wrong = plugins_->wrong_default()) return std::unexpected(wrong->message);
@@ -150,7 +152,8 @@ std::expected<void, std::string> Daemon::open_plugins() {
 void Daemon::reload_plugins(const NodeConfig& read) {
     plugins_->set_directories(read.plugin_directories.value_or(default_plugin_directories()));
     for (const std::string& name : read.plugin_files) {
-        const auto loaded = shard_->input([&](Engine& engine, Instant now) { return plugins_->load(name, engine, now); });
+        const auto loaded = shard_->input(
+            [&](Engine& engine, Instant now) { return plugins_->load(name, shard_->listeners(), engine, now); });
         if (!loaded) log(LogLevel::error, "config", fmt::format("[plugins] load \"{}\": {}", name, loaded.error().message));
     }
     if (const auto slot = plugins_->slot(read.congestion); slot) config_.congestion = read.congestion;
@@ -186,28 +189,31 @@ void Daemon::log_module_record(const trace::Record& record) {
         const bool other = reason == tcp::ModuleReason::violations || reason == tcp::ModuleReason::judged ||
                            reason == tcp::ModuleReason::quarantined;
         instead_.erase(record.flow);
-        if (other) instead_[record.flow] = {body.generation, module_text(body.from_slot), std::string(reason_text(body.reason))};
+        if (other)
+            instead_[record.flow] = {body.generation, module_text(body.from_slot), std::string(reason_text(body.reason))};
         if (begins)
-            return log(other ? LogLevel::warning : LogLevel::debug, "module",
-                       fmt::format("flow {} begins with {}{}", flow_text(flow), module_text(body.slot),
-                                   other ? fmt::format(" instead of {}: {}", module_text(body.from_slot), reason_text(body.reason))
-                                         : std::string{}));
+            return log(
+                other ? LogLevel::warning : LogLevel::debug, "module",
+                fmt::format("flow {} begins with {}{}", flow_text(flow), module_text(body.slot),
+                            other ? fmt::format(" instead of {}: {}", module_text(body.from_slot), reason_text(body.reason))
+                                  : std::string{}));
         return log(other ? LogLevel::warning : LogLevel::info, "module",
-                   fmt::format("flow {} goes on under {} after {}: {}; window {} bytes", flow_text(flow), module_text(body.slot),
-                               module_text(body.from_slot), reason_text(body.reason), body.window));
+                   fmt::format("flow {} goes on under {} after {}: {}; window {} bytes", flow_text(flow),
+                               module_text(body.slot), module_text(body.from_slot), reason_text(body.reason), body.window));
     }
     case tcp::ModuleEvent::quarantine:
         return log(LogLevel::warning, "module",
                    fmt::format("{} is in quarantine: {}; {} flows go on under newreno", module_text(body.slot),
                                reason_text(body.reason), body.flows));
     case tcp::ModuleEvent::violation:
-        return log(LogLevel::warning, "module",
-                   fmt::format("flow {}: {} answered out of bounds ({}; it wanted a window of {} bytes): clamped, {} so far",
-                               flow_text(flow), module_text(body.slot), violation_text(body.reason), body.window, body.flows));
+        return log(
+            LogLevel::warning, "module",
+            fmt::format("flow {}: {} answered out of bounds ({}; it wanted a window of {} bytes): clamped, {} so far",
+                        flow_text(flow), module_text(body.slot), violation_text(body.reason), body.window, body.flows));
     case tcp::ModuleEvent::migrate:
         return log(LogLevel::info, "module",
-                   fmt::format("{} takes the place of {}: {} flows moved", module_text(body.slot), module_text(body.from_slot),
-                               body.flows));
+                   fmt::format("{} takes the place of {}: {} flows moved", module_text(body.slot),
+                               module_text(body.from_slot), body.flows));
     default: return;                             // installing is logged with its file
     }
 }
@@ -224,7 +230,8 @@ Json Daemon::describe_module(Flow flow) const {
              {"parameters", shown_json(status->module.table->parameters, state)},
              {"variables", shown_json(status->module.table->variables, state)}};
     if (const plugins::Plugin* file = plugins_->file_in(slot)) one["hash"] = plugins::short_hash(file->hash());
-    if (const auto instead = instead_.find(flow.place); instead != instead_.end() && instead->second.generation == flow.generation) {
+    if (const auto instead = instead_.find(flow.place);
+        instead != instead_.end() && instead->second.generation == flow.generation) {
         one["instead_of"] = instead->second.module;
         one["why"] = instead->second.why;
     }
@@ -238,12 +245,14 @@ Json Daemon::plugin_list() const {
     const std::vector<std::string> loaded = plugins_->files();
     for (const std::string& name : plugins_->files_there())
         if (std::ranges::find(loaded, name) == loaded.end()) there.push_back(name);
-    return Json{{"modules", std::move(list)}, {"directories", plugins_->settings().directories}, {"available", std::move(there)}};
+    return Json{
+        {"modules", std::move(list)}, {"directories", plugins_->settings().directories}, {"available", std::move(there)}};
 }
 
 std::expected<Json, RpcError> Daemon::plugin_load(const Json& params) {
     const std::string name = params["name"];
-    const auto report = shard_->input([&](Engine& engine, Instant now) { return plugins_->load(name, engine, now); });
+    const auto report =
+        shard_->input([&](Engine& engine, Instant now) { return plugins_->load(name, shard_->listeners(), engine, now); });
     if (!report) return std::unexpected(refusal(report.error()));
     Json modules = Json::array();
     for (const Plugins::Change& change : report->changes)
@@ -257,16 +266,17 @@ std::expected<Json, RpcError> Daemon::plugin_load(const Json& params) {
 std::expected<Json, RpcError> Daemon::plugin_unload(const Json& params) {
     const std::string name = params["name"];
     const bool force = params.value("force", false);
-    const bool is_default = std::ranges::any_of(plugins_->modules_of(name), [&](const auto& m) { return m == config_.congestion; });
+    const bool is_default =
+        std::ranges::any_of(plugins_->modules_of(name), [&](const auto& m) { return m == config_.congestion; });
     if (is_default && !force)
-        return std::unexpected(RpcError{RpcCode::failed,
-                                        fmt::format("new flows begin with {} ([tcp] congestion): name another one there and send "
-                                                    "SIGHUP, or unload it with --force, and new flows begin with newreno",
-                                                    config_.congestion),
-                                        "in_use"});
-    const auto moved = shard_->input([&](Engine& engine, Instant now) {
-        return plugins_->unload(name, force, shard_->listeners(), engine, now);
-    });
+        return std::unexpected(
+            RpcError{RpcCode::failed,
+                     fmt::format("new flows begin with {} ([tcp] congestion): name another one there and send "
+                                 "SIGHUP, or unload it with --force, and new flows begin with newreno",
+                                 config_.congestion),
+                     "in_use"});
+    const auto moved = shard_->input(
+        [&](Engine& engine, Instant now) { return plugins_->unload(name, force, shard_->listeners(), engine, now); });
     if (!moved) return std::unexpected(refusal(moved.error()));
     if (is_default) {
         log(LogLevel::warning, "plugin",
@@ -277,7 +287,7 @@ std::expected<Json, RpcError> Daemon::plugin_unload(const Json& params) {
 }
 
 std::expected<std::vector<std::pair<std::uint32_t, weft_value>>, RpcError> Daemon::parameters_for(std::uint16_t slot,
-                                                                                                 const Json& given) const {
+                                                                                                  const Json& given) const {
     std::vector<std::pair<std::uint32_t, weft_value>> values;
     const auto status = shard_->engine().module(slot);
     if (!status || given.empty()) return values;
@@ -288,16 +298,18 @@ std::expected<std::vector<std::pair<std::uint32_t, weft_value>>, RpcError> Daemo
     for (const auto& [name, value] : given.items()) {
         const auto known = std::ranges::find(names, name);
         if (known == names.end())
-            return std::unexpected(RpcError{RpcCode::failed,
-                                            fmt::format("{} has no parameter \"{}\"{} (it has: {})", module, name.substr(0, 64),
-                                                        did_you_mean(name, names), names.empty() ? "none" : listed(names)),
-                                            "no_such_parameter"});
+            return std::unexpected(
+                RpcError{RpcCode::failed,
+                         fmt::format("{} has no parameter \"{}\"{} (it has: {})", module, name.substr(0, 64),
+                                     did_you_mean(name, names), names.empty() ? "none" : listed(names)),
+                         "no_such_parameter"});
         const auto index = std::uint32_t(known - names.begin());
-        const plugins::Number number = value.is_number_float() ? plugins::Number{value.get<double>()}
-                                                               : plugins::Number{value.get<std::int64_t>()};
+        const plugins::Number number =
+            value.is_number_float() ? plugins::Number{value.get<double>()} : plugins::Number{value.get<std::int64_t>()};
         const auto fitting = plugins::value_for(tcp::field_at(fields, index), number);
         if (!fitting)
-            return std::unexpected(RpcError{RpcCode::failed, fmt::format("{}: {}", module, fitting.error()), "bad_parameter"});
+            return std::unexpected(
+                RpcError{RpcCode::failed, fmt::format("{}: {}", module, fitting.error()), "bad_parameter"});
         values.emplace_back(index, *fitting);
     }
     return values;
@@ -319,17 +331,18 @@ std::expected<Json, RpcError> Daemon::flow_set(const Json& params) {
     const tcp::Tcb* tcb = flow ? engine.inspect(*flow) : nullptr;
     const tcp::Cold* cold = flow ? engine.inspect_cold(*flow) : nullptr;
     if (!tcb || !cold)
-        return std::unexpected(RpcError{RpcCode::failed, fmt::format("there is no flow \"{}\" ({})", text.substr(0, 64), known_flows()),
+        return std::unexpected(RpcError{RpcCode::failed,
+                                        fmt::format("there is no flow \"{}\" ({})", text.substr(0, 64), known_flows()),
                                         "no_such_flow"});
     std::optional<std::uint16_t> wanted;
     if (const auto module = params.find("congestion"); module != params.end()) {
         const auto slot = plugins_->slot(module->get<std::string>());
         if (!slot) return std::unexpected(refusal(slot.error()));
         if (const auto status = engine.module(*slot); status && status->quarantined)
-            return std::unexpected(RpcError{RpcCode::failed,
-                                            fmt::format("{} is in quarantine: mend its file and load it again (weft plugin load)",
-                                                        module_text(*slot)),
-                                            "quarantined"});
+            return std::unexpected(RpcError{
+                RpcCode::failed,
+                fmt::format("{} is in quarantine: mend its file and load it again (weft plugin load)", module_text(*slot)),
+                "quarantined"});
         wanted = *slot;
     }
     const auto parameters =

@@ -89,31 +89,39 @@ std::expected<Plugins::Installed, Plugins::Problem> Plugins::install(std::unique
         if (!parameters) return give_up(parameters.error().cause, parameters.error().message);
         one.parameters = std::move(*parameters);
         if (const tcp::Refusal why = tcp::refusal(one); !why.why.empty())
-            return give_up("unsound", fmt::format("{}: module {}: {}", installed.file->path(), module.contents.name, why.why));
+            return give_up("unsound",
+                           fmt::format("{}: module {}: {}", installed.file->path(), module.contents.name, why.why));
         std::uint16_t slot = tcp::compiled_slots;
         while (slot < tcp::module_slots && engine.module(slot)) ++slot;
         if (slot == tcp::module_slots)
-            return give_up("too_many", fmt::format("all {} slots for modules are taken: unload some, or end the flows on older "
-                                                   "versions (weft plugin list)",
-                                                   tcp::module_slots - tcp::compiled_slots));
+            return give_up("too_many",
+                           fmt::format("all {} slots for modules are taken: unload some, or end the flows on older "
+                                       "versions (weft plugin list)",
+                                       tcp::module_slots - tcp::compiled_slots));
         if (!engine.install(slot, one, now))
-            return give_up("unsound", fmt::format("{}: the engine refuses module {}", installed.file->path(), module.contents.name));
+            return give_up("unsound",
+                           fmt::format("{}: the engine refuses module {}", installed.file->path(), module.contents.name));
         installed.slots.push_back(slot);
     }
     return installed;
 }
 
-void Plugins::move_flows(const Installed& from, const Installed& to, Report& report, Engine& engine, Instant now) {
+// Of a version in quarantine there are no flows to move, but there may be listeners.
+void Plugins::move_flows(const Installed& from, const Installed& to, std::span<const ListenerId> listeners, Report& report,
+                         Engine& engine, Instant now) {
     for (std::size_t i = 0; i < to.slots.size(); ++i)
         for (std::size_t k = 0; k < from.slots.size(); ++k) {
             if (from.file->modules()[k].contents.name != to.file->modules()[i].contents.name) continue;
             const auto moved = engine.migrate(from.slots[k], to.slots[i], now);
             report.changes[i].moved = moved.value_or(0);
+            for (const ListenerId listener : listeners)
+                if (engine.congestion_slot(listener) == from.slots[k]) (void)engine.steer(listener, to.slots[i], now);
             if (const auto status = engine.module(from.slots[k])) report.changes[i].left = status->flows;
         }
 }
 
-std::expected<Plugins::Report, Plugins::Problem> Plugins::load(std::string_view name, Engine& engine, Instant now) {
+std::expected<Plugins::Report, Plugins::Problem> Plugins::load(std::string_view name, std::span<const ListenerId> listeners,
+                                                               Engine& engine, Instant now) {
     auto found = host_.find(name);
     if (!found) return std::unexpected(found.error());
     Installed* old = current(name);
@@ -135,7 +143,7 @@ std::expected<Plugins::Report, Plugins::Problem> Plugins::load(std::string_view 
     for (const std::string& line : installed->file->not_served())
         log(LogLevel::warning, "plugin", fmt::format("{}: {}", found->path, line));
     if (old) {
-        move_flows(*old, *installed, report, engine, now);
+        move_flows(*old, *installed, listeners, report, engine, now);
         old->current = false;
         leaving_ = true;
     }
@@ -152,7 +160,8 @@ std::expected<Plugins::Report, Plugins::Problem> Plugins::load(std::string_view 
 // From the engine, then the file: a slot that is free has no caller left.
 bool Plugins::remove(Installed& installed, Engine& engine, Instant now) {
     for (const std::uint16_t slot : installed.slots)
-        if (const auto status = engine.module(slot); slot != 0 && status && (status->flows > 0 || status->listeners > 0)) return false;
+        if (const auto status = engine.module(slot); slot != 0 && status && (status->flows > 0 || status->listeners > 0))
+            return false;
     for (std::uint16_t& slot : installed.slots)
         if (slot != 0 && engine.uninstall(slot, now)) slot = 0;   // its place in the list stays: modules are found by it
     return std::ranges::all_of(installed.slots, [](std::uint16_t slot) { return slot == 0; });
@@ -175,13 +184,15 @@ std::expected<std::uint32_t, Plugins::Problem> Plugins::unload(std::string_view 
     }
     if (versions == 0) {
         const std::vector<std::string> known = files();
-        return refuse("not_loaded", fmt::format("no plugin \"{}\" is loaded{} (loaded: {})", name.substr(0, 64),
-                                                did_you_mean(name, views(known)), known.empty() ? "none" : listed(views(known))));
+        return refuse("not_loaded",
+                      fmt::format("no plugin \"{}\" is loaded{} (loaded: {})", name.substr(0, 64),
+                                  did_you_mean(name, views(known)), known.empty() ? "none" : listed(views(known))));
     }
     if (!force && flows + listeners > 0)
-        return refuse("in_use", fmt::format("{} is used by {} flows and {} listeners: switch them (weft cc FLOW NAME), or unload "
-                                            "it with --force, which moves them to newreno",
-                                            name, flows, listeners));
+        return refuse("in_use",
+                      fmt::format("{} is used by {} flows and {} listeners: switch them (weft cc FLOW NAME), or unload "
+                                  "it with --force, which moves them to newreno",
+                                  name, flows, listeners));
     const auto goes = [&](std::uint16_t slot) { return std::ranges::find(slots, slot) != slots.end(); };
     if (flows > 0)
         for (const Flow flow : engine.flows())
@@ -194,7 +205,8 @@ std::expected<std::uint32_t, Plugins::Problem> Plugins::unload(std::string_view 
         installed.current = false;
         leaving_ = true;
     }
-    log(LogLevel::info, "plugin", fmt::format("{} unloaded{}", name, flows > 0 ? fmt::format(": {} flows go on under newreno", flows) : ""));
+    log(LogLevel::info, "plugin",
+        fmt::format("{} unloaded{}", name, flows > 0 ? fmt::format(": {} flows go on under newreno", flows) : ""));
     tend(engine, now);
     return flows;
 }
@@ -208,10 +220,11 @@ void Plugins::quarantine_late(Engine& engine, Instant now) {
             if (!seen.faulty || !status || status->quarantined) continue;
             (void)engine.quarantine(installed.slots[i], now);
             log(LogLevel::warning, "plugin",
-                fmt::format("{} (hash {}) is in quarantine: {} of its calls took longer than {} us, the longest {} us; its flows "
-                            "go on under newreno",
-                            module.contents.name, plugins::short_hash(installed.file->hash()), seen.late,
-                            settings_.budget.count() / 1'000, seen.longest.count() / 1'000));
+                fmt::format(
+                    "{} (hash {}) is in quarantine: {} of its calls took longer than {} us, the longest {} us; its flows "
+                    "go on under newreno",
+                    module.contents.name, plugins::short_hash(installed.file->hash()), seen.late,
+                    settings_.budget.count() / 1'000, seen.longest.count() / 1'000));
         }
 }
 
@@ -228,7 +241,8 @@ void Plugins::tend(Engine& engine, Instant now) {
         leaving_ |= !gone;
         if (gone)
             log(LogLevel::info, "plugin",
-                fmt::format("{} (hash {}) is closed: nothing uses it", installed.file->name(), plugins::short_hash(installed.file->hash())));
+                fmt::format("{} (hash {}) is closed: nothing uses it", installed.file->name(),
+                            plugins::short_hash(installed.file->hash())));
         return gone;
     });
 }
@@ -243,7 +257,8 @@ std::expected<std::uint16_t, Plugins::Problem> Plugins::slot(std::string_view mo
     const bool could_load = std::ranges::find(there, module) != there.end();
     return refuse("no_such_module",
                   fmt::format("there is no congestion module \"{}\"{} (there are: {})", module.substr(0, 64),
-                              could_load ? fmt::format(": run `weft plugin load {}` first", module) : did_you_mean(module, views(known)),
+                              could_load ? fmt::format(": run `weft plugin load {}` first", module)
+                                         : did_you_mean(module, views(known)),
                               listed(views(known))));
 }
 
@@ -274,8 +289,9 @@ std::optional<Plugins::Problem> Plugins::wrong_default() const {
     const std::vector<std::string> known = names();
     for (const auto& [module, values] : settings_.defaults)
         if (tcp::controller_slot(module) || std::ranges::find(known, module) == known.end())
-            return Problem{"bad_parameter", fmt::format("[plugins.{}] is of no loaded module{}: name its file in [plugins] load", module,
-                                                        did_you_mean(module, views(known)))};
+            return Problem{"bad_parameter",
+                           fmt::format("[plugins.{}] is of no loaded module{}: name its file in [plugins] load", module,
+                                       did_you_mean(module, views(known)))};
     return std::nullopt;
 }
 

@@ -53,12 +53,13 @@ public:
     Plugins& operator=(const Plugins&) = delete;
 
     // The file of this name. Of one that is loaded: its newer version, for new flows; living ones move if the module's
-    // migrate agrees, else they end on the old one, whose file is closed when the last one is gone.
-    std::expected<Report, Problem> load(std::string_view name, Engine& engine, Instant now);
+    // migrate agrees, else they end on the old one, whose file is closed when the last one is gone. `listeners` are those of
+    // the engine.
+    std::expected<Report, Problem> load(std::string_view name, std::span<const ListenerId> listeners, Engine& engine,
+                                        Instant now);
 
     // All modules of the file, of all its versions. Refused while flows or listeners use one, unless `force` moves them to
     // NewReno, their windows as they are. The answer: how many flows were moved.
-    // `listeners` are those of the engine.
     std::expected<std::uint32_t, Problem> unload(std::string_view name, bool force, std::span<const ListenerId> listeners,
                                                  Engine& engine, Instant now);
 
@@ -68,13 +69,13 @@ public:
 
     // The slot of a module by its name, the newest version. The error suggests one.
     std::expected<std::uint16_t, Problem> slot(std::string_view module) const;
-    std::vector<std::string> names() const;           // of all modules, those that are compiled in first
-    std::vector<std::string> files() const;           // that are loaded
-    std::vector<std::string> modules_of(std::string_view file) const;   // of its newest version
+    std::vector<std::string> names() const;  // of all modules, those that are compiled in first
+    std::vector<std::string> files() const;  // that are loaded
+    std::vector<std::string> modules_of(std::string_view file) const;  // of its newest version
     std::vector<std::string> files_there() const { return plugins::available(settings_.directories); }
-    std::optional<Problem> wrong_default() const;     // a default of a module, or of a parameter, that there is none of
+    std::optional<Problem> wrong_default() const;  // a default of a module, or of a parameter, that there is none of
     std::vector<Entry> entries(const Engine& engine) const;
-    const plugins::Plugin::Module* module_in(std::uint16_t slot) const;   // nullptr: compiled in, or nothing
+    const plugins::Plugin::Module* module_in(std::uint16_t slot) const;  // nullptr: compiled in, or nothing
     const plugins::Plugin* file_in(std::uint16_t slot) const;
 
     const Settings& settings() const { return settings_; }
@@ -83,22 +84,23 @@ public:
 private:
     struct Installed {
         std::unique_ptr<plugins::Plugin> file;
-        std::vector<std::uint16_t> slots;             // of its modules, in their order
-        bool current{true};                           // false: a newer version took its place
+        std::vector<std::uint16_t> slots;  // of its modules, in their order
+        bool current{true};  // false: a newer version took its place
     };
 
     Installed* current(std::string_view file);
     std::expected<std::vector<weft_value>, Problem> parameters_of(const plugins::Plugin::Module& module) const;
     std::expected<Installed, Problem> install(std::unique_ptr<plugins::Plugin> file, Engine& engine, Instant now);
-    void move_flows(const Installed& from, const Installed& to, Report& report, Engine& engine, Instant now);
+    void move_flows(const Installed& from, const Installed& to, std::span<const ListenerId> listeners, Report& report,
+                    Engine& engine, Instant now);
     void quarantine_late(Engine& engine, Instant now);
-    bool remove(Installed& installed, Engine& engine, Instant now);   // false: something holds a slot still
+    bool remove(Installed& installed, Engine& engine, Instant now);  // false: something holds a slot still
 
     Settings settings_;
     plugins::Host host_;
     std::vector<Installed> installed_;
-    std::uint64_t faults_seen_{0};                    // of plugins::gate_faults()
-    bool leaving_{false};                             // some version is not current: look whether it may go
+    std::uint64_t faults_seen_{0};  // of plugins::gate_faults()
+    bool leaving_{false};  // some version is not current: look whether it may go
 };
 
 }  // namespace weft::node

@@ -10,19 +10,19 @@ namespace weft::plugins {
 
 enum class ElfFault : std::uint8_t {
     none,
-    not_elf,          // no shared object, of whatever machine
-    other_machine,    // word size, byte order or instruction set
-    not_shared,       // an object file or a program
-    damaged,          // an offset or a size beyond the file
-    no_symbols,       // no table of dynamic symbols: section headers are stripped
-    no_entry,         // it defines no weft_plugin_entry_v*
-    other_major,      // it defines one, of another major version: `major`
-    stays_mapped      // a symbol that is unique in the process: dlclose would not unmap it
+    not_elf,  // no shared object, of whatever machine
+    other_machine,  // word size, byte order or instruction set
+    not_shared,  // an object file or a program
+    damaged,  // an offset or a size beyond the file
+    no_symbols,  // no table of dynamic symbols: section headers are stripped
+    no_entry,  // it defines no weft_plugin_entry_v*
+    other_major,  // it defines one, of another major version: `major`
+    stays_mapped  // a symbol that is unique in the process: dlclose would not unmap it
 };
 
 struct ElfReport {
     ElfFault fault{};
-    std::uint32_t major{0};   // of other_major
+    std::uint32_t major{0};  // of other_major
 };
 
 ElfReport read_elf(std::span<const std::byte> file);

@@ -50,9 +50,10 @@ bool trusted_owner(uid_t owner) { return owner == 0 || owner == ::geteuid(); }
 // "" or what is wrong with who may change it.
 std::string unsafe(const struct stat& status, std::string_view path, bool sticky_serves) {
     if (!trusted_owner(status.st_uid))
-        return fmt::format("{} belongs to another user (id {}): code is loaded from what root or this user owns; chown it, "
-                           "or use another directory",
-                           path, status.st_uid);
+        return fmt::format(
+            "{} belongs to another user (id {}): code is loaded from what root or this user owns; chown it, "
+            "or use another directory",
+            path, status.st_uid);
     if ((status.st_mode & S_IWOTH) != 0 && !(sticky_serves && (status.st_mode & S_ISVTX) != 0))
         return fmt::format("everyone may write to {}: run `chmod o-w {}`, or use another directory", path, path);
     return {};
@@ -85,12 +86,13 @@ std::expected<std::string, Problem> behind_links(int directory, std::string name
         if (length <= 0) return refuse("unreadable", fmt::format("{}: {}", path, std::strerror(errno)));
         name.assign(target.data(), std::size_t(length));
         if (name.find('/') != std::string::npos || name == "." || name == "..")
-            return refuse("unsafe", fmt::format("{} is a symbolic link out of its directory, to {}: put the file itself there, "
-                                                "or name its directory in [plugins] directories",
-                                                path, name));
+            return refuse("unsafe",
+                          fmt::format("{} is a symbolic link out of its directory, to {}: put the file itself there, "
+                                      "or name its directory in [plugins] directories",
+                                      path, name));
     }
-    return refuse("unsafe", fmt::format("{} is a chain of more than {} symbolic links: put the file itself there", path,
-                                        most_links));
+    return refuse("unsafe",
+                  fmt::format("{} is a chain of more than {} symbolic links: put the file itself there", path, most_links));
 }
 
 std::expected<std::vector<std::byte>, Problem> read_whole(int fd, const std::string& path) {
@@ -123,20 +125,23 @@ std::string elf_fault(const std::string& path, const ElfReport& report) {
     case ElfFault::other_machine:
         return fmt::format("{} is built for another kind of machine: build it on this one, or with a compiler for it", path);
     case ElfFault::not_shared: return fmt::format("{} is a program or an object file, no shared object: {}", path, how);
-    case ElfFault::damaged: return fmt::format("{} is damaged: its tables lead beyond its end; build or copy it again", path);
+    case ElfFault::damaged:
+        return fmt::format("{} is damaged: its tables lead beyond its end; build or copy it again", path);
     case ElfFault::no_symbols:
         return fmt::format("{} has no table of dynamic symbols in its section headers: do not strip those", path);
     case ElfFault::no_entry:
         return fmt::format("{} exports no weft_plugin_entry_v{}: define it, with WEFT_EXPORT of weft_plugin.h", path,
                            WEFT_PLUGIN_ABI_MAJOR);
     case ElfFault::other_major:
-        return fmt::format("{} is built for another major version of the interface ({}; this node has {}): build it against "
-                           "this node's weft_plugin.h",
-                           path, report.major, WEFT_PLUGIN_ABI_MAJOR);
+        return fmt::format(
+            "{} is built for another major version of the interface ({}; this node has {}): build it against "
+            "this node's weft_plugin.h",
+            path, report.major, WEFT_PLUGIN_ABI_MAJOR);
     case ElfFault::stays_mapped:
-        return fmt::format("{} exports symbols that are unique in a process, so that it could never be unloaded: build it "
-                           "with -fvisibility=hidden, C++ with -fno-gnu-unique",
-                           path);
+        return fmt::format(
+            "{} exports symbols that are unique in a process, so that it could never be unloaded: build it "
+            "with -fvisibility=hidden, C++ with -fno-gnu-unique",
+            path);
     }
     return {};
 }
@@ -181,9 +186,10 @@ bool name_is_valid(std::string_view name) {
 
 std::expected<File, Problem> find_file(std::string_view name, std::span<const std::string> directories) {
     if (!name_is_valid(name))
-        return refuse("bad_name", fmt::format("\"{}\" is no plugin's name: write it without its directory and without {}, 1 to {} "
-                                              "characters of a-z, A-Z, 0-9, _ and -, such as \"aimd\"",
-                                              name.substr(0, 64), ending, longest_name));
+        return refuse("bad_name",
+                      fmt::format("\"{}\" is no plugin's name: write it without its directory and without {}, 1 to {} "
+                                  "characters of a-z, A-Z, 0-9, _ and -, such as \"aimd\"",
+                                  name.substr(0, 64), ending, longest_name));
     if (directories.empty())
         return refuse("no_such_plugin", "no directory of plugins is configured: name one in [plugins] directories");
     for (const std::string& directory : directories) {

@@ -12,7 +12,7 @@
 
 namespace weft::plugins {
 
-inline constexpr std::size_t longest_name = 31;                 // of a file or a module, bytes
+inline constexpr std::size_t longest_name = 31;  // of a file or a module, bytes
 inline constexpr std::size_t largest_file = std::size_t{64} << 20;
 
 // Why something was refused. `message` is for a person and names the mend; `cause` is a word for a program:
@@ -21,10 +21,10 @@ struct Problem {
     std::string cause, message;
 };
 
-using Hash = std::array<std::byte, 32>;                         // BLAKE2b-256 of a file
+using Hash = std::array<std::byte, 32>;  // BLAKE2b-256 of a file
 
 struct File {
-    std::string name;                                           // "aimd" of aimd.so
+    std::string name;  // "aimd" of aimd.so
     std::string path;
     std::vector<std::byte> bytes;
     Hash hash{};
@@ -40,7 +40,7 @@ std::expected<File, Problem> find_file(std::string_view name, std::span<const st
 // Names of what lies in the directories and looks like a plugin's file, to suggest from. Sorted, each once.
 std::vector<std::string> available(std::span<const std::string> directories);
 
-std::string short_hash(const Hash& hash);                       // 12 hexadecimal digits
-std::string long_hash(const Hash& hash);                        // 64
+std::string short_hash(const Hash& hash);  // 12 hexadecimal digits
+std::string long_hash(const Hash& hash);  // 64
 
 }  // namespace weft::plugins

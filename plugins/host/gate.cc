@@ -40,7 +40,8 @@ void judge(Place& place, std::int64_t took) {
         ++status.late;
         place.points += late_points;
         place.watched = watched_calls;
-        if (place.points >= fault_points && !std::exchange(status.faulty, true)) faults.fetch_add(1, std::memory_order_relaxed);
+        if (place.points >= fault_points && !std::exchange(status.faulty, true))
+            faults.fetch_add(1, std::memory_order_relaxed);
     } else if (place.points > 0) {
         --place.points;
     }
@@ -68,7 +69,8 @@ struct Call<Member> {
     template <std::size_t Number>
     static R through(A... arguments) {
         Place& place = places[Number];
-        if (place.untimed == 0) [[unlikely]] return timed(place, arguments...);
+        if (place.untimed == 0) [[unlikely]]
+            return timed(place, arguments...);
         --place.untimed;
         return (place.inner.*Member)(arguments...);
     }

@@ -16,9 +16,9 @@ namespace weft::plugins {
 // 8 points and a timely one takes one away: a thread that lost its processor within a call does not add up, a module that
 // computes too long does.
 struct GateStatus {
-    std::uint64_t timed{0}, late{0};   // calls
+    std::uint64_t timed{0}, late{0};  // calls
     Duration longest;
-    bool faulty{false};                // the points reached the limit
+    bool faulty{false};  // the points reached the limit
 };
 
 inline constexpr std::size_t most_gates = 128;
@@ -34,12 +34,12 @@ public:
     Gate& operator=(const Gate&) = delete;
     ~Gate();
 
-    const weft_cc_v1* table() const;   // at the same place while the gate is open
+    const weft_cc_v1* table() const;  // at the same place while the gate is open
     GateStatus status() const;
 
 private:
     explicit Gate(std::size_t number) : number_{number} {}
-    std::size_t number_;               // most_gates: moved from
+    std::size_t number_;  // most_gates: moved from
 };
 
 // How many gates have become faulty since the process began: one load, for a loop that asks in each turn.

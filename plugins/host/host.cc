@@ -35,7 +35,8 @@ int sealed_copy(const File& file) {
         if (n <= 0) break;
         written += std::size_t(n);
     }
-    if (written == file.bytes.size() && ::fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
+    if (written == file.bytes.size() &&
+        ::fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
         return fd;
     const int error = errno;
     ::close(fd);
@@ -76,9 +77,10 @@ std::expected<std::unique_ptr<Plugin>, Problem> Host::open(const File& file, std
     const std::string copy = fmt::format("/proc/self/fd/{}", plugin->copy_);
     plugin->handle_ = ::dlopen(copy.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!plugin->handle_)
-        return refuse("not_a_plugin", fmt::format("{} cannot be opened: {}; link it with all that it uses, and only with what is "
-                                                  "on this machine",
-                                                  file.path, loader_says(copy)));
+        return refuse("not_a_plugin",
+                      fmt::format("{} cannot be opened: {}; link it with all that it uses, and only with what is "
+                                  "on this machine",
+                                  file.path, loader_says(copy)));
     using Entry = const weft_plugin* (*)(const weft_host*);
     const auto entry = reinterpret_cast<Entry>(::dlsym(plugin->handle_, entry_symbol));
     if (!entry) return refuse("not_a_plugin", fmt::format("{}: {} is no function", file.path, entry_symbol));
@@ -91,13 +93,14 @@ std::expected<std::unique_ptr<Plugin>, Problem> Host::open(const File& file, std
 
     for (Congestion& module : contents->congestion) {
         if (std::ranges::find(config_->reserved, module.name) != config_->reserved.end())
-            return refuse("duplicate", fmt::format("{}: its module {} has the name of one that is compiled in: rename it", file.path,
-                                                   module.name));
+            return refuse("duplicate", fmt::format("{}: its module {} has the name of one that is compiled in: rename it",
+                                                   file.path, module.name));
         for (const Plugin* other : others)
             for (const Plugin::Module& known : other->modules())
                 if (other->name() != file.name && known.contents.name == module.name)
-                    return refuse("duplicate", fmt::format("{}: its module {} has the name of one of {}: rename it, or unload {}",
-                                                           file.path, module.name, other->path(), other->name()));
+                    return refuse("duplicate",
+                                  fmt::format("{}: its module {} has the name of one of {}: rename it, or unload {}",
+                                              file.path, module.name, other->path(), other->name()));
         auto gate = Gate::open(module.table, config_->budget);
         if (!gate) return refuse("too_many", fmt::format("{} modules are loaded already: unload some", most_gates));
         tcp::Module installable;

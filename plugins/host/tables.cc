@@ -70,10 +70,12 @@ std::string Reader::field_fault(const weft_field& field, std::uint32_t state, bo
     if (field.kind < WEFT_KIND_GAUGE || field.kind > WEFT_KIND_FLAG)
         return fmt::format("has the kind {}: write one of WEFT_KIND_*", field.kind);
     if (field.offset > state || state - field.offset < size)
-        return fmt::format("lies at offset {}, beyond the {} bytes of the state: use offsetof() of the struct whose sizeof is "
-                           "state_size",
-                           field.offset, state);
-    if (field.offset % size != 0) return fmt::format("lies at offset {}, not a multiple of its {} bytes", field.offset, size);
+        return fmt::format(
+            "lies at offset {}, beyond the {} bytes of the state: use offsetof() of the struct whose sizeof is "
+            "state_size",
+            field.offset, state);
+    if (field.offset % size != 0)
+        return fmt::format("lies at offset {}, not a multiple of its {} bytes", field.offset, size);
     if (field.kind == WEFT_KIND_STATE && (!field.names || !names_end(field.names)))
         return fmt::format("is a WEFT_KIND_STATE without `names`: give one to {} of them, ended by NULL", most_names);
     if (!parameter) return {};
@@ -91,14 +93,15 @@ std::expected<std::vector<weft_field>, Problem> Reader::fields(const weft_fields
         return unsound(fmt::format("module {}: a table of {} {}s{}; at most {} are read", module, list.count, what,
                                    list.at ? "" : " at no address", most_fields));
     if (list.stride < offsetof(weft_field, initial) || list.stride > largest_struct)
-        return unsound(fmt::format("module {}: the stride of its {}s is {}: write sizeof(weft_field)", module, what, list.stride));
+        return unsound(
+            fmt::format("module {}: the stride of its {}s is {}: write sizeof(weft_field)", module, what, list.stride));
     for (std::uint32_t i = 0; i < list.count; ++i) {
         const auto* at = reinterpret_cast<const std::byte*>(list.at) + std::size_t{i} * list.stride;
         weft_field field = taken<weft_field>(at, list.stride);
         const std::string name = text_of(field.name);
         if (!name_is_valid(name))
-            return unsound(fmt::format("module {}: {} {} has no good name: 1 to {} characters of a-z, A-Z, 0-9, _ and -", module,
-                                       what, i, longest_name));
+            return unsound(fmt::format("module {}: {} {} has no good name: 1 to {} characters of a-z, A-Z, 0-9, _ and -",
+                                       module, what, i, longest_name));
         if (std::string fault = field_fault(field, state, parameters); !fault.empty())
             return unsound(fmt::format("module {}: the {} \"{}\" {}", module, what, name, fault));
         const bool twice = std::ranges::any_of(all, [&](const weft_field& other) { return name == other.name; });
@@ -127,8 +130,9 @@ std::string Reader::table_fault(const weft_cc_v1& table) const {
         return fmt::format("it asks for what this host does not serve: {}; leave that out of .flags and do without it",
                            flag_names(more));
     if (table.state_size > WEFT_CC_STATE_MAX)
-        return fmt::format("a state of {} bytes a flow; at most {} are lent: keep less, or put what flows share into `shared`",
-                           table.state_size, WEFT_CC_STATE_MAX);
+        return fmt::format(
+            "a state of {} bytes a flow; at most {} are lent: keep less, or put what flows share into `shared`",
+            table.state_size, WEFT_CC_STATE_MAX);
     if (table.shared_size > largest_shared)
         return fmt::format("{} bytes of shared state; at most {} are lent", table.shared_size, largest_shared);
     if (!table.init || !table.on_ack || !table.on_congestion) return "init, on_ack and on_congestion must be there";
@@ -143,8 +147,8 @@ std::expected<Congestion, Problem> Reader::congestion(const weft_module& module)
     if (!module.table) return unsound(fmt::format("module {} has no table", found.name));
     std::memcpy(&size, module.table, sizeof size);
     if (size < offsetof(weft_cc_v1, on_sent) || size > largest_struct)
-        return unsound(fmt::format("module {}: its table says that it has {} bytes: write .size = sizeof(weft_cc_v1)", found.name,
-                                   size));
+        return unsound(fmt::format("module {}: its table says that it has {} bytes: write .size = sizeof(weft_cc_v1)",
+                                   found.name, size));
     found.table = taken<weft_cc_v1>(module.table, size);
     found.table.size = sizeof found.table;
     if (std::string fault = table_fault(found.table); !fault.empty())
@@ -168,7 +172,8 @@ std::expected<Contents, Problem> read_tables(const weft_plugin* plugin, const st
     std::uint32_t size = 0;
     std::memcpy(&size, plugin, sizeof size);
     if (size < offsetof(weft_plugin, reserved) || size > largest_struct)
-        return reader.unsound(fmt::format("its weft_plugin says that it has {} bytes: write .size = sizeof(weft_plugin)", size));
+        return reader.unsound(
+            fmt::format("its weft_plugin says that it has {} bytes: write .size = sizeof(weft_plugin)", size));
     const auto self = taken<weft_plugin>(plugin, size);
     if (self.count == 0 || self.count > most_modules || !self.modules)
         return reader.unsound(fmt::format("it holds {} modules; 1 to {} are read", self.count, most_modules));
@@ -184,11 +189,13 @@ std::expected<Contents, Problem> read_tables(const weft_plugin* plugin, const st
         const auto module = taken<weft_module>(at, module_size);
         const std::string name = text_of(module.name);
         if (!name_is_valid(name))
-            return reader.unsound(fmt::format("module {} has no good name: 1 to {} characters of a-z, A-Z, 0-9, _ and -, the "
-                                              "first one a letter",
-                                              i, longest_name));
+            return reader.unsound(
+                fmt::format("module {} has no good name: 1 to {} characters of a-z, A-Z, 0-9, _ and -, the "
+                            "first one a letter",
+                            i, longest_name));
         if (module.kind != WEFT_MODULE_CONGESTION) {
-            contents.not_served.push_back(fmt::format("{} is a module of kind {}, which this host does not serve", name, module.kind));
+            contents.not_served.push_back(
+                fmt::format("{} is a module of kind {}, which this host does not serve", name, module.kind));
             continue;
         }
         auto found = reader.congestion(module);

@@ -21,10 +21,10 @@ inline constexpr std::uint32_t served_flags = WEFT_CC_OWN_RECOVERY;
 // A congestion module of a file. Texts and code lie in the file's mapping.
 struct Congestion {
     std::string name, doc;
-    weft_cc_v1 table{};                               // `size` is this host's; `parameters` and `variables` are those below
+    weft_cc_v1 table{};  // `size` is this host's; `parameters` and `variables` are those below
     std::vector<weft_field> parameters, variables;
     Congestion() = default;
-    Congestion(Congestion&&) = default;               // the vectors' elements stay where they are
+    Congestion(Congestion&&) = default;  // the vectors' elements stay where they are
     Congestion& operator=(Congestion&&) = default;
     Congestion(const Congestion&) = delete;
     Congestion& operator=(const Congestion&) = delete;
@@ -33,7 +33,7 @@ struct Congestion {
 struct Contents {
     std::string name, version, license;
     std::vector<Congestion> congestion;
-    std::vector<std::string> not_served;              // modules of kinds that this host has no use for, a line each
+    std::vector<std::string> not_served;  // modules of kinds that this host has no use for, a line each
 };
 
 // `path` names the file in messages.

@@ -23,7 +23,8 @@ using testing::AssertionSuccess;
 
 AssertionResult says(const std::string& message, std::initializer_list<std::string_view> parts) {
     for (const std::string_view part : parts)
-        if (message.find(part) == std::string::npos) return AssertionFailure() << "\"" << message << "\" without \"" << part << "\"";
+        if (message.find(part) == std::string::npos)
+            return AssertionFailure() << "\"" << message << "\" without \"" << part << "\"";
     return AssertionSuccess();
 }
 
@@ -84,7 +85,8 @@ TEST_F(PluginHost, OpensWhatShipsAndReadsItsTables) {
 }
 
 TEST_F(PluginHost, ANameIsNoPathAndHasNoEnding) {
-    for (const std::string_view name : {"", "../odd", "odd.so", "/odd", "a b", "-odd", "1odd", "odd\n", "a234567890123456789012345678901x"})
+    for (const std::string_view name :
+         {"", "../odd", "odd.so", "/odd", "a b", "-odd", "1odd", "odd\n", "a234567890123456789012345678901x"})
         EXPECT_TRUE(says(workshop.refusal(name), {"is no plugin's name", "without its directory and without .so"})) << name;
     EXPECT_TRUE(plugins::name_is_valid("a-b_C9"));
     EXPECT_TRUE(says(workshop.refusal("odd"), {"there is no odd.so in", "they hold no plugin"}));
@@ -147,7 +149,8 @@ TEST_F(PluginHost, ALinkMayLeadToAFileBesideItAndNowhereElse) {
     std::filesystem::create_symlink("odd.so", workshop / "beside.so");
     EXPECT_EQ(workshop.refusal("beside"), "");
     std::filesystem::create_symlink(other / "odd.so", workshop / "away.so");
-    EXPECT_TRUE(says(workshop.refusal("away"), {"away.so is a symbolic link out of its directory", "put the file itself there"}));
+    EXPECT_TRUE(
+        says(workshop.refusal("away"), {"away.so is a symbolic link out of its directory", "put the file itself there"}));
     std::filesystem::create_symlink("../" + hide(other.directory()) + "/odd.so", workshop / "up.so");
     EXPECT_TRUE(says(workshop.refusal("up"), {"symbolic link out of its directory"}));
     std::filesystem::create_symlink("round.so", workshop / "round.so");
@@ -181,7 +184,8 @@ TEST_F(PluginHost, WhatIsNoPluginOfThisMachineIsToldSo) {
     EXPECT_TRUE(says(workshop.refusal("odd"), {"is a program or an object file"}));
     alter(file, [&](std::string& bytes) { bytes = whole.substr(0, whole.size() / 2); });
     EXPECT_TRUE(says(workshop.refusal("odd"), {"odd.so is damaged", "build or copy it again"}));
-    alter(file, [&](std::string& bytes) { bytes = whole, std::fill_n(bytes.begin() + offsetof(Elf64_Ehdr, e_shoff), 8, '\0'); });
+    alter(file,
+          [&](std::string& bytes) { bytes = whole, std::fill_n(bytes.begin() + offsetof(Elf64_Ehdr, e_shoff), 8, '\0'); });
     EXPECT_TRUE(says(workshop.refusal("odd"), {"no table of dynamic symbols"}));
 }
 
@@ -318,7 +322,8 @@ TEST_F(PluginHost, CallsThatTakeTooLongMakeAModuleFaultyAndOthersDoNot) {
     EXPECT_EQ(plugins::gate_faults(), before);
     EXPECT_FALSE(quick->modules()[0].gate.status().faulty);
     EXPECT_GE(quick->modules()[0].gate.status().timed, 20'000u / plugins::sample_interval);
-    for (int i = 0; i < 60 && plugins::gate_faults() == before; ++i) (void)after_an_ack(*slow->modules()[0].installable.table);
+    for (int i = 0; i < 60 && plugins::gate_faults() == before; ++i)
+        (void)after_an_ack(*slow->modules()[0].installable.table);
     EXPECT_EQ(plugins::gate_faults(), before + 1);
     const plugins::GateStatus seen = slow->modules()[0].gate.status();
     EXPECT_TRUE(seen.faulty);

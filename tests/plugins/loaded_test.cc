@@ -76,9 +76,8 @@ TEST(LoadedModules, CubicCompiledInAndCubicAsAFileGiveTheSameDigest) {
 TEST(LoadedModules, AHostileFileIsClampedThenPutInQuarantineAndItsFlowGoesOn) {
     BufferPool pool{std::size_t{256} << 20};
     const Workshop workshop;
-    const std::pair<const char*, const char*> hostile[]{{"zero", "-DCWND=0"},
-                                                        {"largest", "-DCWND=0xffffffffffffffffu"},
-                                                        {"grows", "'-DCWND=(out->cwnd*2)' -DUNMOVED"}};
+    const std::pair<const char*, const char*> hostile[]{
+        {"zero", "-DCWND=0"}, {"largest", "-DCWND=0xffffffffffffffffu"}, {"grows", "'-DCWND=(out->cwnd*2)' -DUNMOVED"}};
     for (const auto& [name, options] : hostile) {
         ASSERT_TRUE(workshop.build_odd(name, options));
         const plugins::Host host{workshop.config()};
@@ -115,13 +114,16 @@ protected:
         transfer->run_for(ms(100));
         return transfer;
     }
-    auto load(std::string_view name) { return keeper.load(name, *engine, world->now()); }
-    auto unload(std::string_view name, bool force = false) { return keeper.unload(name, force, {}, *engine, world->now()); }
+    auto load(std::string_view name) { return keeper.load(name, listening, *engine, world->now()); }
+    auto unload(std::string_view name, bool force = false) {
+        return keeper.unload(name, force, listening, *engine, world->now());
+    }
 
     BufferPool pool{std::size_t{256} << 20};
     Workshop workshop;
     node::Plugins keeper;
     Engine* engine{nullptr};
+    std::vector<ListenerId> listening;
     sim::World* world{nullptr};
 };
 
@@ -217,8 +219,14 @@ TEST_F(Keeping, AListenerIsMovedToo) {
     const std::uint16_t newer = keeper.slot("odd").value();
     EXPECT_EQ(engine->congestion_slot(*listener), newer);
     EXPECT_FALSE(engine->module(slot)) << "the older one is closed";
-    const ListenerId listeners[]{*listener};
-    EXPECT_TRUE(keeper.unload("odd", true, listeners, *engine, world->now()));
+    listening = {*listener};
+    ASSERT_TRUE(engine->quarantine(newer, world->now()));
+    ASSERT_TRUE(workshop.build_odd("odd", "-DINITIAL=3"));
+    ASSERT_TRUE(load("odd"));
+    EXPECT_NE(keeper.slot("odd").value(), newer);
+    EXPECT_EQ(engine->congestion_slot(*listener), keeper.slot("odd").value()) << "from quarantine, too";
+    EXPECT_FALSE(engine->module(newer));
+    EXPECT_TRUE(unload("odd", true));
     EXPECT_EQ(engine->congestion_slot(*listener), 0u);
     EXPECT_FALSE(engine->module(newer));
 }
@@ -228,7 +236,7 @@ TEST_F(Keeping, DefaultsAreWrittenAndWhatIsWrongWithThemIsSaid) {
     ASSERT_TRUE(workshop.build_odd("odd"));
     const auto with = [&](node::ModuleDefaults defaults) {
         node::Plugins other{{{workshop.directory()}, ms(1), std::move(defaults)}};
-        const auto report = other.load("odd", *engine, world->now());
+        const auto report = other.load("odd", {}, *engine, world->now());
         std::string said = report ? std::string{} : report.error().message;
         if (const auto wrong = other.wrong_default(); report && wrong) said = wrong->message;
         if (report) {
@@ -239,7 +247,8 @@ TEST_F(Keeping, DefaultsAreWrittenAndWhatIsWrongWithThemIsSaid) {
         return said;
     };
     EXPECT_EQ(with({{"odd", {{"step", std::int64_t{7}}}}}), "");
-    EXPECT_EQ(with({{"odd", {{"step", std::int64_t{700}}}}}), "[plugins.odd]: \"step\" = 700; it must be from 1 to 100 bytes");
+    EXPECT_EQ(with({{"odd", {{"step", std::int64_t{700}}}}}),
+              "[plugins.odd]: \"step\" = 700; it must be from 1 to 100 bytes");
     EXPECT_EQ(with({{"odd", {{"stop", std::int64_t{7}}}}}),
               "[plugins.odd]: the module has no parameter \"stop\"; did you mean \"step\"? (it has: step)");
     EXPECT_EQ(with({{"oddd", {{"step", std::int64_t{7}}}}}),

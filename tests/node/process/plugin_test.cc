@@ -16,7 +16,7 @@ namespace {
 
 struct Said {
     int exit_code{-1};
-    std::string text;                    // both streams
+    std::string text;  // both streams
 };
 
 class PluginProcesses : public testing::Test {
@@ -68,14 +68,16 @@ protected:
         join();
     }
     bool wait_for_bytes(std::uint64_t count) const {
-        for (const auto begin = Clock::now(); since(begin) < milliseconds{30'000}; std::this_thread::sleep_for(milliseconds{2}))
+        for (const auto begin = Clock::now(); since(begin) < milliseconds{30'000};
+             std::this_thread::sleep_for(milliseconds{2}))
             if (received >= count) return true;
         return false;
     }
 
     // `weft --node a ...` as a person would run it.
     Said weft(const std::string& words) const {
-        const std::string command = "WEFT_RUNTIME_DIR=" + (directory / "run") + " " WEFT_BINARY_DIR "/node/weft --node a " + words + " 2>&1";
+        const std::string command =
+            "WEFT_RUNTIME_DIR=" + (directory / "run") + " " WEFT_BINARY_DIR "/node/weft --node a " + words + " 2>&1";
         std::FILE* out = ::popen(command.c_str(), "r");
         if (!out) return {};
         Said said;
@@ -121,10 +123,10 @@ TEST_F(PluginProcesses, TenChangesOnALivingTransferLoseNoByteAndEachIsInTheTrace
     ASSERT_EQ(said.exit_code, 0) << said.text;
     EXPECT_TRUE(said.text.starts_with("loaded " + (workshop / "aimd.so") + " (hash ")) << said.text;
     ASSERT_NO_FATAL_FAILURE(gated_transfer(size));
-    const std::vector<std::string> modules{"cubic", "aimd", "newreno", "aimd", "cubic_plugin",
+    const std::vector<std::string> modules{"cubic", "aimd",    "newreno",      "aimd", "cubic_plugin",
                                            "cubic", "newreno", "cubic_plugin", "aimd", "newreno"};
     for (std::size_t i = 0; i < modules.size(); ++i) {
-        allowed = (i + 2) * (size / 12);   // bytes are under way while the module changes
+        allowed = (i + 2) * (size / 12);  // bytes are under way while the module changes
         ASSERT_TRUE(wait_for_bytes((i + 1) * (size / 12)));
         said = weft("cc " + ends.sender_flow + " " + modules[i]);
         ASSERT_EQ(said.exit_code, 0) << said.text;
@@ -201,7 +203,8 @@ TEST_F(PluginProcesses, HostileFilesEndInQuarantineAndTheFlowGoesOn) {
     EXPECT_GE(module("slow")["calls"]["late"], 8);
     const std::string log = a.log();
     EXPECT_NE(log.find("zero (slot 2, hash "), std::string::npos);
-    EXPECT_NE(log.find("answered out of bounds (window; it wanted a window of 0 bytes): clamped, 16 so far"), std::string::npos);
+    EXPECT_NE(log.find("answered out of bounds (window; it wanted a window of 0 bytes): clamped, 16 so far"),
+              std::string::npos);
     EXPECT_NE(log.find("calls took too long"), std::string::npos);
     join();
     EXPECT_EQ(result.bytes, size);
@@ -236,8 +239,9 @@ TEST_F(PluginProcesses, CommandsSayWhatThereIs) {
     EXPECT_EQ(module["parameters"]["decrease"], 70);
     EXPECT_PRED2(has, fails("plugin unload aimd"), "aimd is used by 1 flows and 0 listeners");
     const std::string list = weft("plugin list").text;
-    for (const char* part : {"newreno", "compiled_in", "aimd.so", "increase = 1 (1 to 64 segments): added to the window each round",
-                             "shows phase, credit, losses", "not loaded: cubic_plugin", "directories: "})
+    for (const char* part :
+         {"newreno", "compiled_in", "aimd.so", "increase = 1 (1 to 64 segments): added to the window each round",
+          "shows phase, credit, losses", "not loaded: cubic_plugin", "directories: "})
         EXPECT_PRED2(has, list, part);
     EXPECT_EQ(weft("plugin unload aimd --force").text, "unloaded aimd: 1 flows go on under newreno\n");
     EXPECT_EQ(a.call("flow.list")["flows"][0]["congestion"], "newreno");

@@ -128,6 +128,9 @@ int run_plugin_load(const PluginLoadOptions& options, const CommonOptions& commo
                                 count_in(module, "left"));
         text += "\n";
     }
+    if (const auto held = answer->find("quarantined"); held != answer->end() && *held == true)
+        text +=
+            "  in quarantine: mend it, build it and load it again; or unload it and load it to try this very file again\n";
     console.print(text);
     return exit_done;
 }

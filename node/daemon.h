@@ -88,7 +88,6 @@ private:
     void reload_plugins(const NodeConfig& read);
     void tend_plugins();                 // once a turn
     void log_module_record(const trace::Record& record);
-    std::string module_text(std::uint16_t slot) const;
     Json describe_module(Flow flow) const;
     Json plugin_list() const;
     std::expected<Json, RpcError> plugin_load(const Json& params);
@@ -141,6 +140,7 @@ private:
     unsigned stops_{0};                  // signals and calls that asked for the end
     Instant stop_by_{Instant::never()};
     std::vector<trace::Record> module_records_;   // of this turn
+    RateLimit module_lines_{50, Duration::seconds(10)};
     std::unordered_map<std::uint32_t, Instead> instead_;   // by Flow::place
 };
 

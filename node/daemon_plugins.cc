@@ -138,8 +138,7 @@ std::expected<void, std::string> Daemon::open_plugins() {
                       }});
     });
     for (const std::string& name : config_.plugin_files) {
-        const auto loaded = shard_->input(
-            [&](Engine& engine, Instant now) { return plugins_->load(name, shard_->listeners(), engine, now); });
+        const auto loaded = shard_->input([&](Engine& engine, Instant now) { return plugins_->load(name, engine, now); });
         if (!loaded) return std::unexpected(fmt::format("[plugins] load \"{}\": {}", name, loaded.error().message));
     }
     if (const auto wrong = plugins_->wrong_default()) return std::unexpected(wrong->message);
@@ -152,8 +151,7 @@ std::expected<void, std::string> Daemon::open_plugins() {
 void Daemon::reload_plugins(const NodeConfig& read) {
     plugins_->set_directories(read.plugin_directories.value_or(default_plugin_directories()));
     for (const std::string& name : read.plugin_files) {
-        const auto loaded = shard_->input(
-            [&](Engine& engine, Instant now) { return plugins_->load(name, shard_->listeners(), engine, now); });
+        const auto loaded = shard_->input([&](Engine& engine, Instant now) { return plugins_->load(name, engine, now); });
         if (!loaded) log(LogLevel::error, "config", fmt::format("[plugins] load \"{}\": {}", name, loaded.error().message));
     }
     if (const auto slot = plugins_->slot(read.congestion); slot) config_.congestion = read.congestion;
@@ -163,19 +161,12 @@ void Daemon::reload_plugins(const NodeConfig& read) {
 }
 
 void Daemon::tend_plugins() {
-    if (plugins_->due()) shard_->input([this](Engine& engine, Instant now) { plugins_->tend(engine, now); });
+    // An older version may live for days: looking whether it may go is no work, its going is.
+    if (plugins_->due()) shard_->input_if([this](Engine& engine, Instant now) { return plugins_->tend(engine, now); });
     if (module_records_.empty()) return;
     std::vector<trace::Record> records;
     records.swap(module_records_);
     for (const trace::Record& record : records) log_module_record(record);
-}
-
-std::string Daemon::module_text(std::uint16_t slot) const {
-    const auto status = shard_->engine().module(slot);
-    if (!status) return fmt::format("slot {}", slot);
-    const plugins::Plugin* file = plugins_->file_in(slot);
-    return file ? fmt::format("{} (slot {}, hash {})", tcp::name_of(status->module), slot, plugins::short_hash(file->hash()))
-                : fmt::format("{}", tcp::name_of(status->module));
 }
 
 void Daemon::log_module_record(const trace::Record& record) {
@@ -190,30 +181,38 @@ void Daemon::log_module_record(const trace::Record& record) {
                            reason == tcp::ModuleReason::quarantined;
         instead_.erase(record.flow);
         if (other)
-            instead_[record.flow] = {body.generation, module_text(body.from_slot), std::string(reason_text(body.reason))};
+            instead_[record.flow] = {body.generation, plugins_->name_in(body.from_slot),
+                                     std::string(reason_text(body.reason))};
+        const LogLevel level = other ? LogLevel::warning : begins ? LogLevel::debug : LogLevel::info;
+        if (!log_wanted(level)) return;
+        // Flows that begin, and those of a whole slot, are as many as strangers make them.
+        if (reason != tcp::ModuleReason::asked && !module_lines_.allow(monotonic_now())) return;
+        if (const std::uint64_t left_out = module_lines_.take_suppressed(); left_out > 0)
+            log(level, "module", fmt::format("{} more such lines were left out", left_out));
         if (begins)
-            return log(
-                other ? LogLevel::warning : LogLevel::debug, "module",
-                fmt::format("flow {} begins with {}{}", flow_text(flow), module_text(body.slot),
-                            other ? fmt::format(" instead of {}: {}", module_text(body.from_slot), reason_text(body.reason))
-                                  : std::string{}));
-        return log(other ? LogLevel::warning : LogLevel::info, "module",
+            return log(level, "module",
+                       fmt::format("flow {} begins with {}{}", flow_text(flow), plugins_->name_in(body.slot),
+                                   other ? fmt::format(" instead of {}: {}", plugins_->name_in(body.from_slot),
+                                                       reason_text(body.reason))
+                                         : std::string{}));
+        return log(level, "module",
                    fmt::format("flow {} goes on under {} after {}: {}; window {} bytes", flow_text(flow),
-                               module_text(body.slot), module_text(body.from_slot), reason_text(body.reason), body.window));
+                               plugins_->name_in(body.slot), plugins_->name_in(body.from_slot), reason_text(body.reason),
+                               body.window));
     }
     case tcp::ModuleEvent::quarantine:
         return log(LogLevel::warning, "module",
-                   fmt::format("{} is in quarantine: {}; {} flows go on under newreno", module_text(body.slot),
+                   fmt::format("{} is in quarantine: {}; {} flows go on under newreno", plugins_->name_in(body.slot),
                                reason_text(body.reason), body.flows));
     case tcp::ModuleEvent::violation:
-        return log(
-            LogLevel::warning, "module",
-            fmt::format("flow {}: {} answered out of bounds ({}; it wanted a window of {} bytes): clamped, {} so far",
-                        flow_text(flow), module_text(body.slot), violation_text(body.reason), body.window, body.flows));
+        return log(LogLevel::warning, "module",
+                   fmt::format("flow {}: {} answered out of bounds ({}; it wanted a window of {} bytes): clamped, {} so far",
+                               flow_text(flow), plugins_->name_in(body.slot), violation_text(body.reason), body.window,
+                               body.flows));
     case tcp::ModuleEvent::migrate:
         return log(LogLevel::info, "module",
-                   fmt::format("{} takes the place of {}: {} flows moved", module_text(body.slot),
-                               module_text(body.from_slot), body.flows));
+                   fmt::format("{} takes the place of {}: {} flows moved", plugins_->name_in(body.slot),
+                               plugins_->name_in(body.from_slot), body.flows));
     default: return;                             // installing is logged with its file
     }
 }
@@ -221,7 +220,8 @@ void Daemon::log_module_record(const trace::Record& record) {
 Json Daemon::describe_module(Flow flow) const {
     const Engine& engine = shard_->engine();
     const std::uint16_t slot = engine.congestion_slot(flow);
-    const auto status = engine.module(slot);
+    static const tcp::Modules compiled;  // the engine counts the flows of those by a walk over all, for each that is listed
+    const auto status = slot < tcp::compiled_slots ? std::optional{compiled.status(slot)} : engine.module(slot);
     if (!status) return nullptr;
     const std::span<const std::byte> state = engine.congestion_state(flow);
     Json one{{"slot", slot},
@@ -251,8 +251,7 @@ Json Daemon::plugin_list() const {
 
 std::expected<Json, RpcError> Daemon::plugin_load(const Json& params) {
     const std::string name = params["name"];
-    const auto report =
-        shard_->input([&](Engine& engine, Instant now) { return plugins_->load(name, shard_->listeners(), engine, now); });
+    const auto report = shard_->input([&](Engine& engine, Instant now) { return plugins_->load(name, engine, now); });
     if (!report) return std::unexpected(refusal(report.error()));
     Json modules = Json::array();
     for (const Plugins::Change& change : report->changes)
@@ -260,7 +259,11 @@ std::expected<Json, RpcError> Daemon::plugin_load(const Json& params) {
     const char* outcome = report->outcome == Plugins::Outcome::loaded     ? "loaded"
                           : report->outcome == Plugins::Outcome::reloaded ? "reloaded"
                                                                           : "unchanged";
-    return Json{{"outcome", outcome}, {"file", report->path}, {"hash", report->hash}, {"modules", std::move(modules)}};
+    return Json{{"outcome", outcome},
+                {"file", report->path},
+                {"hash", report->hash},
+                {"quarantined", report->quarantined},
+                {"modules", std::move(modules)}};
 }
 
 std::expected<Json, RpcError> Daemon::plugin_unload(const Json& params) {
@@ -339,10 +342,11 @@ std::expected<Json, RpcError> Daemon::flow_set(const Json& params) {
         const auto slot = plugins_->slot(module->get<std::string>());
         if (!slot) return std::unexpected(refusal(slot.error()));
         if (const auto status = engine.module(*slot); status && status->quarantined)
-            return std::unexpected(RpcError{
-                RpcCode::failed,
-                fmt::format("{} is in quarantine: mend its file and load it again (weft plugin load)", module_text(*slot)),
-                "quarantined"});
+            return std::unexpected(
+                RpcError{RpcCode::failed,
+                         fmt::format("{} is in quarantine: mend its file and load it again (weft plugin load)",
+                                     plugins_->name_in(*slot)),
+                         "quarantined"});
         wanted = *slot;
     }
     const auto parameters =

@@ -84,7 +84,7 @@ constexpr RpcMethod methods[]{
      "variables, calls}], directories, available}"},
     {"plugin.load", plugin_load, true,
      "Loads a file of the configured directories, or its newer version: new flows take it, living ones if its module agrees.",
-     "{outcome, file, hash, modules: [{name, slot, moved, left}]}"},
+     "{outcome, file, hash, quarantined, modules: [{name, slot, moved, left}]}"},
     {"plugin.unload", plugin_unload, true, "Takes a file's modules away and closes it.", "{name, moved}"},
     {"route.list", listing, false, "What the routing module knows, in its order: neighbours, then routes.",
      "{module, routes: [{to, to_name, via, via_name, link, cost, used, direct}]}"},

@@ -106,30 +106,32 @@ std::expected<Plugins::Installed, Plugins::Problem> Plugins::install(std::unique
     return installed;
 }
 
-// Of a version in quarantine there are no flows to move, but there may be listeners.
-void Plugins::move_flows(const Installed& from, const Installed& to, std::span<const ListenerId> listeners, Report& report,
-                         Engine& engine, Instant now) {
+void Plugins::move_flows(const Installed& from, const Installed& to, Report& report, Engine& engine, Instant now) {
     for (std::size_t i = 0; i < to.slots.size(); ++i)
         for (std::size_t k = 0; k < from.slots.size(); ++k) {
             if (from.file->modules()[k].contents.name != to.file->modules()[i].contents.name) continue;
             const auto moved = engine.migrate(from.slots[k], to.slots[i], now);
-            report.changes[i].moved = moved.value_or(0);
-            for (const ListenerId listener : listeners)
-                if (engine.congestion_slot(listener) == from.slots[k]) (void)engine.steer(listener, to.slots[i], now);
+            if (moved) report.changes[i].moved = *moved;
+            else
+                log(LogLevel::error, "plugin",
+                    fmt::format("{} does not take the place of {}: the engine refuses it", name_in(to.slots[i]),
+                                name_in(from.slots[k])));
             if (const auto status = engine.module(from.slots[k])) report.changes[i].left = status->flows;
         }
 }
 
-std::expected<Plugins::Report, Plugins::Problem> Plugins::load(std::string_view name, std::span<const ListenerId> listeners,
-                                                               Engine& engine, Instant now) {
+std::expected<Plugins::Report, Plugins::Problem> Plugins::load(std::string_view name, Engine& engine, Instant now) {
     auto found = host_.find(name);
     if (!found) return std::unexpected(found.error());
     Installed* old = current(name);
     Report report{old ? Outcome::reloaded : Outcome::loaded, found->path, plugins::short_hash(found->hash), {}};
     if (old && old->file->hash() == found->hash) {
         report.outcome = Outcome::unchanged;
-        for (std::size_t i = 0; i < old->slots.size(); ++i)
+        for (std::size_t i = 0; i < old->slots.size(); ++i) {
             report.changes.push_back({old->file->modules()[i].contents.name, old->slots[i], 0, 0});
+            const auto status = engine.module(old->slots[i]);
+            report.quarantined |= status && status->quarantined;
+        }
         return report;
     }
     std::vector<const Plugin*> others;
@@ -143,7 +145,7 @@ std::expected<Plugins::Report, Plugins::Problem> Plugins::load(std::string_view 
     for (const std::string& line : installed->file->not_served())
         log(LogLevel::warning, "plugin", fmt::format("{}: {}", found->path, line));
     if (old) {
-        move_flows(*old, *installed, listeners, report, engine, now);
+        move_flows(*old, *installed, report, engine, now);
         old->current = false;
         leaving_ = true;
     }
@@ -157,13 +159,14 @@ std::expected<Plugins::Report, Plugins::Problem> Plugins::load(std::string_view 
     return report;
 }
 
-// From the engine, then the file: a slot that is free has no caller left.
+// From the engine, then the file: a slot that is free has no caller left. The engine knows when it is.
 bool Plugins::remove(Installed& installed, Engine& engine, Instant now) {
-    for (const std::uint16_t slot : installed.slots)
-        if (const auto status = engine.module(slot); slot != 0 && status && (status->flows > 0 || status->listeners > 0))
-            return false;
+    for (const std::uint16_t slot : installed.slots) {
+        const auto status = slot != 0 ? engine.module(slot) : std::nullopt;
+        if (status && (status->flows > 0 || (status->listeners > 0 && !status->quarantined))) return false;
+    }
     for (std::uint16_t& slot : installed.slots)
-        if (slot != 0 && engine.uninstall(slot, now)) slot = 0;   // its place in the list stays: modules are found by it
+        if (slot != 0 && engine.uninstall(slot, now)) slot = 0;  // its place in the list stays: modules are found by it
     return std::ranges::all_of(installed.slots, [](std::uint16_t slot) { return slot == 0; });
 }
 
@@ -211,14 +214,15 @@ std::expected<std::uint32_t, Plugins::Problem> Plugins::unload(std::string_view 
     return flows;
 }
 
-void Plugins::quarantine_late(Engine& engine, Instant now) {
+bool Plugins::quarantine_late(Engine& engine, Instant now) {
+    bool any = false;
     for (const Installed& installed : installed_)
         for (std::size_t i = 0; i < installed.slots.size(); ++i) {
             const Plugin::Module& module = installed.file->modules()[i];
             const plugins::GateStatus seen = module.gate.status();
             const auto status = engine.module(installed.slots[i]);
             if (!seen.faulty || !status || status->quarantined) continue;
-            (void)engine.quarantine(installed.slots[i], now);
+            any |= bool(engine.quarantine(installed.slots[i], now));
             log(LogLevel::warning, "plugin",
                 fmt::format(
                     "{} (hash {}) is in quarantine: {} of its calls took longer than {} us, the longest {} us; its flows "
@@ -226,25 +230,29 @@ void Plugins::quarantine_late(Engine& engine, Instant now) {
                     module.contents.name, plugins::short_hash(installed.file->hash()), seen.late,
                     settings_.budget.count() / 1'000, seen.longest.count() / 1'000));
         }
+    return any;
 }
 
-void Plugins::tend(Engine& engine, Instant now) {
+bool Plugins::tend(Engine& engine, Instant now) {
+    bool changed = false;
     if (const std::uint64_t faults = plugins::gate_faults(); faults != faults_seen_) {
         faults_seen_ = faults;
-        quarantine_late(engine, now);
+        changed = quarantine_late(engine, now);
     }
-    if (!leaving_) return;
+    if (!leaving_) return changed;
     leaving_ = false;
     std::erase_if(installed_, [&](Installed& installed) {
         if (installed.current) return false;
         const bool gone = remove(installed, engine, now);
         leaving_ |= !gone;
+        changed |= gone;
         if (gone)
             log(LogLevel::info, "plugin",
                 fmt::format("{} (hash {}) is closed: nothing uses it", installed.file->name(),
                             plugins::short_hash(installed.file->hash())));
         return gone;
     });
+    return changed;
 }
 
 std::expected<std::uint16_t, Plugins::Problem> Plugins::slot(std::string_view module) const {
@@ -293,6 +301,13 @@ std::optional<Plugins::Problem> Plugins::wrong_default() const {
                            fmt::format("[plugins.{}] is of no loaded module{}: name its file in [plugins] load", module,
                                        did_you_mean(module, views(known)))};
     return std::nullopt;
+}
+
+std::string Plugins::name_in(std::uint16_t slot) const {
+    if (slot < tcp::compiled_slots) return std::string(tcp::controller_names[slot]);
+    const Plugin::Module* module = module_in(slot);
+    if (!module) return fmt::format("slot {}", slot);
+    return fmt::format("{} (slot {}, hash {})", module->contents.name, slot, plugins::short_hash(file_in(slot)->hash()));
 }
 
 const Plugin::Module* Plugins::module_in(std::uint16_t slot) const {

@@ -38,6 +38,7 @@ public:
     struct Report {
         Outcome outcome{};
         std::string path, hash;           // the hash: 12 digits of it
+        bool quarantined{false};          // unchanged, and a module of it is in quarantine
         std::vector<Change> changes;
     };
 
@@ -53,19 +54,19 @@ public:
     Plugins& operator=(const Plugins&) = delete;
 
     // The file of this name. Of one that is loaded: its newer version, for new flows; living ones move if the module's
-    // migrate agrees, else they end on the old one, whose file is closed when the last one is gone. `listeners` are those of
-    // the engine.
-    std::expected<Report, Problem> load(std::string_view name, std::span<const ListenerId> listeners, Engine& engine,
-                                        Instant now);
+    // migrate agrees, else they end on the old one, whose file is closed when the last one is gone.
+    // Listeners move in each case, those that ask for a version in quarantine, too.
+    std::expected<Report, Problem> load(std::string_view name, Engine& engine, Instant now);
 
     // All modules of the file, of all its versions. Refused while flows or listeners use one, unless `force` moves them to
     // NewReno, their windows as they are. The answer: how many flows were moved.
+    // `listeners` are those of the engine.
     std::expected<std::uint32_t, Problem> unload(std::string_view name, bool force, std::span<const ListenerId> listeners,
                                                  Engine& engine, Instant now);
 
     // After a turn, when due(): modules whose calls take too long are put in quarantine, older versions without flows go.
     bool due() const { return leaving_ || plugins::gate_faults() != faults_seen_; }
-    void tend(Engine& engine, Instant now);
+    bool tend(Engine& engine, Instant now);  // true: something changed
 
     // The slot of a module by its name, the newest version. The error suggests one.
     std::expected<std::uint16_t, Problem> slot(std::string_view module) const;
@@ -75,6 +76,7 @@ public:
     std::vector<std::string> files_there() const { return plugins::available(settings_.directories); }
     std::optional<Problem> wrong_default() const;  // a default of a module, or of a parameter, that there is none of
     std::vector<Entry> entries(const Engine& engine) const;
+    std::string name_in(std::uint16_t slot) const;  // "aimd (slot 2, hash 5db5d07b8d32)", without a look at the engine
     const plugins::Plugin::Module* module_in(std::uint16_t slot) const;  // nullptr: compiled in, or nothing
     const plugins::Plugin* file_in(std::uint16_t slot) const;
 
@@ -91,9 +93,8 @@ private:
     Installed* current(std::string_view file);
     std::expected<std::vector<weft_value>, Problem> parameters_of(const plugins::Plugin::Module& module) const;
     std::expected<Installed, Problem> install(std::unique_ptr<plugins::Plugin> file, Engine& engine, Instant now);
-    void move_flows(const Installed& from, const Installed& to, std::span<const ListenerId> listeners, Report& report,
-                    Engine& engine, Instant now);
-    void quarantine_late(Engine& engine, Instant now);
+    void move_flows(const Installed& from, const Installed& to, Report& report, Engine& engine, Instant now);
+    bool quarantine_late(Engine& engine, Instant now);
     bool remove(Installed& installed, Engine& engine, Instant now);  // false: something holds a slot still
 
     Settings settings_;

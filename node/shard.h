@@ -111,6 +111,10 @@ public:
         work_left_ = true;
         return input(engine_, monotonic_now());
     }
+    template <class Input>
+    void input_if(Input&& input) {  // that tells whether it changed anything
+        if (input(engine_, monotonic_now())) work_left_ = true;
+    }
     std::vector<ListenerId> listeners() const;
 
     Loop& loop() { return loop_; }

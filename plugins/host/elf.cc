@@ -83,6 +83,21 @@ std::optional<Symbols> dynamic_symbols(Bytes file, const Elf64_Ehdr& header, Elf
     return std::nullopt;
 }
 
+// Whether the file asks to stay mapped for ever: DF_1_NODELETE in its dynamic section.
+bool asks_to_stay(Bytes file, const Elf64_Ehdr& header) {
+    for (unsigned i = 0; i < header.e_shnum; ++i) {
+        const auto section = at<Elf64_Shdr>(file, header.e_shoff + std::uint64_t{i} * sizeof(Elf64_Shdr));
+        if (!section || section->sh_type != SHT_DYNAMIC) continue;
+        const auto entries = part(file, section->sh_offset, section->sh_size);
+        if (!entries) return true;  // the loader would follow what we cannot read
+        for (std::uint64_t offset = 0; const auto entry = at<Elf64_Dyn>(*entries, offset); offset += sizeof(Elf64_Dyn)) {
+            if (entry->d_tag == DT_FLAGS_1 && (entry->d_un.d_val & DF_1_NODELETE) != 0) return true;
+            if (entry->d_tag == DT_NULL) break;
+        }
+    }
+    return false;
+}
+
 }  // namespace
 
 ElfReport read_elf(std::span<const std::byte> file) {
@@ -106,7 +121,7 @@ ElfReport read_elf(std::span<const std::byte> file) {
     }
     if (!ours && other != 0) return {ElfFault::other_major, other};
     if (!ours) return {ElfFault::no_entry};
-    if (unique) return {ElfFault::stays_mapped};
+    if (unique || asks_to_stay(file, *at<Elf64_Ehdr>(file, 0))) return {ElfFault::stays_mapped};
     return {};
 }
 

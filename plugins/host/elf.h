@@ -17,7 +17,7 @@ enum class ElfFault : std::uint8_t {
     no_symbols,  // no table of dynamic symbols: section headers are stripped
     no_entry,  // it defines no weft_plugin_entry_v*
     other_major,  // it defines one, of another major version: `major`
-    stays_mapped  // a symbol that is unique in the process: dlclose would not unmap it
+    stays_mapped  // a symbol unique in the process, or -z nodelete: dlclose would not unmap it
 };
 
 struct ElfReport {

@@ -139,8 +139,8 @@ std::string elf_fault(const std::string& path, const ElfReport& report) {
             path, report.major, WEFT_PLUGIN_ABI_MAJOR);
     case ElfFault::stays_mapped:
         return fmt::format(
-            "{} exports symbols that are unique in a process, so that it could never be unloaded: build it "
-            "with -fvisibility=hidden, C++ with -fno-gnu-unique",
+            "{} could never be unloaded: it exports symbols that are unique in a process, or asks to stay: build it "
+            "with -fvisibility=hidden, C++ with -fno-gnu-unique, and without -z nodelete",
             path);
     }
     return {};

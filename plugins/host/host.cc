@@ -64,7 +64,16 @@ void Plugin::log(void* context, std::int32_t level, const char* utf8) {
 
 Plugin::~Plugin() {
     modules_.clear();
-    if (handle_) ::dlclose(handle_);
+    if (handle_) {
+        ::dlclose(handle_);
+        // What stays all the same keeps its descriptor: under a number that came again the loader would take it for the next.
+        if (void* still = ::dlopen(fmt::format("/proc/self/fd/{}", copy_).c_str(), RTLD_NOW | RTLD_NOLOAD)) {
+            ::dlclose(still);
+            if (config_->log)
+                config_->log(4, name_, "stays mapped after it was closed: something in it is unique or thread-local");
+            return;
+        }
+    }
     if (copy_ >= 0) ::close(copy_);
 }
 

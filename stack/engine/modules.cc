@@ -64,7 +64,7 @@ Result<std::uint32_t> Engine::migrate(std::uint16_t from, std::uint16_t to, Inst
     state_->begin();
     const tcp::Modules& modules = state_->host.modules;
     if (from == to || !modules.loaded(from) || !modules.loaded(to)) return std::unexpected(Error::invalid);
-    if (modules[from].quarantined || modules[from].retired || modules[to].quarantined || modules[to].retired)
+    if (modules[from].retired || modules[to].quarantined || modules[to].retired)
         return std::unexpected(Error::not_permitted);
     return tcp::migrate_module(state_->host, from, to, now);
 }

@@ -107,8 +107,7 @@ Refusal refusal(const Module& module) {
 std::uint16_t Modules::resolve(std::uint16_t slot) const {
     for (std::uint16_t steps = 0; steps < module_slots && loaded(slot); ++steps) {
         const Slot& at = (*this)[slot];
-        if (at.quarantined) return 0;
-        if (!at.retired) return slot;
+        if (!at.retired) return at.quarantined ? std::uint16_t{0} : slot;  // a mended version ends a quarantine
         slot = at.successor;
     }
     return slot < compiled_slots ? slot : std::uint16_t{0};

@@ -197,6 +197,8 @@ TEST_F(PluginHost, AFileWithoutItsEntryOrOfAnotherMajorVersionIsNotOpened) {
                                                "build it against this node's weft_plugin.h"}));
     ASSERT_TRUE(workshop.build_odd("odd", "-DUNDEFINED"));
     EXPECT_TRUE(says(workshop.refusal("odd"), {"odd.so cannot be opened: undefined symbol: that_nobody_defines"}));
+    ASSERT_TRUE(workshop.build_odd("odd", "-Wl,-z,nodelete"));
+    EXPECT_TRUE(says(workshop.refusal("odd"), {"could never be unloaded", "without -z nodelete"}));
     ASSERT_TRUE(workshop.build_odd("odd", "-DRETURNS_NOTHING"));
     EXPECT_TRUE(says(workshop.refusal("odd"), {"its entry returned nothing"}));
 }

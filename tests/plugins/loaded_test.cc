@@ -114,7 +114,7 @@ protected:
         transfer->run_for(ms(100));
         return transfer;
     }
-    auto load(std::string_view name) { return keeper.load(name, listening, *engine, world->now()); }
+    auto load(std::string_view name) { return keeper.load(name, *engine, world->now()); }
     auto unload(std::string_view name, bool force = false) {
         return keeper.unload(name, force, listening, *engine, world->now());
     }
@@ -169,11 +169,11 @@ TEST_F(Keeping, AFlowThatCannotMoveEndsOnItsVersionWhichGoesWithIt) {
     EXPECT_EQ(engine->congestion_slot(later.value()), report->changes[0].slot) << "new flows begin with the newer one";
     (void)engine->abort(*later, world->now());
     EXPECT_TRUE(keeper.due());
-    keeper.tend(*engine, world->now());
+    for (int i = 0; i < 3; ++i) EXPECT_FALSE(keeper.tend(*engine, world->now())) << "looking is no work";
     EXPECT_TRUE(engine->module(slot)) << "a flow runs it";
     ends_well(*transfer);
     transfer->run_for(Duration::seconds(1));
-    keeper.tend(*engine, world->now());
+    EXPECT_TRUE(keeper.tend(*engine, world->now()));
     EXPECT_FALSE(engine->module(slot));
     EXPECT_FALSE(keeper.due());
     EXPECT_EQ(keeper.files(), std::vector<std::string>{"odd"});
@@ -221,6 +221,9 @@ TEST_F(Keeping, AListenerIsMovedToo) {
     EXPECT_FALSE(engine->module(slot)) << "the older one is closed";
     listening = {*listener};
     ASSERT_TRUE(engine->quarantine(newer, world->now()));
+    const auto again = load("odd");
+    ASSERT_TRUE(again);
+    EXPECT_TRUE(again->outcome == node::Plugins::Outcome::unchanged && again->quarantined);
     ASSERT_TRUE(workshop.build_odd("odd", "-DINITIAL=3"));
     ASSERT_TRUE(load("odd"));
     EXPECT_NE(keeper.slot("odd").value(), newer);
@@ -236,7 +239,7 @@ TEST_F(Keeping, DefaultsAreWrittenAndWhatIsWrongWithThemIsSaid) {
     ASSERT_TRUE(workshop.build_odd("odd"));
     const auto with = [&](node::ModuleDefaults defaults) {
         node::Plugins other{{{workshop.directory()}, ms(1), std::move(defaults)}};
-        const auto report = other.load("odd", {}, *engine, world->now());
+        const auto report = other.load("odd", *engine, world->now());
         std::string said = report ? std::string{} : report.error().message;
         if (const auto wrong = other.wrong_default(); report && wrong) said = wrong->message;
         if (report) {

@@ -93,7 +93,7 @@ void Daemon::overrule(NodeConfig& config) const {
 bool Daemon::reload_routes(const NodeConfig& read) {
     config_.names = read.names;
     if (read.reach != config_.reach) shard_->access().set_reach(read.reach);
-    if (read.transit != config_.transit) shard_->access().set_transit(read.transit);
+    if (read.transit != config_.transit) shard_->set_transit(read.transit);
     config_.reach = read.reach;
     config_.transit = read.transit;
     if (read.routing == config_.routing && read.routes == config_.routes) return true;

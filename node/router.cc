@@ -105,7 +105,23 @@ struct Router::Gate {
                                           .enumerate = enumerate};
 };
 
-const weft_router_v1& Router::table() { return Gate::table; }
+// What no module has, the gate has not either: the switch then spares the work that leads there.
+const weft_router_v1& Router::table() {
+    static const weft_router_v1 gate = [] {
+        weft_router_v1 table = Gate::table;
+        const auto any_has = [](auto member) {
+            return std::ranges::any_of(compiled_in, [&](const weft_module* one) {
+                return static_cast<const weft_router_v1*>(one->table)->*member != nullptr;
+            });
+        };
+        if (!any_has(&weft_router_v1::on_control)) table.on_control = nullptr;
+        if (!any_has(&weft_router_v1::on_wake)) table.on_wake = nullptr;
+        if (!any_has(&weft_router_v1::on_broken)) table.on_broken = nullptr;
+        if (!any_has(&weft_router_v1::on_learnt)) table.on_learnt = nullptr;
+        return table;
+    }();
+    return gate;
+}
 
 Router::Router(const Address& self) {
     std::memcpy(self_.data(), self.bytes().data(), std::min(self_.size(), self.bytes().size()));
@@ -205,7 +221,9 @@ std::vector<weft_route_row> Router::rows(std::size_t limit) const {
         const std::uint32_t count =
             Gate::enumerate(this, std::uint32_t(all.size()), some.data(), std::uint32_t(some.size()));
         if (count == 0) break;
-        all.insert(all.end(), some.begin(), some.begin() + std::min<std::size_t>(count, limit - all.size()));
+        // The module's count is its word: no more than was lent.
+        all.insert(all.end(), some.begin(),
+                   some.begin() + std::ptrdiff_t(std::min({std::size_t{count}, some.size(), limit - all.size()})));
     }
     return all;
 }

@@ -86,6 +86,7 @@ public:
 
     // In place of those that it began with. What they no longer allow ends; all else lives on.
     std::expected<void, std::string> set_routing(const RoutingConfig& routing);
+    void set_transit(const overlay::TransitRules& rules);
     overlay::Access& access() { return access_; }
     const overlay::Access& access() const { return access_; }
     Router& router() { return *router_; }

@@ -49,6 +49,15 @@ void Shard::take_unreachable(const overlay::LinkEvent& event, Instant now) {
     }
 }
 
+void Shard::set_transit(const overlay::TransitRules& rules) {
+    access_.set_transit(rules);
+    const Instant now = monotonic_now();
+    if (overlay::Switch* labels = links_.labels()) labels->review_transit(now);
+    links_.advance(now);   // what the switch has to say leaves
+    take_link_events(now);
+    work_left_ = true;
+}
+
 std::expected<void, std::string> Shard::set_routing(const RoutingConfig& routing) {
     work_left_ = true;
     return router_->replace(routing, monotonic_now());

@@ -181,9 +181,13 @@ void Access::set_transit(TransitRules rules) {
     transit_who_ = {transit_.who.begin(), transit_.who.end()};
 }
 
-bool Access::transit_setup(const Address& neighbour) {
+bool Access::may_transit(const Address& neighbour) const {
     using Mode = TransitRules::Mode;
-    if (transit_.mode == Mode::members || (transit_.mode == Mode::listed && transit_who_.contains(neighbour))) return true;
+    return transit_.mode == Mode::members || (transit_.mode == Mode::listed && transit_who_.contains(neighbour));
+}
+
+bool Access::transit_setup(const Address& neighbour) {
+    if (may_transit(neighbour)) return true;
     ++statistics_.transit_refused;
     return false;
 }

@@ -10,6 +10,7 @@
 #include <set>
 #include <vector>
 
+#include "overlay/label.h"
 #include "stack/core/address.h"
 #include "stack/core/bytes.h"
 #include "stack/core/flat_table.h"
@@ -17,8 +18,6 @@
 #include "stack/core/time.h"
 
 namespace weft::overlay {
-
-using LinkNumber = std::uint16_t;  // an up neighbour, 1 to 65,535
 
 inline constexpr std::uint8_t protocol_wcmp = 58;
 
@@ -70,6 +69,7 @@ public:
 
     void set_transit(TransitRules rules);
     const TransitRules& transit() const { return transit_; }
+    bool may_transit(const Address& neighbour) const;
     bool transit_setup(const Address& neighbour);  // may its SETUP go through?
     bool transit_bytes(LinkNumber neighbour, std::size_t bytes, Instant now);  // false: over the cap, drop
 

@@ -126,6 +126,7 @@ Switch& Switch::operator=(Switch&&) noexcept = default;
 Switch::~Switch() = default;
 
 void Switch::access(Access* access) { state_->access = access; }
+void Switch::review_transit(Instant now) { state_->review_transit(now); }
 
 void Switch::link_up(LinkNumber link, const Address& who, std::uint32_t mtu, Duration srtt, Instant now) {
     state_->link_up(link, who, mtu, srtt, now);
@@ -209,7 +210,8 @@ Result<void> Switch::send_routing(LinkNumber link, Bytes body, Instant now) {
     return {};
 }
 
-void Switch::wake_router_at(Instant when) { state_->wake = when; }
+// Not at once: a module that asks for the past would keep the loop from sleeping.
+void Switch::wake_router_at(Instant when) { state_->wake = std::max(when, state_->now_ + Duration::milliseconds(1)); }
 void Switch::advance(Instant now) { state_->advance(now); }
 Instant Switch::deadline() const { return state_->deadline(); }
 

@@ -113,6 +113,7 @@ public:
     Switch& operator=(Switch&&) noexcept;
     ~Switch();
 
+    void review_transit(Instant now);  // access has new rules: what they let through no longer ends, by BROKEN both ways
     void access(Access* access);  // asked for transit; nullptr: every neighbour may, without limit
 
     // links. Up again without down: the neighbour has restarted; what it knew of control messages is gone, labels stay.

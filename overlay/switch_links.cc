@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "overlay/access.h"
 #include "overlay/switch_state.h"
 
 namespace weft::overlay {
@@ -61,9 +62,25 @@ void Switch::State::link_down(LinkNumber link, Instant now) {
     neighbours[link].reset();
 }
 
-void Switch::State::cut(std::uint32_t index, LinkNumber from, Tag accused, Instant now) {
+void Switch::State::review_transit(Instant now) {
+    if (!access) return;
+    for (std::uint32_t index = 0; index < paths.made(); ++index) {
+        const PathRecord& record = paths[index];
+        const Neighbour* from = neighbour(record.up);
+        const bool carried = record.role == Role::transit && (record.stage == Stage::asked || record.stage == Stage::open);
+        if (!carried || !from || access->may_transit(from->address)) continue;
+        if (record.stage == Stage::open) {
+            cut(index, 0, own_tag(), now, false);
+            continue;
+        }
+        if (record.down != 0) send_teardown(record.down, record.id, now);
+        give_up(index, {NakReason::admin, own_tag(), 0}, now);
+    }
+}
+
+void Switch::State::cut(std::uint32_t index, LinkNumber from, Tag accused, Instant now, bool failed) {
     const PathRecord& record = paths[index];
-    ++statistics.broken;
+    if (failed) ++statistics.broken;
     for (const LinkNumber link : {record.up, record.down}) {
         Neighbour* to = neighbour(link);
         if (!to || link == from || to->gone) continue;
@@ -75,7 +92,7 @@ void Switch::State::cut(std::uint32_t index, LinkNumber from, Tag accused, Insta
         PathEvent broken = event(PathEvent::Kind::broken, index);
         broken.accused = accused;
         events.push_back(std::move(broken));
-        tell_broken(record, now);
+        if (failed) tell_broken(record, now);
     }
     remove(index, now);
 }

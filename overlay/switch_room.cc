@@ -59,7 +59,7 @@ bool Switch::State::evict(Neighbour& from, std::uint32_t keep, Instant now) {
 void Switch::State::evict(std::uint32_t index, Instant now) {
     ++statistics.evicted;
     const PathRecord& record = paths[index];
-    if (record.stage != Stage::asked) return cut(index, 0, 0, now);
+    if (record.stage != Stage::asked) return cut(index, 0, 0, now, false);
     nak(record.up, record.id, {NakReason::busy, own_tag(), 0}, record.pending->tries, false, now);
     if (record.down != 0) send_teardown(record.down, record.id, now);
     if (record.role == Role::destination) events.push_back(event(PathEvent::Kind::closed, index));
@@ -119,7 +119,7 @@ void Switch::State::expire(std::uint32_t index, Instant now) {
         if (tick_of(now) < expiry(record)) return path_timers.arm(index, instant_of(expiry(record)));
         ++statistics.expired;
         if (record.role == Role::transit) return remove(index, now);
-        return cut(index, 0, 0, now);
+        return cut(index, 0, 0, now, false);
     }
 }
 

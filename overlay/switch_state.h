@@ -120,7 +120,9 @@ struct Switch::State {
     void link_up(LinkNumber link, const Address& who, std::uint32_t mtu, Duration srtt, Instant now);
     void link_mtu(LinkNumber link, std::uint32_t mtu, Instant now);
     void link_down(LinkNumber link, Instant now);
-    void cut(std::uint32_t index, LinkNumber from, Tag accused, Instant now);  // BROKEN to all links but `from`; removed
+    // BROKEN to all links but `from`; removed. `failed`: the way did, else the path was only given up.
+    void cut(std::uint32_t index, LinkNumber from, Tag accused, Instant now, bool failed = true);
+    void review_transit(Instant now);
     void tear(std::uint32_t index, LinkNumber from, Instant now);              // TEARDOWN likewise
     void send_teardown(LinkNumber link, std::uint64_t path, Instant now);
     void receive_broken(LinkNumber from, const BrokenItem& item, Instant now);

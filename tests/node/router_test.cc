@@ -70,8 +70,9 @@ TEST_F(RouterGate, AnUnknownModuleIsToldWithThoseThatThereAre) {
 
 TEST_F(RouterGate, WithoutASwitchServicesAreRefused) {
     make({});
-    Router::table().on_wake(router->handle(), 0);
-    Router::table().on_control(router->handle(), 0, 1, nullptr, 0);
+    EXPECT_EQ(Router::table().on_wake, nullptr) << "no module has it, so the switch need not call";
+    EXPECT_EQ(Router::table().on_learnt, nullptr);
+    EXPECT_NE(Router::table().on_broken, nullptr);
     EXPECT_EQ(next('d'), '-');
 }
 

@@ -142,6 +142,12 @@ void describe_node(CLI::App& root, Values& values) {
         ->check(CLI::Range(1, 65'535))
         ->expected(1)
         ->take_all();
+    up->add_option("--http", values.up.http, "Serve this directory's files by HTTP, to every member unless [[expose]] says who")
+        ->type_name("DIRECTORY");
+    up->add_option("--http-port", values.up.http_port, "The port of it; 80 unless [services] says otherwise")
+        ->type_name("PORT")
+        ->check(CLI::Range(1, 65'535));
+    up->add_flag("--echo", values.up.echo, "Send back what comes to port 7");
     up->footer(
         "Runs weftd, found beside weft or in PATH. SIGTERM ends the node in order, SIGHUP makes it read its configuration "
         "again.\n"

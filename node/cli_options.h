@@ -28,6 +28,9 @@ struct UpOptions {
     bool detach{false};
     std::chrono::seconds wait{10};     // for a detached node to answer
     std::vector<std::uint16_t> expose; // TCP ports that every member may reach
+    std::string http;                  // directory whose files to serve; empty: as configured
+    std::uint16_t http_port{0};        // 0: as configured
+    bool echo{false};
 };
 struct DownOptions {
     std::chrono::seconds wait{10};

@@ -174,7 +174,7 @@ int run_tap(const TapOptions& options, const CommonOptions& common, const Consol
     if (!config) return console.fail(config.error());
     set_log_level(config->log_level);
     block_signals();
-    auto daemon = Daemon::start(std::move(*config), {}, std::nullopt);
+    auto daemon = Daemon::start(std::move(*config), {}, {});
     if (!daemon) return console.fail(failure("start_failed", printable(daemon.error())));
     say(**daemon, options, console);
     (*daemon)->run();

@@ -35,7 +35,7 @@ constexpr std::size_t shown_lines = 15;   // of the log of one that did not
 
 struct Launch {
     std::string program, config, name;
-    std::vector<std::string> expose;       // ports
+    std::vector<std::string> more;         // of the daemon's options
     ControlPaths paths;
 };
 
@@ -72,7 +72,18 @@ std::expected<Launch, Problem> prepare(const UpOptions& options, const CommonOpt
             failure("config", all, "a configuration that holds is: [node], key = \"FILE\", made by `weft key gen -o FILE`"));
     }
     launch.name = name_of(common, *config);
-    for (const std::uint16_t port : options.expose) launch.expose.push_back(std::to_string(port));
+    for (const std::uint16_t port : options.expose)
+        launch.more.insert(launch.more.end(), {"--expose", std::to_string(port)});
+    if (!options.http.empty()) {
+        std::error_code fault;
+        if (!std::filesystem::is_directory(options.http, fault))
+            return std::unexpected(failure("no_directory", fmt::format("--http: {} is no directory", printable(options.http)),
+                                           "name the directory whose files are to be served"));
+        launch.more.insert(launch.more.end(), {"--http", std::filesystem::absolute(options.http).string()});
+    }
+    if (options.http_port != 0)
+        launch.more.insert(launch.more.end(), {"--http-port", std::to_string(options.http_port)});
+    if (options.echo) launch.more.push_back("--echo");
     auto paths = control_paths(launch.name);
     if (!paths) return std::unexpected(usage_problem(paths.error()));
     launch.paths = *paths;
@@ -81,13 +92,12 @@ std::expected<Launch, Problem> prepare(const UpOptions& options, const CommonOpt
 
 // Returns only if it failed: errno.
 int execute(const Launch& launch) {
-    std::array<const char*, 6 + 2 * most_exposed> arguments{launch.program.c_str(), "-f", launch.config.c_str(), "--name",
-                                                            launch.name.c_str()};
+    std::array<const char*, 12 + 2 * most_exposed> arguments{launch.program.c_str(), "-f", launch.config.c_str(), "--name",
+                                                             launch.name.c_str()};
     std::size_t count = 5;
-    for (const std::string& port : launch.expose) {
-        if (count + 2 >= arguments.size()) break;  // prepare() counted them
-        arguments[count++] = "--expose";
-        arguments[count++] = port.c_str();
+    for (const std::string& word : launch.more) {
+        if (count + 1 >= arguments.size()) break;  // prepare() counted them
+        arguments[count++] = word.c_str();
     }
     ::execvp(launch.program.c_str(), const_cast<char* const*>(arguments.data()));
     return errno;

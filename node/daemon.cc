@@ -114,10 +114,8 @@ void forbid_core_dumps() {
 }
 
 std::expected<std::unique_ptr<Daemon>, std::string> Daemon::start(NodeConfig config, std::string config_path,
-                                                                  std::optional<std::string> name,
-                                                                  std::vector<std::uint16_t> expose) {
-    std::unique_ptr<Daemon> daemon{
-        new Daemon(std::move(config), std::move(config_path), std::move(name), std::move(expose))};
+                                                                  CommandLine said) {
+    std::unique_ptr<Daemon> daemon{new Daemon(std::move(config), std::move(config_path), std::move(said))};
     if (auto opened = daemon->open(); !opened) return std::unexpected(opened.error());
     return daemon;
 }

@@ -19,14 +19,20 @@
 
 namespace weft::node {
 
+// What the command line said beside the configuration; it holds after that was read again, too.
+struct CommandLine {
+    std::optional<std::string> name;           // instead of the configuration's
+    std::vector<std::uint16_t> expose;         // TCP ports that every member may reach, beside its rules
+    std::string http;                          // directory; empty: as configured
+    std::uint16_t http_port{0};                // 0: as configured
+    bool echo{false};                          // false: as configured
+};
+
 class Daemon {
 public:
     // Reads the key, finds the proof of work, opens sockets. The error is a message for a person.
-    // `name` is used instead of the configuration's, `expose` beside its rules (TCP ports, for every member), after it was
-    // read again too.
     static std::expected<std::unique_ptr<Daemon>, std::string> start(NodeConfig config, std::string config_path,
-                                                                     std::optional<std::string> name,
-                                                                     std::vector<std::uint16_t> expose = {});
+                                                                     CommandLine said);
     ~Daemon();
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
@@ -55,9 +61,8 @@ private:
         std::string module, why;
     };
 
-    Daemon(NodeConfig config, std::string config_path, std::optional<std::string> name, std::vector<std::uint16_t> expose)
-        : config_{std::move(config)}, config_path_{std::move(config_path)}, name_{std::move(name)},
-          expose_{std::move(expose)} {
+    Daemon(NodeConfig config, std::string config_path, CommandLine said)
+        : config_{std::move(config)}, config_path_{std::move(config_path)}, said_{std::move(said)} {
         overrule(config_);
     }
     void overrule(NodeConfig& config) const;  // by what the command line said
@@ -124,8 +129,7 @@ private:
 
     NodeConfig config_;
     std::string config_path_;
-    std::optional<std::string> name_;
-    std::vector<std::uint16_t> expose_;
+    CommandLine said_;
     Instant started_;
     std::vector<PeerConfig> added_;      // by peer.add; those of the configuration are in config_
     std::unique_ptr<Plugins> plugins_;   // outlives the engine, which calls its code

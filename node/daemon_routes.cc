@@ -86,8 +86,11 @@ RoutingConfig routing_config(const NodeConfig& config) {
 }
 
 void Daemon::overrule(NodeConfig& config) const {
-    if (name_) config.name = *name_;
-    for (const std::uint16_t port : expose_) config.reach.push_back({.who = {}, .protocol = 6, .port = port});
+    if (said_.name) config.name = *said_.name;
+    if (!said_.http.empty()) config.services.http = said_.http;
+    if (said_.http_port != 0) config.services.http_port = said_.http_port;
+    config.services.echo = config.services.echo || said_.echo;
+    for (const std::uint16_t port : said_.expose) config.reach.push_back({.who = {}, .protocol = 6, .port = port});
 }
 
 bool Daemon::reload_routes(const NodeConfig& read) {

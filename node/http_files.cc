@@ -6,11 +6,12 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
-#include <map>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "node/admission.h"
 #include "node/log.h"
 #include "stack/core/address_text.h"
 #include "stack/tcp/tcb.h"
@@ -24,27 +25,35 @@ constexpr std::size_t piece = 64 << 10;            // bytes of a file in one chu
 constexpr unsigned turns = 8;                      // pieces a turn
 constexpr std::uint64_t most_content = 64 << 10;   // bytes of a request's content that are skipped, not refused
 
+class HttpFlow;
+
 // What the flows of one server share.
 struct Server {
-    Server(HttpConfig with, HttpSite of) : config{std::move(with)}, site{std::move(of)} {}
+    Server(HttpConfig with, HttpSite of)
+        : config{std::move(with)}, site{std::move(of)},
+          admission{std::make_shared<Admission>(config.flows, config.flows_a_client)} {}
 
     const HttpConfig config;
     const HttpSite site;
-    std::map<Address, std::size_t> clients;   // living flows of each
-    std::size_t flows{0};
+    const std::shared_ptr<Admission> admission;
+    std::set<std::pair<Instant, HttpFlow*>> idle;  // since when each waits for its next request
 };
 
 class HttpFlow final : public Service {
 public:
     HttpFlow(Flow flow, const Endpoint& client, std::shared_ptr<Server> server, Instant now)
-        : Service{flow}, client_{client}, server_{std::move(server)}, deadline_{now + server_->config.head} {
-        ++server_->flows;
-        ++server_->clients[client_.address];
-    }
-    ~HttpFlow() override {
-        --server_->flows;
-        const auto entry = server_->clients.find(client_.address);
-        if (--entry->second == 0) server_->clients.erase(entry);
+        : Service{flow}, client_{client}, server_{std::move(server)}, place_{server_->admission, client.address},
+          deadline_{now + server_->config.head} {}
+    ~HttpFlow() override { busy(); }
+
+    const Address& client() const { return place_.client(); }
+
+    // Its place is wanted: it is reset, and counts no more.
+    void give_way() {
+        busy();
+        place_.leave();
+        gives_way_ = true;
+        wake();
     }
 
     Progress run(Engine& engine, BufferPool& pool, Instant now) override;
@@ -54,6 +63,8 @@ public:
 private:
     enum class Phase : std::uint8_t { reading, sending, draining, over };
 
+    void idle(Instant now) { server_->idle.emplace(idle_since_ = now, this); }
+    void busy() { server_->idle.erase({idle_since_, this}); }
     Progress step(Engine& engine, BufferPool& pool, Instant now);
     Progress expire(Engine& engine, Instant now);
     void watch_client(Instant now);
@@ -71,6 +82,9 @@ private:
 
     const Endpoint client_;
     const std::shared_ptr<Server> server_;
+    Admission::Place place_;
+    Instant idle_since_;
+    bool gives_way_{false};
     Instant deadline_;
     Phase phase_{Phase::reading};
     bool finishing_{false};
@@ -97,6 +111,7 @@ private:
 
 Service::Progress HttpFlow::run(Engine& engine, BufferPool& pool, Instant now) {
     if (over_) return Progress::ended;
+    if (gives_way_) return Progress::aborted;
     if (deadline_ <= now) {
         if (const Progress expired = expire(engine, now); expired != Progress::more) return expired;
     }
@@ -119,7 +134,7 @@ Service::Progress HttpFlow::step(Engine& engine, BufferPool& pool, Instant now) 
 Service::Progress HttpFlow::expire(Engine& engine, Instant now) {
     if (phase_ == Phase::reading) {
         if (filled_ == 0) return end_output(engine, now);
-        keep_ = false;
+        keep_ = without_content_ = false;
         refuse(Status::request_timeout);
         watch_client(now);
         return Progress::more;
@@ -150,6 +165,8 @@ Service::Progress HttpFlow::read(Engine& engine, Instant now) {
         std::copy(input_.begin() + std::ptrdiff_t(skipped), input_.begin() + std::ptrdiff_t(filled_), input_.begin());
         filled_ -= skipped;
         skip_ -= skipped;
+        if (skip_ == 0 && filled_ > 0) deadline_ = now + server_->config.head;
+        if (skip_ == 0 && filled_ == 0) deadline_ = now + server_->config.idle, idle(now);
     }
     if (skip_ == 0 && filled_ > 0) take_request(now);
     if (phase_ != Phase::reading) return Progress::more;
@@ -157,7 +174,8 @@ Service::Progress HttpFlow::read(Engine& engine, Instant now) {
     if (!flow_readable_) return Progress::waiting;
     const auto count = engine.read(flow_, std::as_writable_bytes(std::span(input_).subspan(filled_)), now);
     if (count && *count > 0) {
-        if (filled_ == 0) deadline_ = now + server_->config.head;
+        if (filled_ == 0 && skip_ == 0) deadline_ = now + server_->config.head;  // content has one deadline for all of it
+        busy();
         filled_ += *count;
         bytes_in_ += *count;
         return Progress::more;
@@ -177,7 +195,7 @@ void HttpFlow::take_request(Instant now) {
     const bool long_line = length == 0 && filled_ > http::most_line && bytes.find('\n') >= http::most_line;
     if (length == 0 && !full && !long_line) return;
     line_ = std::string{bytes.substr(0, std::min(bytes.find_first_of("\r\n"), std::size_t{200}))};
-    keep_ = false;
+    keep_ = without_content_ = false;
     watch_client(now);
     if (length == 0) return refuse(long_line ? Status::uri_too_long : Status::fields_too_large);
     const auto request = http::parse_head(bytes.substr(0, length));
@@ -282,7 +300,7 @@ Service::Progress HttpFlow::send_answer(Engine& engine, BufferPool& pool, Instan
             return Progress::aborted;
         }
     }
-    if (staged_.size() > 0 && (!flow_writable_ || !send(engine, staged_, now))) return Progress::waiting;
+    if (const Progress sent = send(engine, staged_, now); sent != Progress::more) return sent;
     if (text_sent_ < text_.size() || file_left_ > 0) return Progress::more;
     if (log_wanted(LogLevel::debug))
         log(LogLevel::debug, "http", fmt::format("{} \"{}\" {} {}", to_string(client_), line_, unsigned(status_), content_));
@@ -290,13 +308,16 @@ Service::Progress HttpFlow::send_answer(Engine& engine, BufferPool& pool, Instan
     text_ = {};
     if (!keep_ || finishing_) return end_output(engine, now);
     phase_ = Phase::reading;
-    deadline_ = now + (filled_ > 0 || skip_ > 0 ? server_->config.head : server_->config.idle);
+    const bool rest = filled_ > 0 || skip_ > 0;
+    deadline_ = now + (rest ? server_->config.head : server_->config.idle);
+    if (!rest) idle(now);
     return Progress::more;
 }
 
 // Our FIN; what the client still sends is read, so that no reset overtakes the answer (RFC 9112, 9.6).
 Service::Progress HttpFlow::end_output(Engine& engine, Instant now) {
     (void)engine.shutdown(flow_, Engine::Direction::write, now);
+    busy();
     phase_ = Phase::draining;
     filled_ = 0;
     watch_client(now);
@@ -318,6 +339,18 @@ Service::Progress HttpFlow::drain(Engine& engine, Instant now) {
     return Progress::waiting;
 }
 
+// Whoever waits longest for its next request gives way to a new flow: of all, or of the client that has its share.
+bool make_room(Server& server, const Address& address) {
+    const bool share = server.admission->full_for(address);
+    if (!share && !server.admission->full()) return true;
+    const Address client = Admission::client_of(address);
+    const auto longest = std::ranges::find_if(
+        server.idle, [&](const auto& waiting) { return !share || waiting.second->client() == client; });
+    if (longest == server.idle.end()) return false;
+    longest->second->give_way();
+    return true;
+}
+
 }  // namespace
 
 std::expected<ServiceFactory, std::string> http_service(const HttpConfig& config) {
@@ -325,9 +358,7 @@ std::expected<ServiceFactory, std::string> http_service(const HttpConfig& config
     if (!site) return std::unexpected(site.error());
     const auto server = std::make_shared<Server>(config, std::move(*site));
     return [server](Flow flow, const Peers& peers, Instant now) -> std::unique_ptr<Service> {
-        const auto known = server->clients.find(peers.remote.address);
-        const std::size_t of_this = known == server->clients.end() ? 0 : known->second;
-        if (server->flows >= server->config.flows || of_this >= server->config.flows_a_client) return nullptr;
+        if (!make_room(*server, peers.remote.address)) return nullptr;
         return std::make_unique<HttpFlow>(flow, peers.remote, server, now);
     };
 }

@@ -19,8 +19,9 @@ struct HttpConfig {
     Duration stall{Duration::seconds(60)};  // while the client acknowledges nothing of an answer; then a reset
     Duration linger{
         Duration::seconds(5)};  // for its end when it has all (RFC 9112, 9.6); then what it sends is answered by a reset
-    std::size_t flows{1'024};  // at once; beyond, a flow is reset
-    std::size_t flows_a_client{256};  // of one address
+    // At once; beyond, the flow that waits longest for its next request is reset, or the new one where none waits.
+    std::size_t flows{1'024};
+    std::size_t flows_a_client{256};  // of one address; of IPv6, of one network of 64 bits
     HttpSite::Lookup lookup{HttpSite::Lookup::kernel};
 };
 

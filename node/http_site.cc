@@ -61,6 +61,18 @@ UniqueFd walk(int directory, const std::string& path, int flags) {
     }
 }
 
+UniqueFd open_by_kernel(int directory, const std::string& path, int flags) {
+    open_how how{};
+    how.flags = std::uint64_t(unsigned(flags | O_CLOEXEC));
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    for (unsigned attempt = 0; attempt < attempts; ++attempt) {
+        const long fd = ::syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how);
+        if (fd >= 0) return UniqueFd{int(fd)};
+        if (errno != EAGAIN && errno != EINTR) break;
+    }
+    return {};
+}
+
 struct CloseDirectory {
     void operator()(DIR* directory) const { ::closedir(directory); }
 };
@@ -113,21 +125,14 @@ std::expected<HttpSite, std::string> HttpSite::open(const std::string& directory
     if (!fd)
         return std::unexpected(fmt::format("cannot serve \"{}\": {}; name a directory that this user may read", directory,
                                            std::strerror(errno)));
+    // The kernel may not have openat2 (ENOSYS), or a filter of system calls refuse it (EPERM).
+    if (lookup == Lookup::kernel && !open_by_kernel(fd.get(), ".", O_PATH) && (errno == ENOSYS || errno == EPERM))
+        lookup = Lookup::walk;
     return HttpSite{std::move(fd), lookup};
 }
 
 UniqueFd HttpSite::open_beneath(int directory, const std::string& path, int flags) const {
-    if (lookup_ == Lookup::walk) return walk(directory, path, flags | O_CLOEXEC);
-    open_how how{};
-    how.flags = std::uint64_t(unsigned(flags | O_CLOEXEC));
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-    for (unsigned attempt = 0; attempt < attempts; ++attempt) {
-        const long fd = ::syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how);
-        if (fd >= 0) return UniqueFd{int(fd)};
-        if (errno == ENOSYS) return walk(directory, path, flags | O_CLOEXEC);
-        if (errno != EAGAIN && errno != EINTR) break;
-    }
-    return {};
+    return lookup_ == Lookup::walk ? walk(directory, path, flags | O_CLOEXEC) : open_by_kernel(directory, path, flags);
 }
 
 std::expected<HttpSite::Found, Status> HttpSite::find(const http::Names& names) const {
@@ -184,10 +189,10 @@ std::expected<std::string, Status> HttpSite::list(const std::string& path, const
     bool all = true;
     while (const dirent* next = ::readdir(directory.get())) {
         const std::string name{next->d_name};
-        if (name.starts_with('.')) continue;
         bytes += name.size() + 80;   // of markup; names that are not shown cost time, too
         all = bytes <= most_listed;
         if (!all) break;
+        if (name.starts_with('.')) continue;
         struct stat status{};
         // A link is followed as a request would follow it, inside the directory that is served.
         const UniqueFd looked = open_beneath(directory_.get(), path + '/' + name, O_PATH);

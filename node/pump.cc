@@ -31,7 +31,7 @@ Pump::Progress Pump::run(Engine& engine, BufferPool& pool, Instant now) {
 
 Pump::Progress Pump::to_flow(Engine& engine, BufferPool& pool, Instant now) {
     for (unsigned turn = 0; turn < turns; ++turn) {
-        if (staged_.size() > 0 && (!flow_writable_ || !send(engine, staged_, now))) return Progress::waiting;
+        if (const Progress sent = send(engine, staged_, now); sent != Progress::more) return sent;
         if (input_ended_) {
             if (!std::exchange(fin_passed_, true)) (void)engine.shutdown(flow_, Engine::Direction::write, now);
             // Nobody reads any more: the engine resets the flow if there is text, or more comes.

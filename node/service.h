@@ -40,15 +40,23 @@ public:
     void flow_writable() { flow_writable_ = true; }
     void flow_over() { over_ = true; }  // it closed or failed: what was taken is still handed over
 
+    // How to be run soon, at somebody else's wish; its shard says.
+    void on_wake(std::function<void()> wake) { wake_ = std::move(wake); }
+
     std::uint64_t bytes_in() const { return bytes_in_; }  // that the flow gave, and this end is through with
     std::uint64_t bytes_out() const { return bytes_out_; }  // taken by the flow
 
 protected:
-    // Gives `slice` to the flow: true when it has none of it left, else the flow says when it has room. A slice of fewer than
-    // 16 KiB is copied, for a chunk that it would keep alive is 65 KiB.
-    bool send(Engine& engine, Slice& slice, Instant now);
+    // Gives `slice` to the flow: `more` when nothing of it is left; `waiting` until the flow has room; `starved` when there is
+    // no memory for a copy: a slice of fewer than 16 KiB is copied, for a chunk that it would keep alive is 65 KiB.
+    Progress send(Engine& engine, Slice& slice, Instant now);
+
+    void wake() const {
+        if (wake_) wake_();
+    }
 
     Flow flow_;
+    std::function<void()> wake_;
     std::uint64_t bytes_in_{0}, bytes_out_{0};
     bool flow_readable_{true}, flow_writable_{true};  // until a call says would block
     bool over_{false};
@@ -57,6 +65,8 @@ protected:
 // Makes the service of a flow that a listener accepted. Nothing: the flow is reset.
 using ServiceFactory = std::function<std::unique_ptr<Service>(Flow flow, const Peers& peers, Instant now)>;
 
+// The small services: 1,024 flows at once, 256 of a client (IPv6: of a network of 64 bits); five minutes without a byte that came
+// or was acknowledged end one.
 // RFC 862: what comes is sent back, lent and not copied.
 ServiceFactory echo_service();
 // RFC 863: what comes is read and forgotten.

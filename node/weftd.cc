@@ -18,11 +18,13 @@ namespace {
 using namespace weft::node;
 
 constexpr std::string_view usage =
-    "usage: weftd [-f FILE] [--name NAME] [--expose PORT]... [--check]\n"
+    "usage: weftd [-f FILE] [--name NAME] [--expose PORT]... [--http DIRECTORY] [--http-port PORT] [--echo] [--check]\n"
     "\n"
     "  -f, --config FILE  the configuration; without it ~/.config/weft/weft.toml, for root /etc/weft/weft.toml\n"
     "  --name NAME        the node's name, instead of [node] name: its control socket is NAME.sock\n"
     "  --expose PORT      let every member reach this TCP port, beside what [[expose]] says\n"
+    "  --http DIRECTORY, --http-port PORT, --echo\n"
+    "                     services that the node runs itself, instead of those of [services]\n"
     "  --check            read the configuration and the key, report every mistake, and end\n"
     "  --version, --help\n"
     "\n"
@@ -30,8 +32,7 @@ constexpr std::string_view usage =
 
 struct Options {
     std::string config;
-    std::optional<std::string> name;
-    std::vector<std::uint16_t> expose;
+    CommandLine said;
     bool check{false};
 };
 
@@ -64,16 +65,25 @@ std::optional<int> parse(int count, char** words, Options& options) {
             options.check = true;
             continue;
         }
-        const bool config = word == "-f" || word == "--config";
-        if (!config && word != "--name" && word != "--expose") return misuse("there is no option " + std::string(word));
+        if (word == "--echo") {
+            options.said.echo = true;
+            continue;
+        }
+        const bool config = word == "-f" || word == "--config", port = word == "--expose" || word == "--http-port";
+        if (!config && !port && word != "--name" && word != "--http")
+            return misuse("there is no option " + std::string(word));
         if (++i == count) return misuse(std::string(word) + " needs a value");
         if (config) options.config = words[i];
-        else if (word == "--name") options.name = words[i];
-        else if (const auto port = port_in(words[i])) options.expose.push_back(*port);
-        else return misuse(std::string(words[i]) + " is not a port: a number from 1 to 65535");
+        else if (word == "--name") options.said.name = words[i];
+        else if (word == "--http") options.said.http = words[i];
+        else if (const auto number = port_in(words[i]); !number)
+            return misuse(std::string(words[i]) + " is not a port: a number from 1 to 65535");
+        else if (word == "--expose") options.said.expose.push_back(*number);
+        else options.said.http_port = *number;
     }
-    if (options.name && !node_name_is_valid(*options.name))
-        return misuse("\"" + *options.name + "\" is not a node's name: 1 to 32 characters of a-z, A-Z, 0-9, -, _ and .");
+    if (options.said.name && !node_name_is_valid(*options.said.name))
+        return misuse("\"" + *options.said.name +
+                      "\" is not a node's name: 1 to 32 characters of a-z, A-Z, 0-9, -, _ and .");
     return std::nullopt;
 }
 
@@ -104,7 +114,7 @@ int main(int count, char** words) {
     set_log_level(config->log_level);
     set_log_format(config->log_format);
     block_signals();
-    auto daemon = Daemon::start(std::move(*config), options.config, options.name, options.expose);
+    auto daemon = Daemon::start(std::move(*config), options.config, options.said);
     if (!daemon) return complain(daemon.error());
     (*daemon)->run();
     return 0;

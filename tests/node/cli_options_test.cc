@@ -56,6 +56,12 @@ TEST(CliOptions, EachCommandHasItsOptions) {
     EXPECT_EQ(up.wait.count(), 3);
     EXPECT_EQ(parsed<UpOptions>({"up", "--expose", "80", "--expose", "443"}).expose, (std::vector<std::uint16_t>{80, 443}));
     refused({"up", "--expose", "65536"});
+    const auto serving = parsed<UpOptions>({"up", "--http", "files", "--http-port", "8080", "--echo"});
+    EXPECT_EQ(serving.http, "files");
+    EXPECT_EQ(serving.http_port, 8080);
+    EXPECT_TRUE(serving.echo);
+    EXPECT_FALSE(up.echo);
+    refused({"up", "--http-port", "0"});
     EXPECT_EQ(parsed<DownOptions>({"down"}).wait.count(), 10);
     EXPECT_EQ(parsed<PathOfOptions>({"path", "bob", "-w", "0.5"}).wait.count(), 500);
     EXPECT_EQ(parsed<PathOfOptions>({"path", "bob"}).address, "bob");

@@ -28,9 +28,8 @@ protected:
         ASSERT_TRUE(info.contains("listen")) << info;
         const std::string endpoint = info.at("listen").at(0);
         std::filesystem::create_directory(directory / "files");
-        configure("bob", "alice", alice,
-                  "endpoints = [\"" + endpoint + "\"]\n[services]\nhttp = \"files\"\necho = true\n");
-        up("bob");
+        configure("bob", "alice", alice, "endpoints = [\"" + endpoint + "\"]\n");
+        up("bob", {"--http", directory / "files", "--http-port", "8080", "--echo"});
         ASSERT_TRUE(linked()) << run("alice", {"peers"}).out;
     }
 
@@ -54,8 +53,10 @@ protected:
                                                      "[listen]\nudp = [\"127.0.0.1:0\"]\n[[peer]]\nname = \"" + peer +
                                                      "\"\naddress = \"" + address + "\"\n" + endpoints);
     }
-    Json up(const std::string& name) {
-        const Outcome outcome = run_weft({"up", "-d", "-f", directory / (name + ".toml"), "--json"}, environment);
+    Json up(const std::string& name, const std::vector<std::string>& more = {}) {
+        std::vector<std::string> words{"up", "-d", "-f", directory / (name + ".toml"), "--json"};
+        words.insert(words.end(), more.begin(), more.end());
+        const Outcome outcome = run_weft(std::move(words), environment);
         EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
         Json info = Json::parse(outcome.out, nullptr, false);
         if (info.contains("pid")) pids[name] = info.at("pid").get<pid_t>();
@@ -87,7 +88,7 @@ TEST_F(TwoNodes, NcFetchesAFileFromANodeThatServesADirectory) {
     const std::string bytes = noise(12 << 20, 5);
     write_file(directory / "files/a file", bytes);
     write_file(directory / "request", "GET /a%20file HTTP/1.1\r\nHost: bob\r\nConnection: close\r\n\r\n");
-    const Outcome fetched = run("alice", {"nc", bob, "80", "-i", directory / "request", "-o", directory / "answer"});
+    const Outcome fetched = run("alice", {"nc", bob, "8080", "-i", directory / "request", "-o", directory / "answer"});
     ASSERT_EQ(fetched.exit_code, 0) << fetched.err;
     const std::string answer = read_file(directory / "answer");
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n")) << answer.substr(0, 200);

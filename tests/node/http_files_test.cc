@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "node/admission.h"
 #include "node/log.h"
 #include "tests/node/http_support.h"
 
@@ -408,6 +409,59 @@ TEST_F(HttpFiles, FlowsBeyondTheLimitsAreReset) {
     clients[0].gone = true;
     run(Duration::milliseconds(100));
     EXPECT_EQ(ask("GET /a HTTP/1.1\r\nHost: a\r\n\r\n").content, "a") << "a place is free again";
+}
+
+TEST_F(HttpFiles, WhoWaitsLongestForItsNextRequestGivesWayToANewFlow) {
+    file("a", "a");
+    config.flows = 3;
+    start();
+    for (unsigned i = 0; i < 3; ++i) {
+        EXPECT_EQ(ask(connect(), "GET /a HTTP/1.1\r\nHost: a\r\n\r\n").content, "a");
+        run(Duration::seconds(1));
+    }
+    EXPECT_EQ(ask(clients[0], "GET /a HTTP/1.1\r\nHost: a\r\n\r\n").content, "a");  // now the second waits longest
+    run(Duration::seconds(1));
+    EXPECT_EQ(ask(connect(), "GET /a HTTP/1.1\r\nHost: a\r\n\r\n").content, "a");
+    EXPECT_EQ(clients[1].error, Error::reset);
+    for (const std::size_t i : {0u, 2u, 3u}) EXPECT_FALSE(clients[i].gone) << i;
+    EXPECT_EQ(services.size(), 3u);
+}
+
+TEST_F(HttpFiles, ARefusalAfterAHeadHasItsContent) {
+    file("a", "a");
+    HttpClient& client = connect();
+    EXPECT_EQ(ask(client, "HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n", true).status, 200u);
+    const HttpAnswer got = ask(client, "POST /a HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(got.status, 405u);
+    EXPECT_EQ(std::to_string(got.content.size()), got.field("Content-Length"));
+}
+
+TEST_F(HttpFiles, ContentThatTricklesInHasOneDeadline) {
+    file("a", "a");
+    HttpClient& client = connect();
+    EXPECT_EQ(ask(client, "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n").content, "a");
+    for (unsigned i = 0; i < 25 && !client.ended; ++i) {
+        say(client, "x");
+        run(Duration::seconds(1));
+    }
+    EXPECT_TRUE(client.ended);
+}
+
+TEST(Admission, CountsANetworkOfIpv6AsOneClient) {
+    const auto admission = std::make_shared<Admission>(10, 2);
+    const auto address = [](unsigned network, unsigned host) {
+        std::array<std::byte, 16> bytes{};
+        bytes[0] = std::byte{0xfd}, bytes[7] = std::byte(network), bytes[15] = std::byte(host);
+        return Address{Family::ipv6, bytes};
+    };
+    const Admission::Place first{admission, address(1, 1)};
+    {
+        const Admission::Place second{admission, address(1, 2)};
+        EXPECT_TRUE(admission->full_for(address(1, 3)));
+        EXPECT_FALSE(admission->full_for(address(2, 1)));
+        EXPECT_FALSE(admission->full());
+    }
+    EXPECT_FALSE(admission->full_for(address(1, 3)));
 }
 
 TEST_F(HttpFiles, ANodeThatStopsFinishesItsAnswers) {

@@ -154,6 +154,7 @@ private:
     void accept() {
         while (const auto flow = pair.b.accept(listener, pair.now)) {
             auto service = factory(*flow, *pair.b.peers(*flow), pair.now);
+            if (service) service->on_wake([this, place = flow->place] { services[place].due = true; });
             if (service) services[flow->place] = {std::move(service), *flow};
             else (void)pair.b.abort(*flow, pair.now);
         }

@@ -230,6 +230,25 @@ TEST_F(Line, ALeafForwardsNothingAndTheCallerHearsThatItsOwnerSaysSo) {
     ASSERT_NO_FATAL_FAILURE(transfer(node(2), node(0), 7001, 100'000));
 }
 
+TEST_F(Line, TransitThatIsTakenAwayEndsThePathsThatLiveByIt) {
+    make(3);
+    ASSERT_NO_FATAL_FAILURE(start());
+    Ends ends = connect(node(0), node(2), 7000, milliseconds{15'000});
+    ASSERT_TRUE(ends.sender && ends.receiver);
+    begin_transfer(ends, endless, 4 << 20);
+    ASSERT_TRUE(wait_until([&] { return received >= 200'000; }));
+    configure(1, "[transit]\nallow = \"off\"\n");
+    node(1).signal(SIGHUP);
+    ASSERT_TRUE(wait_until([&] { return node(1).call("label.list")["labels"].empty(); }));
+    const std::uint64_t forwarded = counter(node(1), "forwarded");
+    std::this_thread::sleep_for(milliseconds{300});
+    EXPECT_EQ(counter(node(1), "forwarded"), forwarded);
+    ::shutdown(ends.sender.get(), SHUT_RDWR);
+    ::shutdown(ends.receiver.get(), SHUT_RDWR);
+    join();
+    EXPECT_TRUE(result.equal);
+}
+
 TEST_F(Line, ANeighboursTransitStaysUnderItsCap) {
     make(3);
     configure(1, "[transit]\nrate = \"16Mbit\"\n");

@@ -122,6 +122,18 @@ TEST(Buffer, ThePoolRefusesBeyondItsLimitAndReusesWhatComesBack) {
     EXPECT_GT(pool.owned(), 0u);
 }
 
+TEST(Buffer, APoolOnceFullOfSmallChunksGivesLargeOnesAgain) {
+    BufferPool pool{1 << 20};
+    std::vector<Slice> held;
+    while (Chunk* chunk = pool.allocate(2'048)) held.emplace_back(chunk, 0u, chunk->capacity);
+    EXPECT_EQ(pool.allocate(66'000), nullptr);
+    held.clear();
+    EXPECT_EQ(pool.in_use(), 0u);
+    while (Chunk* chunk = pool.allocate(66'000)) held.emplace_back(chunk, 0u, chunk->capacity);
+    EXPECT_EQ(held.size(), (1u << 20) / 66'560);
+    EXPECT_LE(pool.owned(), 1u << 20);
+}
+
 TEST(Buffer, AChunkLivesAsLongAsItsLastSlice) {
     BufferPool pool{1 << 16};
     std::optional<Slice> last;

@@ -271,7 +271,9 @@ TEST(Replay, AFinThatNoMemoryWasThereForMayComeAgain) {
     std::vector<Slice> hoard;
     for (const std::size_t size : {66'560u, 10'240u, 2'048u, 256u})
         while (Chunk* chunk = s.node.pool.allocate(size)) hoard.push_back({chunk, 0, chunk->capacity});
-    hoard.pop_back();   // what the datagram itself comes in
+    hoard.pop_back();
+    while (Chunk* chunk = s.node.pool.allocate(256)) hoard.push_back({chunk, 0, chunk->capacity});
+    hoard.pop_back();   // the one chunk that the datagram itself comes in
     s.say(fin);
     EXPECT_EQ(s.node.links.statistics().dropped_no_memory, 1u);
     hoard.clear();

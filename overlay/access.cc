@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "stack/wire/overlay.h"
+#include "stack/wire/tcp.h"
+
 namespace weft::overlay {
 namespace {
 
@@ -24,6 +27,19 @@ bool covers(const ReachRule& rule, std::uint8_t protocol, std::uint16_t port) {
 bool allows(const std::vector<ReachRule>& rules, const Address& peer, std::uint8_t protocol, std::uint16_t port) {
     return std::ranges::any_of(
         rules, [&](const ReachRule& rule) { return covers(rule, protocol, port) && (!rule.who || *rule.who == peer); });
+}
+
+// RFC 9293, section 3.10.7.1.
+Access::Refusal reset_of(const wire::TcpView& segment, MutableBytes out) {
+    wire::TcpHeader reset{.source_port = segment.destination_port(), .destination_port = segment.source_port()};
+    reset.flags = wire::rst;
+    if (segment.has(wire::ack)) {
+        reset.seq = segment.ack();
+    } else {
+        reset.flags |= wire::ack;
+        reset.ack = segment.seq() + segment.sequence_length();
+    }
+    return {tcp, reset.write(out), wire::TcpView::checksum_at};
 }
 
 }  // namespace
@@ -209,14 +225,18 @@ bool Access::transit_bytes(LinkNumber neighbour, std::size_t bytes, Instant now)
     return true;
 }
 
-std::size_t Access::refusal(Bytes net_frame, std::array<std::byte, refusal_size>& out) {
+Access::Refusal Access::refusal(std::uint8_t protocol, Bytes net_frame, std::array<std::byte, refusal_size>& out) {
     constexpr std::uint8_t unreachable = 1, admin = 2;
     out.fill(std::byte{0});
+    if (protocol == tcp) {
+        const auto segment = wire::TcpView::parse(net_frame.subspan(wire::NetFrame::header_size));
+        if (segment && (!segment->has(wire::syn) || segment->has(wire::ack))) return reset_of(*segment, out);
+    }
     out[0] = std::byte{unreachable};
     out[1] = std::byte{admin};
     const std::size_t concerned = std::min<std::size_t>(net_frame.size(), 64);
     std::copy_n(net_frame.begin(), concerned, out.begin() + 8);
-    return 8 + concerned;
+    return {protocol_wcmp, 8 + concerned, 2};
 }
 
 }  // namespace weft::overlay

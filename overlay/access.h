@@ -75,10 +75,16 @@ public:
 
     const AccessStatistics& statistics() const { return statistics_; }
 
-    // WCMP unreachable, admin, about a packet of a session: its NET frame's three bytes and what follows them, of which the
-    // first 64 count. Its checksum is zero: elided, or filled in by who sends it. Returns its length.
+    // What who sent a refused packet gets, given the NET frame's three bytes and what follows them. What would begin a flow: WCMP
+    // unreachable, admin, with the first 64 bytes. A TCP segment of a flow that is none here (this host began anew, or a rule
+    // went): a reset (RFC 9293, section 3.10.7.1), so that it ends there. The checksum is zero: elided, or filled in by who
+    // sends it.
     static constexpr std::size_t refusal_size = 8 + 64;
-    static std::size_t refusal(Bytes net_frame, std::array<std::byte, refusal_size>& out);
+    struct Refusal {
+        std::uint8_t protocol{0};
+        std::size_t size{0}, checksum_at{0};
+    };
+    static Refusal refusal(std::uint8_t protocol, Bytes net_frame, std::array<std::byte, refusal_size>& out);
 
 private:
     struct Key {

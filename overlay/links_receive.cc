@@ -145,11 +145,12 @@ void Links::State::got_data(Peer& peer, Keying& keying, Instant now) {
 void Links::State::take_net(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, const Frame& frame,
                             Instant now) {
     const bool detour = peer.way.labelled() || arrival.from.labelled();
-    if (arrival.newest && detour && arrival.from != peer.way) consider(peer, arrival.from, arrival.bytes, now);   // it sends there
+    if (arrival.newest && detour && arrival.from != peer.way)
+        consider(peer, arrival.from, arrival.bytes, now);  // it sends there
     // Elided sums count only where both ends agreed; extension headers have no user yet.
     if ((frame.net.sums_elided && !keying.elided) || frame.net.extension_headers) return drop(LinkDrop::malformed, 0, now);
     if (!may_reach(peer, keying, arrival, plain, frame, now)) return;
-    got_data(peer, keying, now);   // who is refused keeps nothing alive
+    got_data(peer, keying, now);  // who is refused keeps nothing alive
     Receive packet;
     packet.link = arrival.link;
     packet.from = arrival.from.endpoint;
@@ -169,27 +170,29 @@ bool Links::State::may_reach(Peer& peer, Keying& keying, const Arrival& arrival,
     const Access::Verdict verdict = config.access->inbound(peer.address, frame.net.protocol, frame.body, now);
     if (verdict == Access::Verdict::pass) return true;
     if (verdict == Access::Verdict::refuse)
-        refuse_reach(peer, keying, arrival.from, plain.bytes().subspan(frame.offset - wire::NetFrame::header_size), now);
+        refuse_reach(peer, keying, arrival.from, frame.net.protocol,
+                     plain.bytes().subspan(frame.offset - wire::NetFrame::header_size), now);
     drop(LinkDrop::reach, frame.net.protocol, now);
     return false;
 }
 
-// WCMP unreachable, admin: by the way that the packet came.
-void Links::State::refuse_reach(Peer& peer, Keying& keying, const Way& from, Bytes net_frame, Instant now) {
+// By the way that the packet came.
+void Links::State::refuse_reach(Peer& peer, Keying& keying, const Way& from, std::uint8_t protocol, Bytes net_frame,
+                                Instant now) {
     if (!may_seal(keying, now)) return;
-    std::array<std::byte, Access::refusal_size> refusal;
-    const std::size_t size = Access::refusal(net_frame, refusal);
+    std::array<std::byte, Access::refusal_size> packet;
+    const Access::Refusal refusal = Access::refusal(protocol, net_frame, packet);
     std::array<std::byte, wire::NetFrame::header_size + Access::refusal_size> frame;
-    const wire::NetFrame net{.sums_elided = keying.elided, .protocol = protocol_wcmp};
+    const wire::NetFrame net{.sums_elided = keying.elided, .protocol = refusal.protocol};
     net.write(frame);
     if (!keying.elided) {
         const std::uint16_t addresses = wire::pseudo_sum(identity.address(), peer.address);
-        const std::uint16_t sum = checksum::add(wire::pseudo_sum(addresses, protocol_wcmp, std::uint32_t(size)),
-                                                checksum::sum(Bytes{refusal}.first(size)));
-        store_big(&refusal[2], std::uint16_t(~sum));
+        const std::uint16_t sum = checksum::add(wire::pseudo_sum(addresses, refusal.protocol, std::uint32_t(refusal.size)),
+                                                checksum::sum(Bytes{packet}.first(refusal.size)));
+        store_big(&packet[refusal.checksum_at], std::uint16_t(~sum));
     }
-    append(&frame[wire::NetFrame::header_size], Bytes{refusal}.first(size));
-    send_frames(peer, keying, Bytes{frame}.first(wire::NetFrame::header_size + size), from, Ecn::not_capable, now);
+    append(&frame[wire::NetFrame::header_size], Bytes{packet}.first(refusal.size));
+    send_frames(peer, keying, Bytes{frame}.first(wire::NetFrame::header_size + refusal.size), from, Ecn::not_capable, now);
 }
 
 void Links::State::take_response(Peer& peer, Bytes body, const Way& from, Instant now) {
@@ -208,7 +211,7 @@ void Links::State::take_response(Peer& peer, Bytes body, const Way& from, Instan
     }
     if (from != peer.roaming.candidate || !equal(body, peer.roaming.to_new)) return;
     peer.roaming.answered = true;
-    if (detour && (!peer.way || peer.way.labelled() || peer.suspect)) {   // nothing is to be waited for
+    if (detour && (!peer.way || peer.way.labelled() || peer.suspect)) {  // nothing is to be waited for
         move_to(peer, from, now);
         return revive(peer, now);
     }

@@ -122,7 +122,7 @@ struct Links::State {
     void take_report(Peer& peer, Keying& keying, Bytes body);
     void got_data(Peer& peer, Keying& keying, Instant now);  // NET or LABEL
     bool may_reach(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, const Frame& frame, Instant now);
-    void refuse_reach(Peer& peer, Keying& keying, const Way& from, Bytes net_frame, Instant now);
+    void refuse_reach(Peer& peer, Keying& keying, const Way& from, std::uint8_t protocol, Bytes net_frame, Instant now);
     void note_challenge(Peer& peer, Instant now);
     void sample_rtt(Peer& peer, Duration sample);
 

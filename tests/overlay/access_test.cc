@@ -3,7 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <vector>
+
+#include "stack/wire/overlay.h"
+#include "stack/wire/tcp.h"
 
 namespace weft::overlay {
 namespace {
@@ -173,11 +178,40 @@ TEST(Reach, AnswersAtMostAHundredRefusalsASecond) {
 TEST(Reach, ARefusalIsTheSameForEveryPortButForWhatItConcerns) {
     std::vector<std::byte> frame(100, std::byte{7});
     std::array<std::byte, Access::refusal_size> out;
-    ASSERT_EQ(Access::refusal(frame, out), 72u);
+    const Access::Refusal refusal = Access::refusal(udp, frame, out);
+    EXPECT_EQ(refusal.protocol, protocol_wcmp);
+    ASSERT_EQ(refusal.size, 72u);
     EXPECT_EQ(out[0], std::byte{1});
     EXPECT_EQ(out[1], std::byte{2});
     EXPECT_EQ(out[71], std::byte{7});
-    ASSERT_EQ(Access::refusal(Bytes{frame}.first(23), out), 31u);
+    ASSERT_EQ(Access::refusal(udp, Bytes{frame}.first(23), out).size, 31u);
+}
+
+// Its host may have begun anew, or its rule went: WCMP would be a mere hint to a connection that is established.
+TEST(Reach, ASegmentOfAFlowThatIsNoneHereIsAnsweredByAReset) {
+    std::array<std::byte, Access::refusal_size> out;
+    const auto answer = [&](std::uint8_t flags) {
+        std::vector<std::byte> frame(wire::NetFrame::header_size);
+        std::ranges::copy(segment(40'000, 80, flags), std::back_inserter(frame));
+        frame[wire::NetFrame::header_size + 7] = std::byte{9};    // its sequence number
+        frame[wire::NetFrame::header_size + 11] = std::byte{77};  // and its acknowledgement
+        return Access::refusal(tcp, frame, out);
+    };
+    EXPECT_EQ(answer(syn).protocol, protocol_wcmp) << "it would begin one";
+    for (const int flags : {0 + ack, syn | ack}) {
+        const Access::Refusal refusal = answer(std::uint8_t(flags));
+        EXPECT_EQ(refusal.protocol, tcp);
+        const auto reset = wire::TcpView::parse(Bytes{out}.first(refusal.size));
+        ASSERT_TRUE(reset);
+        EXPECT_EQ(reset->source_port(), 80);
+        EXPECT_EQ(reset->destination_port(), 40'000);
+        EXPECT_EQ(reset->flags(), wire::rst);
+        EXPECT_EQ(reset->seq(), SeqNum{77});
+    }
+    ASSERT_EQ(answer(0).protocol, tcp);
+    const auto reset = wire::TcpView::parse(Bytes{out}.first(20));
+    EXPECT_EQ(reset->flags(), wire::rst | wire::ack);
+    EXPECT_EQ(reset->ack(), SeqNum{9});
 }
 
 TEST(Transit, IsForMembersUnlessTheOwnerSaysOtherwise) {

@@ -29,16 +29,27 @@ enum class Type : std::uint16_t {
     drop,
     variable,
     text,
-    rate
+    rate,
+    flow,
+    counters,
+    lagged,
+    mark  // somebody's note in a recording; its body is a Text
 };
 
 constexpr std::uint32_t bit(Type type) { return 1u << std::uint32_t(type); }
 inline constexpr std::uint32_t all = ~0u;
 
+// The state of all flows is a fold over records: whoever comes late is told what is by the same records. In Record::flags
+// this bit says so: told again, nothing happened at t_ns. A StateChange then has from == to.
+inline constexpr std::uint16_t snapshot_flag = 0x8000;
+// Of a StateChange with from == to: a half-open record became a connection. It is told of the record's place, which is over
+// with that, and of the connection's, which goes on in the state (behind its FlowBegin).
+inline constexpr std::uint16_t moved_flag = 0x4000;
+
 // One record. `body` holds one of the structs below; what it does not use is zero, so that a digest over the bytes is exact.
 struct Record {
     std::int64_t t_ns{0};  // the engine's clock
-    std::uint32_t flow{0};  // place of the flow's handle; 0xffffffff: of no flow
+    std::uint32_t flow{0};  // the place that it is about; no_flow: of none
     Type type{};
     std::uint16_t flags{0};
     std::array<std::byte, 48> body{};
@@ -47,8 +58,25 @@ static_assert(sizeof(Record) == 64 && std::has_unique_object_representations_v<R
 
 inline constexpr std::uint32_t no_flow = 0xffff'ffff;
 
+// Places. A connection's is that of its handle; half-open records and listeners have such with these bits. Place and generation
+// together never come again. A connection in TIME-WAIT may outlive the use of its place: only its last StateChange follows,
+// with its generation, when the place may long have begun again; what names no generation is about who began last.
+inline constexpr std::uint32_t half_open_place = 0x8000'0000, listener_place = 0xa000'0000;
+constexpr bool is_connection(std::uint32_t place) { return place < half_open_place; }
+constexpr bool is_half_open(std::uint32_t place) { return place >> 29 == half_open_place >> 29; }
+constexpr bool is_listener(std::uint32_t place) { return place >> 29 == listener_place >> 29; }
+constexpr std::uint32_t place_of(std::uint32_t kind, std::uint32_t shard, std::uint32_t index) {
+    return kind | (shard & 31) << 24 | index;
+}
+
+// Ids of addresses (Define): 2n and 2n + 1 are the local and the remote one of the engine's path n; with one of these bits
+// the address of an overlay neighbour, under its link's number, or the one that a listener is bound to. They are used
+// again when nothing that lives names them.
+inline constexpr std::uint32_t peer_id = 0x4000'0000, listener_id = 0x8000'0000, no_id = 0xffff'ffff;
+
 // Bodies. Each is at most 48 bytes and has no padding (add() checks both).
-// States are tcp::State, causes tcp::Cause.
+// States are tcp::State, causes tcp::Cause: both have names in transitions.h. A half-open record that ends tells a change to
+// LISTEN or CLOSED, everything else one to CLOSED. `segment_flags`: of the segment that caused it.
 struct StateChange {
     std::uint8_t from, to, cause, segment_flags;
     std::uint32_t generation;
@@ -75,16 +103,17 @@ struct Segment {
     std::uint32_t sack_blocks;
     std::uint32_t generation;  // of the flow's handle
 };
-// Reasons: 1 duplicate acks, 2 timeout, 3 RACK, 4 probe.
+// Reasons: 1 duplicate acks, 2 timeout, 3 RACK, 4 probe, 5 partial ack (RFC 6582), 6 the path changed or carries less.
 struct Loss {
     std::uint32_t seq, length, reason, reserved;
 };
-// `fired`: 0 armed, 1 expired.
+// Timers: 1 retransmission, 2 persist, 3 delayed ack, 4 user timeout, 5 the congestion module's. `fired`: 0 armed (anew),
+// 1 expired, 2 stopped.
 struct TimerEvent {
     std::uint32_t timer, fired;
     std::int64_t deadline_ns;
 };
-// What holds a flow back: 1 cwnd, 2 rwnd, 3 app, 4 pacing, 5 send buffer.
+// What holds a flow back, told when it changes: 1 cwnd, 2 rwnd, 3 app, 4 pacing, 5 send buffer (the application has more).
 struct Limit {
     std::uint32_t limit, reserved;
 };
@@ -116,11 +145,37 @@ struct Label {
     std::uint64_t path;
     std::uint32_t event, label, out_label, in_link, out_link, mtu;
 };
+// A connection, a half-open record or a listener begins: before all else of its place.
+struct FlowBegin {
+    std::uint32_t generation;
+    std::uint32_t local_id, remote_id;  // addresses, told before; no_id: any
+    std::uint16_t local_port, remote_port;  // 0: any
+    std::uint8_t family;  // weft::Family; 0: any
+    std::uint8_t role;  // 0 active open, 1 passive open, 2 listener, 3 in TIME-WAIT, and no more is known (told again only)
+    std::uint16_t slot;  // of its congestion module
+    std::uint32_t path;  // the engine's PathId; 0: none
+    std::int64_t opened_ns;  // 0: not known
+    std::array<char, 16> module;  // its name, cut
+};
+// What a connection has counted since it began; sampled, and told a last time before it leaves the network.
+struct Counters {
+    std::uint64_t bytes_in, bytes_out;  // text: received in order; sent for the first time
+    std::uint32_t segments_in, segments_out;  // modulo 2^32
+    std::uint32_t retransmissions, timeouts;
+    std::uint32_t send_queue, receive_queue;  // bytes: not acknowledged or not sent; not read
+    std::uint32_t send_window, receive_window;  // bytes: the peer's, ours
+};
+// Records that were not written because something was full; of no flow, one for each class that lost some.
+struct Lagged {
+    std::uint32_t type;  // the class: a Type
+    std::uint32_t where;  // 0 the shard's ring, 1 a subscriber's or the recorder's queue
+    std::uint64_t count;  // since the last Lagged of this class and place
+};
 struct Drop {
     std::uint32_t where, why;
     std::uint64_t count, detail;
 };
-// An address, once, in two parts; other records name it by `id`.
+// An address, in two parts of 40 bytes; other records name it by `id`. The low byte of Record::flags is its Family.
 struct Define {
     std::uint32_t id, part;
     std::array<std::byte, 40> bytes;

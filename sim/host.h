@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "sim/records.h"
 #include "sim/world.h"
 #include "stack/core/address.h"
-#include "stack/core/digest.h"
 #include "stack/engine/engine.h"
 #include "stack/wire/cut.h"
 #include "stack/wire/pseudo.h"
@@ -42,7 +42,7 @@ public:
 
     NodeId id() const { return id_; }
     Engine& engine() { return engine_; }
-    const Digest& digest() const { return digest_; }            // of all that the engine traced
+    const Digest& digest() const { return records_.digest(); }  // of all that the engine traced
     std::uint64_t malformed() const { return malformed_; }      // Transmits that could not be cut: a defect of the engine
 
     // The engine's link `link` leads to `out`. With `path` it is a session of the overlay: Receive::path of what comes in.
@@ -53,7 +53,13 @@ public:
 
     // From now on the digest is over these classes of records.
     void digest_only(std::uint32_t classes) {
-        traced_ = classes;
+        records_.digest_only(classes);
+        follow();
+    }
+
+    // Its records go to `sink`, too, from now on: to a recording, say. What is already there tell_flows() tells.
+    void record(const trace::Sink& sink) {
+        records_.also(sink);
         follow();
     }
 
@@ -100,7 +106,7 @@ private:
         PathId path{0};
     };
 
-    void follow() { engine_.trace({traced_, &digest_, &Digest::write}); }
+    void follow() { engine_.trace(records_.sink()); }
 
     void drain(Instant now) {
         std::array<Transmit, 16> out;
@@ -138,8 +144,7 @@ private:
 
     World* world_;
     Engine engine_;
-    Digest digest_;
-    std::uint32_t traced_{trace::all};
+    Records records_;
     std::vector<Attached> links_;
     std::uint64_t malformed_{0};
     NodeId id_;

@@ -25,8 +25,7 @@ public:
         : app{std::move(application)}, world_{&world}, entropy_{world.seed(), std::uint64_t{at.port} << 32 | 1}, at_{at},
           engine_{config, world.pool()}, links_{std::move(identity), links, entropy_.lend(), world.pool()},
           id_{world.add(*this)} {
-        engine_.trace({trace::all, &digest_, &Digest::write});
-        links_.trace({trace::all, &digest_, &Digest::write});
+        follow();
         (void)engine_.assign(links_.address(), {}, world.now());
     }
     Member(const Member&) = delete;
@@ -39,7 +38,13 @@ public:
     const UdpEndpoint& at() const { return at_; }
     Engine& engine() { return engine_; }
     overlay::Links& links() { return links_; }
-    const Digest& digest() const { return digest_; }  // of all that engine and links traced
+    const Digest& digest() const { return records_.digest(); }  // of all that engine and links traced
+
+    // Its records go to `sink`, too, from now on: to a recording, say. What is already there tell_flows() and tell() tell.
+    void record(const trace::Sink& sink) {
+        records_.also(sink);
+        follow();
+    }
 
     // Datagrams to `to` go out by this wire.
     void attach(const UdpEndpoint& to, WireId out) { wires_[to] = out; }
@@ -76,6 +81,11 @@ private:
         PathOptions options;
         bool up{false};
     };
+
+    void follow() {
+        engine_.trace(records_.sink());
+        links_.trace(records_.sink());
+    }
 
     void drain(Instant now) {
         for (bool busy = true; busy;) {
@@ -173,7 +183,7 @@ private:
     World* world_;
     SeededEntropy entropy_;
     UdpEndpoint at_;
-    Digest digest_;
+    Records records_;
     Engine engine_;
     overlay::Links links_;
     std::map<UdpEndpoint, WireId> wires_;

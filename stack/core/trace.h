@@ -33,7 +33,9 @@ enum class Type : std::uint16_t {
     flow,
     counters,
     lagged,
-    mark  // somebody's note in a recording; its body is a Text
+    mark,  // somebody's note in a recording; its body is a Text
+    summary,  // of snapshots alone, as is history: what a Replay knows and no other record says
+    history
 };
 
 constexpr std::uint32_t bit(Type type) { return 1u << std::uint32_t(type); }
@@ -165,10 +167,29 @@ struct Counters {
     std::uint32_t send_queue, receive_queue;  // bytes: not acknowledged or not sent; not read
     std::uint32_t send_window, receive_window;  // bytes: the peer's, ours
 };
+// One edge of RFC 9293's diagram that a flow took.
+struct Taken {
+    std::int64_t t_ns;
+    std::uint8_t from, to, cause, segment_flags;
+    std::uint32_t generation;  // of the flow; 0 with t_ns, from and to 0: nothing
+};
+// Of one flow, in the order of their times.
+struct History {
+    std::array<Taken, 3> taken;
+};
+// Follows all other records of its flow in a snapshot (stack/core/replay.h).
+struct Summary {
+    std::uint32_t generation;
+    std::uint32_t losses;  // Loss records so far
+    std::int64_t since_ns;  // when it came into its state
+    std::int64_t ended_ns;  // 0: it lives
+    std::int64_t counters_ns;  // when its Counters were counted
+    std::uint64_t rate_in, rate_out;  // bytes per second between the last two Counters
+};
 // Records that were not written because something was full; of no flow, one for each class that lost some.
 struct Lagged {
     std::uint32_t type;  // the class: a Type
-    std::uint32_t where;  // 0 the shard's ring, 1 a subscriber's or the recorder's queue
+    std::uint32_t where;  // 0 the shard's ring, 1 a subscriber's or the recorder's queue; 2 left out as its rate_limit asked
     std::uint64_t count;  // since the last Lagged of this class and place
 };
 struct Drop {

@@ -23,10 +23,16 @@ bool any_prefix(const std::vector<std::string_view>& prefixes, std::string_view 
 }
 
 bool is_gtest(std::string_view header) { return header.starts_with("gtest/") || header.starts_with("gmock/"); }
-bool is_qt(std::string_view header) { return header.size() > 1 && header[0] == 'Q' && header[1] >= 'A' && header[1] <= 'Z'; }
+bool is_qt(std::string_view header) {
+    return header.size() > 1 && header[0] == 'Q' && ((header[1] >= 'A' && header[1] <= 'Z') || header.starts_with("Qt"));
+}
+bool may_see_qt(std::string_view path) {
+    return std::ranges::any_of(std::array{"gui", "tests/gui", "bench/gui"},
+                               [&](std::string_view folder) { return starts_with_folder(path, folder); });
+}
 
-std::string outside_fault(const Floor& floor, std::string_view header) {
-    if (is_qt(header)) return "Qt is for gui/ alone";
+std::string outside_fault(const Floor& floor, std::string_view path, std::string_view header) {
+    if (is_qt(header)) return may_see_qt(path) ? "" : "Qt is for gui/ alone";
     if (is_gtest(header)) return floor.folder == "tests" ? "" : "GoogleTest is for tests/ alone";
     if (is_standard(header)) {
         const bool barred = floor.pure && std::ranges::find(impure, header) != impure.end();
@@ -34,6 +40,17 @@ std::string outside_fault(const Floor& floor, std::string_view header) {
     }
     if (std::ranges::find(floor.outside, "*") != floor.outside.end() || any_prefix(floor.outside, header)) return "";
     return "not a header of the standard library";
+}
+
+// The window reads what happened and knows no more of the engine than the schema: trace records, what reads and folds them, and
+// the text of addresses.
+bool window_may_include(std::string_view header) {
+    static constexpr std::array known = std::to_array<std::string_view>(
+        {"address", "address_text", "bytes", "filter", "record_text", "recording", "replay", "time", "trace", "trace_names",
+         "transitions"});
+    return header.starts_with("gui/") || std::ranges::any_of(known, [&](std::string_view name) {
+        return header == "stack/core/" + std::string(name) + ".h";
+    });
 }
 
 bool may_include(const Floor& from, std::string_view folder) {
@@ -162,6 +179,7 @@ const std::vector<Floor>& floors() {
           "plugins/host"},
          {"*"},
          false},
+        {"gui", {"stack/core"}, {}, false},
         {"tests", {"*"}, {"*"}, false},
         {"bench", {"*"}, {"*"}, false},
     };
@@ -201,7 +219,7 @@ Findings check_includes(const File& file, std::span<const File> all) {
     for (const Include& include : includes_of(file.text)) {
         const std::string name(include.name);
         if (!include.quoted) {
-            const std::string fault = outside_fault(*floor, include.name);
+            const std::string fault = outside_fault(*floor, file.path, include.name);
             if (!fault.empty()) findings.push_back({file.path, include.line, "<" + name + ">: " + fault});
             continue;
         }
@@ -213,6 +231,8 @@ Findings check_includes(const File& file, std::span<const File> all) {
             findings.push_back(
                 {file.path, include.line,
                  '"' + name + "\": " + std::string(floor->folder) + " does not see " + std::string(other->folder)});
+        } else if (floor->folder == "gui" && !window_may_include(include.name)) {
+            findings.push_back({file.path, include.line, '"' + name + "\": the window sees the event schema and its readers alone"});
         }
     }
     return findings;

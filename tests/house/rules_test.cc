@@ -9,7 +9,8 @@ namespace {
 const std::vector<File>& known() {
     static const std::vector<File> files{
         {"stack/core/seq.h", ""},          {"stack/tcp/tcb.h", ""},  {"overlay/links.h", ""}, {"sim/world.h", ""},
-        {"plugins/abi/weft_plugin.h", ""}, {"tests/sim/peer.h", ""}, {"node/shard.h", ""}};
+        {"plugins/abi/weft_plugin.h", ""}, {"tests/sim/peer.h", ""}, {"node/shard.h", ""},
+        {"stack/core/trace.h", ""},        {"gui/session.h", ""}};
     return files;
 }
 
@@ -51,6 +52,18 @@ TEST(HouseIncludes, UpwardsIsFound) {
     EXPECT_EQ(include_faults("stack/link/udp.h", "#include \"stack/tcp/tcb.h\"\n"), 1u);
     EXPECT_EQ(include_faults("node/shard.cc", "#include \"sim/world.h\"\n"), 1u);
     EXPECT_EQ(include_faults("sim/world.cc", "  #  include \"tests/sim/peer.h\"\n"), 1u);
+}
+
+TEST(HouseIncludes, TheWindowSeesTheEventSchemaAlone) {
+    EXPECT_EQ(include_faults("gui/session.cc", "#include \"gui/session.h\"\n#include <QTimer>\n#include <QtMath>\n"), 0u);
+    EXPECT_EQ(include_faults("gui/session.h", "#include \"stack/core/trace.h\"\n"), 0u);
+    EXPECT_EQ(include_faults("gui/session.h", "#include \"stack/core/seq.h\"\n"), 1u);
+    EXPECT_EQ(include_faults("gui/session.h", "#include \"node/shard.h\"\n"), 1u);
+    EXPECT_EQ(include_faults("gui/session.h", "#include \"plugins/abi/weft_plugin.h\"\n"), 1u);
+    EXPECT_EQ(include_faults("gui/session.cc", "#include <nlohmann/json.hpp>\n"), 1u);
+    EXPECT_EQ(include_faults("node/shard.h", "#include \"gui/session.h\"\n"), 1u);
+    EXPECT_EQ(include_faults("node/shard.h", "#include <QtMath>\n"), 1u);
+    EXPECT_EQ(include_faults("tests/gui/main.cc", "#include <QApplication>\n#include \"gui/session.h\"\n"), 0u);
 }
 
 TEST(HouseIncludes, PathsAreWrittenFromTheRoot) {

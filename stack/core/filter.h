@@ -20,7 +20,7 @@ std::string to_string(const FilterError& error);  // "at character 5: ..."
 
 class Filter {
 public:
-    enum class Kind : std::uint8_t { state, family, text, count, bytes, duration, bit_rate, port, address, flag };
+    enum class Kind : std::uint8_t { state, family, text, count, bytes, duration, bit_rate, address, flag };
     struct Field {
         std::string_view name;
         Kind kind;
@@ -40,14 +40,14 @@ public:
 
 private:
     friend class FilterParser;
-    enum class Operator : std::uint8_t { equal, unequal, less, less_equal, greater, greater_equal, contains, negate, both, either };
+    enum class Operator : std::uint8_t { equal, unequal, less, less_equal, greater, greater_equal, contains, set, negate, both, either };
     struct Step {  // of a program in postfix order
         Operator op{};
         std::uint8_t field{0};
         std::uint64_t number{0};
-        std::string text;  // small letters
+        std::string text;  // of texts and addresses, in small letters
     };
-    bool compare(const Step& step, const Replay& replay, const FlowState& flow) const;
+    static bool compare(const Step& step, const Replay& replay, const FlowState& flow);
 
     std::vector<Step> program_;
 };

@@ -19,6 +19,10 @@
 
 namespace weft::trace {
 
+namespace format {
+struct EndBody;
+}
+
 struct Clocks {
     std::int64_t monotonic_ns{0}, realtime_ns{0};  // read at the same moment; records tell monotonic time
 };
@@ -76,7 +80,7 @@ public:
     std::int64_t now_ns() const { return now_ns_; }  // of the newest record
 
 private:
-    void index(std::vector<std::byte>& out, bool with_snapshot);
+    void index(std::uint64_t snapshot, std::vector<std::byte>& out);
     std::uint64_t write_snapshot(const Replay& state, std::vector<std::byte>& out);
     void batch(BatchKind kind, std::int64_t first_ns, std::int64_t last_ns, Bytes payload, std::vector<std::byte>& out);
 
@@ -85,7 +89,6 @@ private:
     Replay state_;
     std::vector<Record> open_, told_;
     std::array<std::uint32_t, counted_types> counts_{};
-    bool begun_{false};
     std::int64_t now_ns_{0}, begin_ns_{0}, index_ns_{0};
     std::uint64_t bytes_{0}, records_{0}, indexed_records_{0}, last_index_{0}, index_count_{0};
     std::uint64_t since_snapshot_{0}, snapshot_bytes_{0};  // bytes of records since the last snapshot; bytes of it
@@ -106,7 +109,7 @@ public:
     std::uint64_t bytes() const { return offset_; }  // taken in whole batches
 
 private:
-    std::expected<void, std::string> take_whole(Bytes& bytes, const Take& take);
+    std::expected<void, std::string> take_whole(Bytes whole, const Take& take);
     std::expected<std::size_t, std::string> wanted(Bytes bytes) const;
     std::expected<void, std::string> take_batch(Bytes batch, const Take& take);
     std::unexpected<std::string> fail(std::string why);
@@ -160,7 +163,7 @@ public:
     std::size_t read_payload(std::int64_t from, std::int64_t to, const RecordingStream::TakePayload& take) const;
     // The state after the last record of `t` or earlier: the nearest snapshot, and the records from there on.
     Replay at(std::int64_t t) const;
-    // The last `most` marks.
+    // The last `most` marks. Looks only where an index counted one.
     std::vector<Mark> marks(std::size_t most = 1'024) const;
 
 private:
@@ -168,11 +171,11 @@ private:
     static Position position(std::uint64_t offset, std::size_t record) { return offset << 11 | record; }  // offsets are multiples of 8
     std::optional<Batch> batch_at(std::uint64_t offset, std::string* why = nullptr) const;
     bool open_by_end();
-    bool take_chain(std::uint64_t last, std::uint64_t count);
+    bool take_chain(const format::EndBody& body, std::uint64_t end);
     void walk();
     std::uint64_t start_of(std::int64_t t) const;
-    std::span<const Record> records_of(const Batch& batch, std::vector<Record>& copy) const;
-    void fold_snapshot(const Index& index, Replay& into) const;
+    Position go_on(Position from, std::int64_t to, const Take& take, std::size_t& damaged) const;
+    bool fold_snapshot(const Index& index, Replay& into) const;
 
     Bytes file_;
     RecordingInfo info_;

@@ -85,19 +85,24 @@ public:
 private:
     struct Known {  // an address under its id
         std::uint32_t id{0};
+        Family family{};  // none: forgotten again
         std::uint8_t parts{0};  // bit n: part n was heard
-        Address address;  // none: forgotten again
-        bool complete() const;
+        std::array<std::byte, Address::max_size> bytes{};
+        Address address;  // none until all of it was heard
     };
-    class Teller;
+    class Teller;  // writes a snapshot
 
     static std::uint64_t identity(std::uint32_t place, std::uint32_t generation) {
         return std::uint64_t{generation} << 32 | place;
     }
     FlowState* latest(std::uint32_t place);
     FlowState* living(std::uint32_t place, std::uint32_t generation);
-    FlowState* add(std::uint32_t place, std::uint32_t generation, bool latest, std::int64_t t_ns);
+    FlowState* sampled(const Record& record);
+    FlowState* add(const Record& record, std::uint32_t generation, bool earlier);
+    void displace(std::uint32_t place, std::int64_t t_ns);
     void remove(FlowState& flow);
+    const Known* known(std::uint32_t id) const;
+    Address heard(std::uint32_t id) const;
     void end(FlowState& flow, std::int64_t t_ns, std::uint8_t cause);
     void forget_ended();
     void apply_begin(const Record& record);
@@ -118,6 +123,7 @@ private:
     PlaceTable latest_;  // place to index in living_ of who began there last
     PlaceTable aside_;  // identity to index in living_: connections in TIME-WAIT whose place began anew
     PlaceTable ended_numbers_;  // identity to number
+    std::uint64_t telling_{0};  // identity of the flow that a snapshot tells of at the moment
     FlowState moving_;  // a half-open record that becomes a connection at moving_.ended_ns, between the two records that say so
     std::vector<Known> addresses_;  // a ring once it is full
     std::size_t next_address_{0};

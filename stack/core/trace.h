@@ -47,6 +47,8 @@ inline constexpr std::uint16_t snapshot_flag = 0x8000;
 // Of a StateChange with from == to: a half-open record became a connection. It is told of the record's place, which is over
 // with that, and of the connection's, which goes on in the state (behind its FlowBegin).
 inline constexpr std::uint16_t moved_flag = 0x4000;
+// Beside snapshot_flag: of one that is over, or whose place began anew after it.
+inline constexpr std::uint16_t earlier_flag = 0x2000;
 
 // One record. `body` holds one of the structs below; what it does not use is zero, so that a digest over the bytes is exact.
 struct Record {

@@ -1,0 +1,111 @@
+// Writing a recording: records into batches, an index each second of record time, snapshots as often as they pay.
+#include <algorithm>
+
+#include "stack/core/recording_format.h"
+
+namespace weft::trace {
+
+namespace {
+
+constexpr std::int64_t second = 1'000'000'000;
+constexpr std::uint64_t records_per_snapshot = 4;  // bytes of records for each byte of snapshot, at least
+
+}  // namespace
+
+RecordingWriter::RecordingWriter(const RecordingInfo& info, Indices indices) : info_{info}, indices_{indices} {}
+
+void RecordingWriter::batch(BatchKind kind, std::int64_t first_ns, std::int64_t last_ns, Bytes payload,
+                            std::vector<std::byte>& out) {
+    const std::size_t before = out.size();
+    const bool of_records = kind == BatchKind::records || kind == BatchKind::snapshot;
+    const auto count = std::uint32_t(of_records ? payload.size() / sizeof(Record) : 0);
+    format::write_head({0, kind, 0, 0, count, first_ns, last_ns}, payload, out);
+    bytes_ += out.size() - before;
+}
+
+void RecordingWriter::begin(std::vector<std::byte>& out, const Replay* seed) {
+    const auto header = format::write_header(info_);
+    out.insert(out.end(), header.begin(), header.end());
+    bytes_ = header.size();
+    if (!seed) return;
+    now_ns_ = seed->now_ns();
+    const std::uint64_t snapshot = write_snapshot(*seed, out);
+    if (indices_ == Indices::seconds) state_ = *seed;
+    index(snapshot, out);
+}
+
+// Answers where it begins.
+std::uint64_t RecordingWriter::write_snapshot(const Replay& state, std::vector<std::byte>& out) {
+    const std::uint64_t begin = bytes_;
+    told_.clear();
+    state.snapshot(now_ns_, told_);
+    for (std::size_t at = 0; at < told_.size(); at += batch_records) {
+        const auto part = std::span{told_}.subspan(at, std::min(batch_records, told_.size() - at));
+        batch(BatchKind::snapshot, now_ns_, now_ns_, std::as_bytes(part), out);
+    }
+    snapshot_bytes_ = bytes_ - begin;
+    since_snapshot_ = 0;
+    return begin;
+}
+
+void RecordingWriter::index(std::uint64_t snapshot, std::vector<std::byte>& out) {
+    format::IndexBody body;
+    body.before = last_index_;
+    body.ordinal = ++index_count_;
+    body.records = records_;
+    body.begin_ns = begin_ns_;
+    body.entry.snapshot = snapshot;
+    body.entry.counts = counts_;
+    last_index_ = bytes_;
+    counts_ = {};
+    batch(BatchKind::index, begin_ns_, now_ns_, format::write_index(body), out);
+    indexed_records_ = records_;
+}
+
+void RecordingWriter::add(const Record& record, std::vector<std::byte>& out) {
+    const std::int64_t t_ns = records_ == 0 && index_count_ == 0 ? record.t_ns : std::max(record.t_ns, now_ns_);
+    if (records_ == 0) begin_ns_ = index_ns_ = t_ns;
+    // Between two moments: all records of one moment lie on the same side of an index.
+    if (indices_ == Indices::seconds && std::uint64_t(t_ns) - std::uint64_t(index_ns_) >= std::uint64_t{second}) {
+        flush(out);
+        const bool pays = since_snapshot_ >= records_per_snapshot * snapshot_bytes_;
+        index(pays ? write_snapshot(state_, out) : 0, out);
+        index_ns_ = t_ns;
+    }
+    open_.push_back(record);
+    open_.back().t_ns = now_ns_ = t_ns;
+    ++records_;
+    since_snapshot_ += sizeof(Record);
+    if (const auto type = std::size_t(record.type); type < counted_types) ++counts_[type];
+    if (indices_ == Indices::seconds) state_.apply(open_.back());
+    if (open_.size() >= batch_records) flush(out);
+}
+
+void RecordingWriter::add_payload(std::int64_t t_ns, std::uint32_t flow, bool sent, Bytes payload, std::vector<std::byte>& out) {
+    flush(out);
+    payload = payload.first(std::min(payload.size(), batch_limit - format::payload_head_size));
+    const std::int64_t at = std::max(t_ns, now_ns_);
+    std::vector<std::byte> body(format::payload_head_size + payload.size());
+    Writer writer{body};
+    writer.little(flow);
+    writer.little(std::uint32_t(sent ? 1 : 0));
+    writer.little(std::uint32_t(payload.size()));
+    writer.little(std::uint32_t(0));
+    writer.put(payload);
+    batch(BatchKind::payload, at, at, body, out);
+}
+
+void RecordingWriter::flush(std::vector<std::byte>& out) {
+    if (open_.empty()) return;
+    batch(BatchKind::records, open_.front().t_ns, open_.back().t_ns, std::as_bytes(std::span{open_}), out);
+    open_.clear();
+}
+
+void RecordingWriter::end(std::vector<std::byte>& out) {
+    flush(out);
+    if (records_ != indexed_records_) index(0, out);
+    const std::int64_t end_ns = records_ > 0 ? now_ns_ : 0;
+    batch(BatchKind::end, begin_ns_, end_ns, format::write_end({last_index_, index_count_, records_, begin_ns_, end_ns}), out);
+}
+
+}  // namespace weft::trace

@@ -114,8 +114,8 @@ public:
     std::expected<Filter, FilterError> parse() {
         Filter filter;
         if (text_.size() > Filter::length_limit)
-            return std::unexpected(FilterError{"a filter has at most " + std::to_string(Filter::length_limit) + " characters",
-                                               Filter::length_limit});
+            return std::unexpected(FilterError{
+                "a filter has at most " + std::to_string(Filter::length_limit) + " characters", Filter::length_limit});
         skip_blanks();
         if (at_ == text_.size()) return filter;
         if (parse_either(0) && at_ < text_.size())
@@ -166,7 +166,8 @@ private:
 
     bool parse_one(std::size_t depth) {
         if (depth >= Filter::depth_limit)
-            return fail("parentheses and negations lie in each other at most " + std::to_string(Filter::depth_limit) + " deep", at_);
+            return fail(
+                "parentheses and negations lie in each other at most " + std::to_string(Filter::depth_limit) + " deep", at_);
         if (take("!")) {
             if (!parse_one(depth + 1)) return false;
             emit(Operator::negate);
@@ -182,7 +183,9 @@ private:
 
     bool parse_comparison() {
         const std::size_t begin = at_;
-        while (at_ < text_.size() && (is_letter(text_[at_]) || is_digit(text_[at_]) || text_[at_] == '.' || text_[at_] == '_')) ++at_;
+        while (at_ < text_.size() &&
+               (is_letter(text_[at_]) || is_digit(text_[at_]) || text_[at_] == '.' || text_[at_] == '_'))
+            ++at_;
         const std::string_view word = text_.substr(begin, at_ - begin);
         if (word.empty()) return fail("expected a field here, such as tcp.state or rtt", begin);
         const auto fields = Filter::fields();
@@ -245,17 +248,20 @@ private:
         const bool of_text = field.kind == Kind::text || field.kind == Kind::address || field.kind == Kind::state ||
                              field.kind == Kind::family;
         if (of_text && ordered) return fail(std::string(field.name) + " has no order: use ==, != or ~", sign);
-        if (!of_text && op == Operator::contains) return fail(std::string(field.name) + " is a number: ~ is for texts", sign);
+        if (!of_text && op == Operator::contains)
+            return fail(std::string(field.name) + " is a number: ~ is for texts", sign);
         if (of_text) {
             step.text = in_small(*word);
             if (op != Operator::contains && !resolve(field.kind, *word, step))
-                return fail(quoted(*word) + " is no " + std::string(Filter::kind_name(field.kind)) + ": write it as in " + example,
-                            begin);
+                return fail(
+                    quoted(*word) + " is no " + std::string(Filter::kind_name(field.kind)) + ": write it as in " + example,
+                    begin);
         } else {
             const auto value = number_of(*word, field.kind);
             if (!value)
-                return fail(quoted(*word) + " is no " + std::string(Filter::kind_name(field.kind)) + ": write it as in " + example,
-                            begin);
+                return fail(
+                    quoted(*word) + " is no " + std::string(Filter::kind_name(field.kind)) + ": write it as in " + example,
+                    begin);
             step.number = *value;
         }
         program_.push_back(std::move(step));

@@ -26,7 +26,8 @@ public:
         Kind kind;
         std::string_view doc;  // one line: meaning, unit
     };
-    static constexpr std::size_t length_limit = 1'024, depth_limit = 32;  // characters; parentheses and negations in each other
+    static constexpr std::size_t length_limit = 1'024,
+                                 depth_limit = 32;  // characters; parentheses and negations in each other
 
     // An empty text, or only blanks, matches every flow.
     static std::expected<Filter, FilterError> parse(std::string_view text);
@@ -40,7 +41,19 @@ public:
 
 private:
     friend class FilterParser;
-    enum class Operator : std::uint8_t { equal, unequal, less, less_equal, greater, greater_equal, contains, set, negate, both, either };
+    enum class Operator : std::uint8_t {
+        equal,
+        unequal,
+        less,
+        less_equal,
+        greater,
+        greater_equal,
+        contains,
+        set,
+        negate,
+        both,
+        either
+    };
     struct Step {  // of a program in postfix order
         Operator op{};
         std::uint8_t field{0};

@@ -13,9 +13,42 @@ using Kind = Filter::Kind;
 
 // The order is that of `fields` below.
 enum class Name : std::uint8_t {
-    state, local, remote, family, port, local_port, remote_port, cc, role, limit, rtt, rttvar, cwnd, ssthresh, inflight, pacing,
-    rate, rate_in, rate_out, bytes_in, bytes_out, segments_in, segments_out, send_queue, receive_queue, send_window,
-    receive_window, retransmissions, timeouts, losses, age, since, flow, generation, ended, known
+    state,
+    local,
+    remote,
+    family,
+    port,
+    local_port,
+    remote_port,
+    cc,
+    role,
+    limit,
+    rtt,
+    rttvar,
+    cwnd,
+    ssthresh,
+    inflight,
+    pacing,
+    rate,
+    rate_in,
+    rate_out,
+    bytes_in,
+    bytes_out,
+    segments_in,
+    segments_out,
+    send_queue,
+    receive_queue,
+    send_window,
+    receive_window,
+    retransmissions,
+    timeouts,
+    losses,
+    age,
+    since,
+    flow,
+    generation,
+    ended,
+    known
 };
 
 constexpr std::array<Filter::Field, 36> fields_table{{
@@ -164,7 +197,7 @@ std::string_view Filter::kind_name(Kind kind) {
 }
 
 std::string_view Filter::example(Kind kind) {
-    constexpr std::array<std::string_view, 9> examples{"ESTABLISHED", "ipv6",     "cubic",     "80", "64KiB",
+    constexpr std::array<std::string_view, 9> examples{"ESTABLISHED", "ipv6",     "cubic",     "80",   "64KiB",
                                                        "20ms",        "10Mbit/s", "192.0.2.1", "ended"};
     return examples[std::size_t(kind)];
 }
@@ -176,7 +209,8 @@ bool Filter::compare(const Step& step, const Replay& replay, const FlowState& fl
     if (name == Name::local || name == Name::remote) {
         const bool contains = step.op == Operator::contains;
         return matches_address(name == Name::local ? flow.local : flow.remote,
-                               name == Name::local ? flow.begin.local_port : flow.begin.remote_port, contains, step.text) != negated;
+                               name == Name::local ? flow.begin.local_port : flow.begin.remote_port, contains,
+                               step.text) != negated;
     }
     if (!step.text.empty()) {
         const std::string is = text(name, flow);

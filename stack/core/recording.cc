@@ -32,10 +32,8 @@ std::size_t first_at(Bytes payload, std::int64_t t) {
     std::size_t low = 0, high = payload.size() / sizeof(Record);
     while (low < high) {
         const std::size_t middle = low + (high - low) / 2;
-        if (time_at(payload, middle) < t)
-            low = middle + 1;
-        else
-            high = middle;
+        if (time_at(payload, middle) < t) low = middle + 1;
+        else high = middle;
     }
     return low;
 }
@@ -75,7 +73,8 @@ std::expected<void, std::string> Recording::extend(Bytes file) {
             file.size(), "the file is shorter than before, when it had " + std::to_string(whole_) + " bytes: open it anew"));
     const auto info = format::read_header(file);
     if (!info) return std::unexpected(info.error());
-    if (*info != info_) return std::unexpected(format::at_byte(0, "the file is another recording than before: open it anew"));
+    if (*info != info_)
+        return std::unexpected(format::at_byte(0, "the file is another recording than before: open it anew"));
     file_ = file;
     walk();
     return {};
@@ -141,8 +140,9 @@ void Recording::walk() {
         }
         if (batch->head.kind == BatchKind::index) {
             const auto index = format::read_index(batch->offset, batch->bytes);
-            const bool follows = index && (indices_.empty() || (indices_.back().t_ns <= index->entry.t_ns &&
-                                                                indices_.back().offset <= index->before));
+            const bool follows =
+                index &&
+                (indices_.empty() || (indices_.back().t_ns <= index->entry.t_ns && indices_.back().offset <= index->before));
             if (follows) indices_.push_back(index->entry);
         }
         ended_ = batch->head.kind == BatchKind::end;
@@ -220,10 +220,8 @@ std::size_t Recording::read_payload(std::int64_t from, std::int64_t to, const Re
         const auto size = reader.little<std::uint32_t>();
         reader.skip(4);
         const Bytes bytes = reader.take(size);
-        if (!reader.ok() || !format::is_whole(batch->bytes))
-            ++damaged;
-        else
-            take(batch->head.first_ns, flow, (flags & 1) != 0, bytes);
+        if (!reader.ok() || !format::is_whole(batch->bytes)) ++damaged;
+        else take(batch->head.first_ns, flow, (flags & 1) != 0, bytes);
     }
     return damaged;
 }
@@ -268,8 +266,7 @@ std::vector<Recording::Mark> Recording::marks(std::size_t most) const {
     std::size_t damaged = 0;
     const auto look = [&](std::span<const Record> records) {
         for (const Record& record : records)
-            if (record.type == Type::mark)
-                found.push_back({record.t_ns, std::string(text_of(body_of<Text>(record).utf8))});
+            if (record.type == Type::mark) found.push_back({record.t_ns, std::string(text_of(body_of<Text>(record).utf8))});
         return true;
     };
     constexpr std::int64_t newest = std::numeric_limits<std::int64_t>::max();

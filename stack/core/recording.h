@@ -168,7 +168,9 @@ public:
 
 private:
     struct Batch;
-    static Position position(std::uint64_t offset, std::size_t record) { return offset << 11 | record; }  // offsets are multiples of 8
+    static Position position(std::uint64_t offset, std::size_t record) {
+        return offset << 11 | record;
+    }  // offsets are multiples of 8
     std::optional<Batch> batch_at(std::uint64_t offset, std::string* why = nullptr) const;
     bool open_by_end();
     bool take_chain(const format::EndBody& body, std::uint64_t end);

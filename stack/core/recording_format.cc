@@ -14,8 +14,8 @@ static_assert(std::endian::native == std::endian::little, "records lie in a reco
 }  // namespace
 
 bool operator==(const RecordingInfo& a, const RecordingInfo& b) {
-    return a.clocks.monotonic_ns == b.clocks.monotonic_ns && a.clocks.realtime_ns == b.clocks.realtime_ns && a.node == b.node &&
-           a.address == b.address && a.payload == b.payload;
+    return a.clocks.monotonic_ns == b.clocks.monotonic_ns && a.clocks.realtime_ns == b.clocks.realtime_ns &&
+           a.node == b.node && a.address == b.address && a.payload == b.payload;
 }
 
 namespace format {
@@ -108,7 +108,8 @@ std::expected<RecordingInfo, std::string> read_header(Bytes bytes) {
     if (const auto is = reader.little<std::uint16_t>(); is != version)
         return std::unexpected(at_byte(8, "version " + std::to_string(is) + " of the format; this program reads version " +
                                               std::to_string(version) + ": use the weft that wrote it, or a newer one"));
-    const auto size = reader.little<std::uint16_t>(), record = reader.little<std::uint16_t>(), flags = reader.little<std::uint16_t>();
+    const auto size = reader.little<std::uint16_t>(), record = reader.little<std::uint16_t>(),
+               flags = reader.little<std::uint16_t>();
     if (size != header_size || record != sizeof(Record))
         return std::unexpected(at_byte(10, "a header of " + std::to_string(size) + " bytes and records of " +
                                                std::to_string(record) + "; version 1 has 192 and 64"));
@@ -127,8 +128,8 @@ std::expected<RecordingInfo, std::string> read_header(Bytes bytes) {
     const auto family = Family(reader.u8());
     const std::size_t length = reader.u8();
     if (length != address_size(family))
-        return std::unexpected(at_byte(72, "an address of family " + std::to_string(unsigned(family)) + " with " +
-                                               std::to_string(length) + " bytes"));
+        return std::unexpected(at_byte(
+            72, "an address of family " + std::to_string(unsigned(family)) + " with " + std::to_string(length) + " bytes"));
     reader.skip(6);
     info.address = Address{family, reader.take(Address::max_size).first(length)};
     return info;

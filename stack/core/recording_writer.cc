@@ -81,7 +81,8 @@ void RecordingWriter::add(const Record& record, std::vector<std::byte>& out) {
     if (open_.size() >= batch_records) flush(out);
 }
 
-void RecordingWriter::add_payload(std::int64_t t_ns, std::uint32_t flow, bool sent, Bytes payload, std::vector<std::byte>& out) {
+void RecordingWriter::add_payload(std::int64_t t_ns, std::uint32_t flow, bool sent, Bytes payload,
+                                  std::vector<std::byte>& out) {
     flush(out);
     payload = payload.first(std::min(payload.size(), batch_limit - format::payload_head_size));
     const std::int64_t at = std::max(t_ns, now_ns_);
@@ -105,7 +106,8 @@ void RecordingWriter::end(std::vector<std::byte>& out) {
     flush(out);
     if (records_ != indexed_records_) index(0, out);
     const std::int64_t end_ns = records_ > 0 ? now_ns_ : 0;
-    batch(BatchKind::end, begin_ns_, end_ns, format::write_end({last_index_, index_count_, records_, begin_ns_, end_ns}), out);
+    batch(BatchKind::end, begin_ns_, end_ns, format::write_end({last_index_, index_count_, records_, begin_ns_, end_ns}),
+          out);
 }
 
 }  // namespace weft::trace

@@ -32,8 +32,8 @@ void push(FlowState& flow, const Taken& taken) {
 }
 
 bool same(const Taken& a, const Taken& b) {
-    return a.t_ns == b.t_ns && a.from == b.from && a.to == b.to && a.cause == b.cause && a.segment_flags == b.segment_flags &&
-           a.generation == b.generation;
+    return a.t_ns == b.t_ns && a.from == b.from && a.to == b.to && a.cause == b.cause &&
+           a.segment_flags == b.segment_flags && a.generation == b.generation;
 }
 
 template <class Body>
@@ -48,9 +48,10 @@ bool operator==(const FlowState& a, const FlowState& b) {
     return a.place == b.place && a.generation == b.generation && a.known == b.known && a.state == b.state &&
            a.ended_cause == b.ended_cause && a.changes == b.changes && same_bytes(a.begin, b.begin) && a.local == b.local &&
            a.remote == b.remote && a.since_ns == b.since_ns && a.ended_ns == b.ended_ns && a.slot == b.slot &&
-           a.module == b.module && a.limit == b.limit && same_bytes(a.congestion, b.congestion) && same_bytes(a.rate, b.rate) &&
-           same_bytes(a.counters, b.counters) && a.counters_ns == b.counters_ns && a.rate_in == b.rate_in &&
-           a.rate_out == b.rate_out && a.losses == b.losses && std::ranges::equal(a.taken(), b.taken(), same);
+           a.module == b.module && a.limit == b.limit && same_bytes(a.congestion, b.congestion) &&
+           same_bytes(a.rate, b.rate) && same_bytes(a.counters, b.counters) && a.counters_ns == b.counters_ns &&
+           a.rate_in == b.rate_in && a.rate_out == b.rate_out && a.losses == b.losses &&
+           std::ranges::equal(a.taken(), b.taken(), same);
 }
 
 void Replay::apply(std::span<const Record> records) {
@@ -104,14 +105,17 @@ FlowState* Replay::sampled(const Record& record) {
 
 const FlowState* Replay::find(std::uint32_t place) const {
     if (const std::uint32_t index = latest_.find(place); index != PlaceTable::none) return &living_[index];
-    const auto last = std::find_if(ended_.rbegin(), ended_.rend(), [&](const FlowState& flow) { return flow.place == place; });
+    const auto last =
+        std::find_if(ended_.rbegin(), ended_.rend(), [&](const FlowState& flow) { return flow.place == place; });
     return last == ended_.rend() ? nullptr : &*last;
 }
 
 const FlowState* Replay::find(std::uint32_t place, std::uint32_t generation) const {
-    if (const std::uint32_t index = latest_.find(place); index != PlaceTable::none && living_[index].generation == generation)
+    if (const std::uint32_t index = latest_.find(place);
+        index != PlaceTable::none && living_[index].generation == generation)
         return &living_[index];
-    if (const std::uint32_t index = aside_.find(identity(place, generation)); index != PlaceTable::none) return &living_[index];
+    if (const std::uint32_t index = aside_.find(identity(place, generation)); index != PlaceTable::none)
+        return &living_[index];
     const std::uint32_t number = ended_numbers_.find(identity(place, generation));
     return number == PlaceTable::none ? nullptr : &ended_[(number - first_ended_) & number_mask];
 }
@@ -127,10 +131,8 @@ FlowState* Replay::add(const Record& record, std::uint32_t generation, bool earl
     flow.place = record.flow;
     flow.generation = generation;
     flow.since_ns = record.t_ns;
-    if (earlier)
-        aside_.insert(identity(flow.place, generation), index);
-    else
-        latest_.insert(flow.place, index);
+    if (earlier) aside_.insert(identity(flow.place, generation), index);
+    else latest_.insert(flow.place, index);
     return &flow;
 }
 
@@ -151,16 +153,12 @@ void Replay::displace(std::uint32_t place, std::int64_t t_ns) {
 
 void Replay::remove(FlowState& flow) {
     const auto index = std::uint32_t(&flow - living_.data()), last = std::uint32_t(living_.size() - 1);
-    if (latest_.find(flow.place) == index)
-        latest_.erase(flow.place);
-    else
-        aside_.erase(identity(flow.place, flow.generation));
+    if (latest_.find(flow.place) == index) latest_.erase(flow.place);
+    else aside_.erase(identity(flow.place, flow.generation));
     if (index != last) {
         const FlowState& moves = living_[last];
-        if (latest_.find(moves.place) == last)
-            latest_.insert(moves.place, index);
-        else
-            aside_.insert(identity(moves.place, moves.generation), index);
+        if (latest_.find(moves.place) == last) latest_.insert(moves.place, index);
+        else aside_.insert(identity(moves.place, moves.generation), index);
         living_[index] = living_[last];
     }
     living_.pop_back();
@@ -171,7 +169,8 @@ void Replay::end(FlowState& flow, std::int64_t t_ns, std::uint8_t cause) {
     flow.ended_cause = cause;
     if (limits_.ended > 0) {
         if (ended_.size() >= limits_.ended) forget_ended();
-        ended_numbers_.insert(identity(flow.place, flow.generation), (first_ended_ + std::uint32_t(ended_.size())) & number_mask);
+        ended_numbers_.insert(identity(flow.place, flow.generation),
+                              (first_ended_ + std::uint32_t(ended_.size())) & number_mask);
         ended_.push_back(flow);
     }
     remove(flow);
@@ -221,7 +220,8 @@ void Replay::apply_state(const Record& record) {
     if ((record.flags & moved_flag) != 0) return apply_moved(record, change);
     FlowState* flow = living(record.flow, change.generation);
     if (!flow) {  // its begin was not heard
-        if (change.to == state_closed || ended_numbers_.find(identity(record.flow, change.generation)) != PlaceTable::none) return;
+        if (change.to == state_closed || ended_numbers_.find(identity(record.flow, change.generation)) != PlaceTable::none)
+            return;
         displace(record.flow, record.t_ns);
         flow = add(record, change.generation, false);
         if (!flow) return;

@@ -17,7 +17,8 @@ namespace weft::trace {
 
 // One flow, half-open record or listener. Zero: no record said it.
 struct FlowState {
-    static constexpr std::size_t history_limit = 12;  // TCP's graph has no loop but through LISTEN; beyond, the oldest are forgotten
+    static constexpr std::size_t history_limit =
+        12;  // TCP's graph has no loop but through LISTEN; beyond, the oldest are forgotten
 
     std::uint32_t place{0}, generation{0};
     bool known{false};  // its FlowBegin was heard; else `begin` and the addresses are empty
@@ -124,7 +125,8 @@ private:
     PlaceTable aside_;  // identity to index in living_: connections in TIME-WAIT whose place began anew
     PlaceTable ended_numbers_;  // identity to number
     std::uint64_t telling_{0};  // identity of the flow that a snapshot tells of at the moment
-    FlowState moving_;  // a half-open record that becomes a connection at moving_.ended_ns, between the two records that say so
+    FlowState
+        moving_;  // a half-open record that becomes a connection at moving_.ended_ns, between the two records that say so
     std::vector<Known> addresses_;  // a ring once it is full
     std::size_t next_address_{0};
     PlaceTable address_ids_;

@@ -14,7 +14,8 @@ public:
     void tell() {
         add(no_flow, Type::summary, Summary{});
         // From where the ring of addresses begins, so that it ends up in the same order.
-        const std::size_t count = state_.addresses_.size(), first = count == state_.limits_.addresses ? state_.next_address_ : 0;
+        const std::size_t count = state_.addresses_.size(),
+                          first = count == state_.limits_.addresses ? state_.next_address_ : 0;
         for (std::size_t i = 0; i < count; ++i) tell(state_.addresses_[(first + i) % count]);
         tell_lagged();
         for (const FlowState& flow : state_.ended_) tell(flow, true);
@@ -55,7 +56,8 @@ private:
     void tell_lagged() {
         for (std::uint32_t where = 0; where < state_.lagged_.size(); ++where)
             for (std::uint32_t type = 0; type < state_.lagged_[where].size(); ++type)
-                if (const std::uint64_t count = state_.lagged_[where][type]) add(no_flow, Type::lagged, Lagged{type, where, count});
+                if (const std::uint64_t count = state_.lagged_[where][type])
+                    add(no_flow, Type::lagged, Lagged{type, where, count});
     }
 
     // Ids are used again: a flow keeps the addresses that its ids meant when it began.
@@ -81,10 +83,8 @@ private:
     void set_ids_right() {
         for (const Said& said : said_) {
             const Known* known = state_.known(said.id);
-            if (known && known->parts != 0)
-                tell(*known);
-            else
-                define(said.id, 0, Family::none, {});
+            if (known && known->parts != 0) tell(*known);
+            else define(said.id, 0, Family::none, {});
         }
     }
 
@@ -110,7 +110,8 @@ private:
         add_sample(flow, Type::counters, flow.counters);
         tell_history(flow);
         add(flow.place, Type::summary,
-            Summary{flow.generation, flow.losses, flow.since_ns, flow.ended_ns, flow.counters_ns, flow.rate_in, flow.rate_out});
+            Summary{flow.generation, flow.losses, flow.since_ns, flow.ended_ns, flow.counters_ns, flow.rate_in,
+                    flow.rate_out});
     }
 
     void tell_history(const FlowState& flow) {

@@ -8,9 +8,9 @@ namespace weft::trace {
 namespace {
 
 constexpr std::array<std::string_view, 23> type_names{
-    "",     "define",  "state", "congestion", "segment_sent", "segment_received", "loss",    "timer",
-    "limit", "route",   "label", "link",       "plugin",       "drop",             "variable", "text",
-    "rate", "flow",    "counters", "lagged",  "mark",         "summary",          "history"};
+    "",         "define", "state", "congestion", "segment_sent", "segment_received", "loss", "timer", "limit",
+    "route",    "label",  "link",  "plugin",     "drop",         "variable",         "text", "rate",  "flow",
+    "counters", "lagged", "mark",  "summary",    "history"};
 
 constexpr std::uint32_t known_classes = (1u << type_names.size()) - 2;
 
@@ -72,7 +72,8 @@ std::expected<std::uint32_t, std::string> parse_classes(std::string_view list) {
             for (const Group& group : groups) known += std::string(group.name) + ", ";
             for (std::size_t i = 1; i < type_names.size(); ++i)
                 known += std::string(type_names[i]) + (i + 1 < type_names.size() ? ", " : "");
-            return std::unexpected("no class of events is called '" + std::string(word.substr(0, 40)) + "': choose among " + known);
+            return std::unexpected("no class of events is called '" + std::string(word.substr(0, 40)) + "': choose among " +
+                                   known);
         }
         if (minus && first) classes = known_classes;  // "-segments" alone: all but these
         classes = minus ? classes & ~*named : classes | *named;
@@ -104,7 +105,8 @@ std::string_view limit_name(std::uint32_t limit) {
 }
 
 std::string_view loss_name(std::uint32_t reason) {
-    return of(std::array<std::string_view, 7>{"", "duplicate acks", "timeout", "RACK", "probe", "partial ack", "path"}, reason);
+    return of(std::array<std::string_view, 7>{"", "duplicate acks", "timeout", "RACK", "probe", "partial ack", "path"},
+              reason);
 }
 
 std::string_view role_name(std::uint8_t role) {

@@ -18,9 +18,9 @@ std::string_view name(Type type);
 std::optional<Type> type_named(std::string_view name);
 
 // Samples: what a full queue loses first, because the next one tells as much. All else is an edge: told once.
-inline constexpr std::uint32_t sample_classes = bit(Type::congestion) | bit(Type::segment_sent) | bit(Type::segment_received) |
-                                                bit(Type::timer) | bit(Type::limit) | bit(Type::variable) | bit(Type::rate) |
-                                                bit(Type::counters);
+inline constexpr std::uint32_t sample_classes = bit(Type::congestion) | bit(Type::segment_sent) |
+                                                bit(Type::segment_received) | bit(Type::timer) | bit(Type::limit) |
+                                                bit(Type::variable) | bit(Type::rate) | bit(Type::counters);
 constexpr bool is_sample(Type type) { return std::uint32_t(type) < 32 && (sample_classes & bit(type)) != 0; }
 
 // "state,loss", "all,-segments": names of classes, `all`, `samples`, `edges` and `segments`, from left to right; a minus takes away.
@@ -31,7 +31,8 @@ inline constexpr std::uint32_t fold_classes =
     bit(Type::define) | bit(Type::state) | bit(Type::flow) | bit(Type::lagged) | bit(Type::summary);
 
 // Numbers of tcp::State that a fold over records must know; names of all of them, and of causes, are in transitions.h.
-inline constexpr std::uint8_t state_closed = 0, state_listen = 1, state_syn_received = 3, state_established = 4, state_time_wait = 10;
+inline constexpr std::uint8_t state_closed = 0, state_listen = 1, state_syn_received = 3, state_established = 4,
+                              state_time_wait = 10;
 std::optional<std::uint8_t> state_named(std::string_view name);  // either case; `_` stands for `-`
 
 // The cause of an end that no record told: the place was seen in other use.
@@ -39,7 +40,8 @@ inline constexpr std::uint8_t cause_unheard = 0xff;
 
 std::string_view phase_name(std::uint32_t phase);  // of Congestion: "slow start", "avoidance", "recovery", "after a timeout"
 std::string_view limit_name(std::uint32_t limit);  // of Limit: "cwnd", "rwnd", "app", "pacing", "sndbuf"; "" of 0
-std::string_view loss_name(std::uint32_t reason);  // of Loss: "duplicate acks", "timeout", "RACK", "probe", "partial ack", "path"
+std::string_view loss_name(
+    std::uint32_t reason);  // of Loss: "duplicate acks", "timeout", "RACK", "probe", "partial ack", "path"
 std::string_view role_name(std::uint8_t role);  // of FlowBegin: "active", "passive", "listener", "time-wait"
 
 // The part of a fixed field of text before its first zero byte.

@@ -23,17 +23,19 @@ std::uint64_t rate_of(std::uint64_t before, std::uint64_t after, std::uint64_t i
     return whole * second + rest * second / microseconds;
 }
 
+bool same(const Taken& a, const Taken& b) {
+    return a.t_ns == b.t_ns && a.from == b.from && a.to == b.to && a.cause == b.cause && a.segment_flags == b.segment_flags &&
+           a.generation == b.generation;
+}
+
+// Once, however often it is told.
 void push(FlowState& flow, const Taken& taken) {
+    if (std::ranges::any_of(flow.taken(), [&](const Taken& had) { return same(had, taken); })) return;
     if (flow.changes == FlowState::history_limit) {
         std::copy(flow.history.begin() + 1, flow.history.end(), flow.history.begin());
         --flow.changes;
     }
     flow.history[flow.changes++] = taken;
-}
-
-bool same(const Taken& a, const Taken& b) {
-    return a.t_ns == b.t_ns && a.from == b.from && a.to == b.to && a.cause == b.cause &&
-           a.segment_flags == b.segment_flags && a.generation == b.generation;
 }
 
 template <class Body>
@@ -218,6 +220,10 @@ void Replay::apply_state(const Record& record) {
     }
     if (is_told(record)) return apply_told_state(record, change);
     if ((record.flags & moved_flag) != 0) return apply_moved(record, change);
+    if (change.from == change.to) {
+        ++refused_;
+        return;
+    }
     FlowState* flow = living(record.flow, change.generation);
     if (!flow) {  // its begin was not heard
         if (change.to == state_closed || ended_numbers_.find(identity(record.flow, change.generation)) != PlaceTable::none)
@@ -383,7 +389,7 @@ void Replay::apply_history(const Record& record) {
     for (const Taken& taken : body_of<History>(record).taken) {
         const bool nothing = taken.t_ns == 0 && taken.from == 0 && taken.to == 0 && taken.generation == 0;
         if (nothing || taken.from >= state_names.size() || taken.to >= state_names.size()) continue;
-        if (std::ranges::none_of(flow->taken(), [&](const Taken& had) { return same(had, taken); })) push(*flow, taken);
+        push(*flow, taken);
     }
 }
 

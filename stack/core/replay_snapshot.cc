@@ -90,12 +90,16 @@ private:
 
     void tell(const FlowState& flow, bool earlier) {
         const std::uint16_t flags = earlier ? earlier_flag : 0;
+        const StateChange state{flow.state, flow.state, flow.ended_cause, 0, flow.generation};
+        // A begin in TIME-WAIT would be taken for an earlier one of its place.
+        const bool state_first = !earlier && flow.begin.role == 3;
+        if (state_first) add(flow.place, Type::state, state);
         if (flow.known) {
             name(flow.begin.local_id, flow.local);
             name(flow.begin.remote_id, flow.remote);
             add(flow.place, Type::flow, flow.begin, flags);
         }
-        add(flow.place, Type::state, StateChange{flow.state, flow.state, flow.ended_cause, 0, flow.generation}, flags);
+        if (!state_first) add(flow.place, Type::state, state, flags);
         if (flow.slot != flow.begin.slot || flow.module != flow.begin.module) {
             Plugin body{};
             body.slot = flow.slot;

@@ -1,0 +1,423 @@
+// Recordings: written, read whole, read as they come, cut off anywhere, growing, damaged.
+#include "stack/core/recording.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/core/made_records.h"
+
+namespace weft::trace {
+namespace {
+
+constexpr std::int64_t second = 1'000'000'000;
+
+RecordingInfo some_info() {
+    RecordingInfo info;
+    info.clocks = {123, 456};
+    info.node = "left";
+    info.address = Address{Family::overlay, std::array<std::byte, 64>{std::byte{7}}};
+    return info;
+}
+
+bool same(std::span<const Record> a, std::span<const Record> b) {
+    return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
+}
+
+// A recording of made records, flushed now and then; with the records themselves, and where each whole batch ends.
+struct Made {
+    std::vector<std::byte> file;
+    std::vector<Record> records;
+    std::vector<std::pair<std::size_t, std::size_t>> flushed;  // bytes, and records in them
+};
+
+Made make(std::uint64_t seed, std::size_t count, std::int64_t step_ns, bool end = true,
+          RecordingWriter::Indices indices = RecordingWriter::Indices::seconds, const Replay* seeded = nullptr) {
+    Made made;
+    MadeRecords source{seed, 12, step_ns};
+    RecordingWriter writer{some_info(), indices};
+    writer.begin(made.file, seeded);
+    while (made.records.size() < count) {
+        for (const Record& record : source.moment()) {
+            writer.add(record, made.file);
+            made.records.push_back(record);
+        }
+        if (made.records.size() % 7 == 0) {
+            writer.flush(made.file);
+            made.flushed.emplace_back(made.file.size(), made.records.size());
+        }
+    }
+    end ? writer.end(made.file) : writer.flush(made.file);
+    made.flushed.emplace_back(made.file.size(), made.records.size());
+    EXPECT_EQ(writer.bytes(), made.file.size());
+    return made;
+}
+
+Recording opened(Bytes file) {
+    auto recording = Recording::open(file);
+    EXPECT_TRUE(recording.has_value()) << recording.error();
+    return recording ? std::move(*recording) : Recording{};
+}
+
+std::vector<Record> all_of(const Recording& recording) {
+    std::vector<Record> records;
+    EXPECT_EQ(recording.read(INT64_MIN, INT64_MAX,
+                             [&](std::span<const Record> some) {
+                                 records.insert(records.end(), some.begin(), some.end());
+                                 return true;
+                             }),
+              0u);
+    return records;
+}
+
+Replay folded_to(std::span<const Record> records, std::int64_t t) {
+    Replay state;
+    for (const Record& record : records)
+        if (record.t_ns <= t) state.apply(record);
+    return state;
+}
+
+TEST(Recording, WhatWasWrittenIsRead) {
+    const Made made = make(1, 3'000, second / 200);
+    const Recording recording = opened(made.file);
+    EXPECT_EQ(recording.info(), some_info());
+    EXPECT_TRUE(same(all_of(recording), made.records));
+    EXPECT_TRUE(recording.ended());
+    EXPECT_FALSE(recording.torn()) << recording.what();
+    EXPECT_EQ(recording.begin_ns(), made.records.front().t_ns);
+    EXPECT_EQ(recording.end_ns(), made.records.back().t_ns);
+    ASSERT_GT(recording.indices().size(), 5u);
+    std::uint64_t counted = 0;
+    for (const Recording::Index& index : recording.indices())
+        for (const std::uint32_t count : index.counts) counted += count;
+    EXPECT_EQ(counted, made.records.size());
+}
+
+TEST(Recording, ReadsFromInclusiveToExclusive) {
+    const Made made = make(2, 2'000, second / 200);
+    const Recording recording = opened(made.file);
+    std::mt19937_64 draw{5};
+    for (int i = 0; i < 200; ++i) {
+        const std::int64_t from = made.records[draw() % made.records.size()].t_ns + std::int64_t(draw() % 2);
+        const std::int64_t to = made.records[draw() % made.records.size()].t_ns + std::int64_t(draw() % 2);
+        std::vector<Record> wanted, got;
+        for (const Record& record : made.records)
+            if (record.t_ns >= from && record.t_ns < to) wanted.push_back(record);
+        recording.read(from, to, [&](std::span<const Record> some) {
+            got.insert(got.end(), some.begin(), some.end());
+            return true;
+        });
+        ASSERT_TRUE(same(got, wanted)) << from << " " << to;
+    }
+    int calls = 0;
+    recording.read(INT64_MIN, INT64_MAX, [&](std::span<const Record>) { return ++calls < 3; });
+    EXPECT_EQ(calls, 3) << "it stops when it is told to";
+}
+
+TEST(Recording, TheStateAtAnyTimeEqualsFoldingEverythingUpToIt) {
+    for (const bool end : {true, false}) {
+        const Made made = make(3, 4'000, second / 300, end);
+        const Recording recording = opened(made.file);
+        std::mt19937_64 draw{6};
+        std::vector<std::int64_t> times{INT64_MIN, 0, made.records.front().t_ns - 1, made.records.back().t_ns, INT64_MAX};
+        for (int i = 0; i < 60; ++i) times.push_back(made.records[draw() % made.records.size()].t_ns + std::int64_t(draw() % 2));
+        for (const Recording::Index& index : recording.indices()) times.push_back(index.t_ns);
+        for (const std::int64_t t : times) ASSERT_EQ(recording.at(t), folded_to(made.records, t)) << t;
+    }
+}
+
+TEST(Recording, SnapshotsAreTakenWhenRecordsOutweighThem) {
+    const Made made = make(4, 6'000, second / 20);  // some fifty records a second, twelve flows and those that ended
+    const Recording recording = opened(made.file);
+    std::uint64_t last = 0;
+    std::size_t snapshots = 0;
+    for (const Recording::Index& index : recording.indices()) {
+        if (index.snapshot == 0) continue;
+        ++snapshots;
+        EXPECT_GT(index.snapshot, last);
+        last = index.offset;
+    }
+    EXPECT_GT(snapshots, 1u);
+    EXPECT_LT(snapshots, recording.indices().size());
+    EXPECT_LT(made.file.size(), made.records.size() * sizeof(Record) * 3 / 2 + recording.indices().size() * 300);
+}
+
+TEST(Recording, ASeedIsTheStateBeforeTheFirstRecord) {
+    MadeRecords source{5, 20, 1'000};
+    const Replay seed = folded(source.some(2'000));
+    const std::vector<Record> more = source.some(500);
+    for (const auto indices : {RecordingWriter::Indices::none, RecordingWriter::Indices::seconds}) {
+        std::vector<std::byte> file;
+        RecordingWriter writer{some_info(), indices};
+        writer.begin(file, &seed);
+        for (const Record& record : more) writer.add(record, file);
+        writer.end(file);
+        Replay wanted = seed;
+        wanted.apply(more);
+        const Recording recording = opened(file);
+        EXPECT_EQ(recording.at(INT64_MAX), wanted);
+        EXPECT_EQ(recording.at(seed.now_ns()), seed);
+        EXPECT_TRUE(same(all_of(recording), more)) << "a snapshot is no record that happened";
+        Replay streamed;
+        RecordingStream stream;
+        ASSERT_TRUE(stream.feed(file, [&](std::span<const Record> records) { streamed.apply(records); }));
+        EXPECT_EQ(streamed, wanted);
+    }
+}
+
+TEST(Recording, EveryCutReadsAllWholeBatchesBeforeIt) {
+    const Made made = make(6, 300, second / 40, true);
+    for (std::size_t cut = 0; cut <= made.file.size(); ++cut) {
+        const std::vector<std::byte> part(made.file.begin(), made.file.begin() + std::ptrdiff_t(cut));
+        const auto recording = Recording::open(part);
+        ASSERT_EQ(recording.has_value(), cut >= header_size) << cut;
+        if (!recording) {
+            EXPECT_TRUE(recording.error().starts_with("at byte ")) << recording.error();
+            continue;
+        }
+        std::size_t least = 0;
+        for (const auto& [bytes, records] : made.flushed)
+            if (bytes <= cut) least = records;
+        const std::vector<Record> records = all_of(*recording);
+        ASSERT_GE(records.size(), least) << cut;
+        ASSERT_TRUE(same(records, std::span{made.records}.first(records.size()))) << cut;
+        ASSERT_EQ(recording->torn(), recording->bytes() < cut);
+        EXPECT_EQ(recording->what().empty(), !recording->torn());
+        if (cut % 97 == 0) {
+            ASSERT_EQ(recording->at(INT64_MAX), folded(records)) << cut;
+        }
+    }
+}
+
+TEST(Recording, ATailOfZerosIsATornTail) {
+    Made made = make(7, 400, second / 40, false);
+    const std::size_t whole = made.file.size();
+    made.file.resize(whole + 5'000);
+    Recording recording = opened(made.file);
+    EXPECT_TRUE(recording.torn());
+    EXPECT_EQ(recording.bytes(), whole);
+    EXPECT_EQ(recording.what(), "at byte " + std::to_string(whole) + ": no batch begins here");
+    EXPECT_TRUE(same(all_of(recording), made.records));
+    // A head whose records never reached the disk.
+    made = make(7, 400, second / 40, false);
+    std::fill(made.file.end() - 40, made.file.end(), std::byte{0xee});
+    recording = opened(made.file);
+    EXPECT_TRUE(recording.torn());
+    EXPECT_TRUE(recording.what().contains("the checksum of the last batch is wrong")) << recording.what();
+    EXPECT_LT(all_of(recording).size(), made.records.size());
+}
+
+TEST(Recording, GrowsWhileItIsWritten) {
+    const Made made = make(8, 2'000, second / 100);
+    std::mt19937_64 draw{9};
+    std::size_t size = header_size;
+    std::vector<std::byte> part(made.file.begin(), made.file.begin() + std::ptrdiff_t(size));
+    Recording recording = opened(part);
+    std::vector<Record> records;
+    Recording::Position position = recording.begin_position();
+    while (size < made.file.size()) {
+        size = std::min(made.file.size(), size + draw() % 9'000);
+        std::vector<std::byte> grown(made.file.begin(), made.file.begin() + std::ptrdiff_t(size));
+        part.swap(grown);  // it lies elsewhere now
+        ASSERT_TRUE(recording.extend(part));
+        position = recording.read_on(position, [&](std::span<const Record> some) {
+            records.insert(records.end(), some.begin(), some.end());
+            return draw() % 4 != 0;
+        });
+    }
+    recording.read_on(position, [&](std::span<const Record> some) {
+        records.insert(records.end(), some.begin(), some.end());
+        return true;
+    });
+    EXPECT_TRUE(same(records, made.records));
+    EXPECT_TRUE(recording.ended());
+    const Recording at_once = opened(made.file);
+    EXPECT_TRUE(std::ranges::equal(recording.indices(), at_once.indices()));
+    EXPECT_EQ(recording.end_ns(), at_once.end_ns());
+    const auto shorter = recording.extend(Bytes{made.file}.first(1'000));
+    ASSERT_FALSE(shorter);
+    EXPECT_TRUE(shorter.error().contains("shorter than before")) << shorter.error();
+}
+
+TEST(Recording, PositionsStandBetweenRecords) {
+    const Made made = make(9, 1'000, second / 100);
+    const Recording recording = opened(made.file);
+    for (std::size_t i = 0; i < made.records.size(); i += 37) {
+        const std::int64_t t = made.records[i].t_ns;
+        const auto first = std::ranges::lower_bound(made.records, t, {}, &Record::t_ns);
+        recording.read_on(recording.position_at(t), [&](std::span<const Record> some) {
+            EXPECT_TRUE(same(some.first(1), std::span{&*first, 1}));
+            return false;
+        });
+    }
+    EXPECT_EQ(recording.read_on(recording.position_at(INT64_MAX), [](auto) { return false; }), recording.position_at(INT64_MAX));
+}
+
+TEST(Recording, DoesNotCareHowItsBytesLie) {
+    const Made made = make(10, 500, second / 40);
+    for (std::size_t shift = 1; shift < 8; ++shift) {
+        std::vector<std::byte> moved(made.file.size() + shift);
+        std::ranges::copy(made.file, moved.begin() + std::ptrdiff_t(shift));
+        const Recording recording = opened(Bytes{moved}.subspan(shift));
+        EXPECT_TRUE(same(all_of(recording), made.records));
+        EXPECT_EQ(recording.at(INT64_MAX), folded(made.records));
+    }
+}
+
+TEST(Recording, ADamagedBatchIsLeftOutAndCounted) {
+    Made made = make(11, 2'000, second / 100);
+    made.file[header_size + batch_head_size + 20] ^= std::byte{1};
+    const Recording recording = opened(made.file);
+    std::size_t records = 0;
+    const std::size_t damaged = recording.read(INT64_MIN, INT64_MAX, [&](std::span<const Record> some) {
+        records += some.size();
+        return true;
+    });
+    EXPECT_EQ(damaged, 1u);
+    EXPECT_EQ(records, made.records.size() - made.flushed.front().second);
+}
+
+TEST(Recording, MarksAreFoundByTheirIndices) {
+    const Made made = make(12, 4'000, second / 100);
+    const Recording recording = opened(made.file);
+    std::vector<std::int64_t> wanted, got;
+    for (const Record& record : made.records)
+        if (record.type == Type::mark) wanted.push_back(record.t_ns);
+    for (const Recording::Mark& mark : recording.marks()) {
+        EXPECT_EQ(mark.text.size(), 5u);
+        got.push_back(mark.t_ns);
+    }
+    EXPECT_GT(wanted.size(), 2u);
+    EXPECT_EQ(got, wanted);
+    EXPECT_EQ(recording.marks(2).size(), 2u);
+    EXPECT_EQ(recording.marks(2).back().t_ns, wanted.back());
+}
+
+TEST(Recording, TimesNeverRunBack) {
+    std::vector<std::byte> file;
+    RecordingWriter writer{some_info()};
+    writer.begin(file);
+    for (const std::int64_t t : {50, 20, 70, 60}) writer.add(record_of(t, no_flow, Type::mark, Text{}), file);
+    writer.end(file);
+    std::vector<std::int64_t> times;
+    for (const Record& record : all_of(opened(file))) times.push_back(record.t_ns);
+    EXPECT_EQ(times, (std::vector<std::int64_t>{50, 50, 70, 70}));
+}
+
+TEST(Recording, PayloadIsReadWhereItWasRecorded) {
+    std::vector<std::byte> file;
+    RecordingInfo info = some_info();
+    info.payload = true;
+    RecordingWriter writer{info};
+    writer.begin(file);
+    writer.add(record_of(10, 1, Type::loss, Loss{}), file);
+    writer.add_payload(20, 1, true, std::as_bytes(std::span{std::string_view{"hello"}}), file);
+    writer.add(record_of(30, 1, Type::loss, Loss{}), file);
+    writer.add_payload(40, 1, false, {}, file);
+    writer.end(file);
+    const Recording recording = opened(file);
+    EXPECT_TRUE(recording.info().payload);
+    std::string text;
+    const auto take = [&](std::int64_t t_ns, std::uint32_t flow, bool sent, Bytes payload) {
+        EXPECT_EQ(t_ns, 20);
+        EXPECT_EQ(flow, 1u);
+        EXPECT_TRUE(sent);
+        for (const std::byte letter : payload) text += char(letter);
+    };
+    EXPECT_EQ(recording.read_payload(0, 40, take), 0u);
+    EXPECT_EQ(text, "hello");
+    EXPECT_EQ(all_of(recording).size(), 2u);
+}
+
+TEST(Recording, ARecordingOfNothingIsOne) {
+    std::vector<std::byte> file;
+    RecordingWriter writer{some_info()};
+    writer.begin(file);
+    const std::vector<std::byte> unfinished = file;
+    writer.end(file);
+    for (const auto& bytes : {unfinished, file}) {
+        const Recording recording = opened(bytes);
+        EXPECT_FALSE(recording.torn());
+        EXPECT_EQ(recording.begin_ns(), 0);
+        EXPECT_EQ(recording.at(INT64_MAX), Replay{});
+        EXPECT_TRUE(recording.marks().empty());
+    }
+}
+
+TEST(Recording, WhatIsNoneSaysWhatAndWhere) {
+    const Made made = make(13, 50, second / 40);
+    const auto error = [](std::vector<std::byte> bytes) {
+        const auto recording = Recording::open(bytes);
+        return recording ? std::string{"none"} : recording.error();
+    };
+    EXPECT_EQ(error({}), "at byte 0: the file ends within the header, which has 192 bytes: recording had not begun");
+    EXPECT_TRUE(error(std::vector<std::byte>(500, std::byte{'x'})).starts_with("at byte 0: no recording of weft begins so"));
+    std::vector<std::byte> bytes = made.file;
+    bytes[8] = std::byte{2};
+    EXPECT_TRUE(error(bytes).starts_with("at byte 8: version 2 of the format; this program reads version 1"));
+    bytes = made.file;
+    bytes[45] = std::byte{'!'};
+    EXPECT_EQ(error(bytes), "at byte 16: the header's checksum is wrong: it was changed or damaged");
+}
+
+TEST(RecordingStream, PiecesOfAnySizeEqualTheFile) {
+    const Made made = make(14, 1'500, second / 100);
+    std::mt19937_64 draw{15};
+    for (int run = 0; run < 30; ++run) {
+        RecordingStream stream;
+        std::vector<Record> records;
+        const std::size_t most = std::size_t{1} << draw() % 18;
+        for (std::size_t at = 0; at < made.file.size();) {
+            const std::size_t size = std::min(made.file.size() - at, 1 + draw() % most);
+            // A copy of its own: reading beyond the piece is seen.
+            const std::vector<std::byte> piece(made.file.begin() + std::ptrdiff_t(at),
+                                               made.file.begin() + std::ptrdiff_t(at + size));
+            const auto taken = stream.feed(piece, [&](std::span<const Record> some) {
+                records.insert(records.end(), some.begin(), some.end());
+            });
+            ASSERT_TRUE(taken) << taken.error();
+            at += size;
+        }
+        ASSERT_TRUE(stream.info());
+        EXPECT_EQ(*stream.info(), some_info());
+        EXPECT_TRUE(stream.ended());
+        EXPECT_TRUE(stream.between_batches());
+        EXPECT_EQ(stream.bytes(), made.file.size());
+        ASSERT_TRUE(same(records, made.records)) << "snapshots within are skipped";
+    }
+}
+
+TEST(RecordingStream, SaysWhatIsWrongAndWhereAndStaysFailed) {
+    const Made made = make(16, 300, second / 40);
+    const auto error = [](std::vector<std::byte> bytes) {
+        RecordingStream stream;
+        const auto first = stream.feed(bytes, [](auto) {});
+        if (first) return std::string{};
+        EXPECT_EQ(stream.feed(bytes, [](auto) { ADD_FAILURE(); }).error(), first.error());
+        return first.error();
+    };
+    EXPECT_TRUE(error({std::byte{'{'}}).starts_with("at byte 0: no recording of weft begins so")) << "the first byte tells";
+    std::vector<std::byte> bytes = made.file;
+    bytes[header_size + batch_head_size + 3] ^= std::byte{1};
+    EXPECT_EQ(error(bytes), "at byte 192: the checksum of a batch is wrong: bytes were lost or changed on the way");
+    bytes = made.file;
+    bytes[header_size + 3] = std::byte{0x7f};
+    EXPECT_TRUE(error(bytes).starts_with("at byte 192: a batch of 21")) << error(bytes);
+    bytes = made.file;
+    bytes.push_back(std::byte{0});
+    EXPECT_EQ(error(bytes), "at byte " + std::to_string(made.file.size()) + ": bytes behind the end of the recording");
+}
+
+TEST(RecordingStream, KindsThatItDoesNotKnowAreSkipped) {
+    std::vector<std::byte> file;
+    RecordingWriter writer{some_info()};
+    writer.begin(file);
+    writer.add_payload(1, 1, true, std::as_bytes(std::span{std::string_view{"x"}}), file);
+    writer.add(record_of(30, 1, Type::loss, Loss{}), file);
+    writer.flush(file);
+    RecordingStream stream;
+    std::size_t records = 0;
+    ASSERT_TRUE(stream.feed(file, [&](std::span<const Record> some) { records += some.size(); }));
+    EXPECT_EQ(records, 1u);
+}
+
+}  // namespace
+}  // namespace weft::trace

@@ -2,6 +2,7 @@
 // search gets long the table takes another hash, so that no choice of numbers makes it slow. A plain value.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -56,6 +57,11 @@ public:
     }
 
     std::size_t size() const { return size_; }
+
+    // Room for so many keys at once, of an empty table.
+    void reserve(std::size_t keys) {
+        if (size_ == 0 && 2 * keys > entries_.size()) rebuild(std::bit_ceil(std::max<std::size_t>(2 * keys, 64)));
+    }
 
 private:
     static constexpr std::size_t longest = 64;

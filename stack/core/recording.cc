@@ -87,7 +87,9 @@ bool Recording::open_by_end() {
     const auto batch = batch_at(offset);
     if (!batch || batch->head.kind != BatchKind::end) return false;
     const auto body = format::read_end(batch->bytes);
-    if (!body || !take_chain(*body, offset)) return false;
+    if (!body) return false;
+    auto tabled = take_table(*body, offset);
+    if (!tabled || !take_chain(*body, std::move(*tabled))) return false;
     any_ = body->records > 0;
     begin_ns_ = any_ ? body->begin_ns : 0;
     end_ns_ = any_ ? body->end_ns : 0;
@@ -96,18 +98,56 @@ bool Recording::open_by_end() {
     return true;
 }
 
-// All indices from the last one back; nothing is kept if one of them makes no sense.
-bool Recording::take_chain(const format::EndBody& body, std::uint64_t end) {
-    if (body.indices > end / (batch_head_size + format::index_size)) return false;
-    if (body.indices == 0) return body.records == 0;
+// The last indices, newest first, by the tables: one look at the end of the file.
+std::optional<std::vector<Recording::Index>> Recording::take_table(const format::EndBody& body, std::uint64_t end) const {
     std::vector<Index> found;
-    found.reserve(std::size_t(body.indices));
-    std::uint64_t offset = body.last_index, below = end, ordinal = body.indices;
+    if (body.tabled > format::table_limit || body.tabled > body.indices || body.table < header_size) return std::nullopt;
+    std::uint64_t offset = body.table, after = 0;
+    std::int64_t oldest = std::numeric_limits<std::int64_t>::min();
+    while (offset < end) {
+        const auto batch = batch_at(offset);
+        if (!batch || batch->head.kind != BatchKind::table || !format::is_whole(batch->bytes)) return std::nullopt;
+        Reader reader{batch->payload()};
+        for (std::uint32_t i = 0; i < batch->head.count; ++i) {
+            const Index entry = format::read_entry(reader);
+            const bool lies_behind = entry.offset % 8 == 0 && entry.offset >= header_size && entry.offset > after &&
+                                     entry.offset < body.table && entry.t_ns >= oldest;
+            const bool own = entry.snapshot == 0 || (entry.snapshot > after && entry.snapshot >= header_size &&
+                                                     entry.snapshot % 8 == 0 && entry.snapshot < entry.offset);
+            if (!lies_behind || !own) return std::nullopt;
+            found.push_back(entry);
+            after = entry.offset;
+            oldest = entry.t_ns;
+        }
+        offset = batch->end();
+    }
+    if (offset != end || found.size() != body.tabled || (!found.empty() && after != body.last_index)) return std::nullopt;
+    std::ranges::reverse(found);
+    return found;
+}
+
+// Behind those found, all older ones, each by what the one after it says; nothing is kept if one of them makes no sense.
+bool Recording::take_chain(const format::EndBody& body, std::vector<Index> found) {
+    std::uint64_t offset = body.last_index, below = body.table, ordinal = body.indices;
     std::int64_t latest = std::numeric_limits<std::int64_t>::max();
+    if (body.indices > file_.size() / (batch_head_size + format::index_size)) return false;
+    if (body.indices == 0) offset = 0;
+    if (!found.empty()) {  // its oldest one leads on
+        ordinal -= found.size();
+        latest = found.back().t_ns;
+        below = found.back().offset;
+        offset = 0;
+        if (ordinal > 0) {
+            const auto batch = batch_at(below);
+            const auto index = batch ? format::read_index(below, batch->bytes) : std::nullopt;
+            if (!index) return false;
+            offset = index->before;
+        }
+    }
     for (; offset != 0; --ordinal) {
         if (offset >= below || offset < header_size || offset % 8 != 0 || ordinal == 0) return false;
         const auto batch = batch_at(offset);
-        if (!batch || batch->head.kind != BatchKind::index || (below == end && batch->end() != end)) return false;
+        if (!batch || batch->head.kind != BatchKind::index) return false;
         const auto index = format::read_index(offset, batch->bytes);
         if (!index || index->ordinal != ordinal || index->entry.t_ns > latest) return false;
         found.push_back(index->entry);

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <expected>
 #include <functional>
 #include <optional>
@@ -38,7 +39,7 @@ struct RecordingInfo {
 };
 
 // Unknown kinds are skipped.
-enum class BatchKind : std::uint16_t { records = 1, index = 2, payload = 3, end = 4, snapshot = 5 };
+enum class BatchKind : std::uint16_t { records = 1, index = 2, payload = 3, end = 4, snapshot = 5, table = 6 };
 
 inline constexpr std::size_t header_size = 192, batch_head_size = 32;
 inline constexpr std::size_t batch_limit = 1u << 20;  // bytes of a batch behind its head; nothing longer is written or read
@@ -58,8 +59,8 @@ struct IndexEntry {
 class RecordingWriter {
 public:
     // `none`: only the snapshot that it begins with, for who folds from there on. `seconds`: an index each second of record time, and a
-    // snapshot with it when the records since the last one take four times its room: so recordings grow by at most a quarter, and at()
-    // never folds more than five snapshots' worth of records and a second.
+    // snapshot with it when the records since the last one take three times its room: so recordings grow by about a third at most, and at()
+    // folds no more than four snapshots' worth of records and a second of them.
     enum class Indices : std::uint8_t { none, seconds };
 
     explicit RecordingWriter(const RecordingInfo& info, Indices indices = Indices::seconds);
@@ -72,7 +73,7 @@ public:
     void add_payload(std::int64_t t_ns, std::uint32_t flow, bool sent, Bytes payload, std::vector<std::byte>& out);
     // What is collected, as a batch. A file: about four times a second; a stream: whenever its reader shall see it.
     void flush(std::vector<std::byte>& out);
-    // flush, the last index, and the end batch, by which open() finds all others. Nothing may follow.
+    // flush, the last index, a table of the last 65,536, and the end batch, by which open() finds them. Nothing may follow.
     void end(std::vector<std::byte>& out);
 
     std::uint64_t bytes() const { return bytes_; }  // written so far
@@ -81,6 +82,7 @@ public:
 
 private:
     void index(std::uint64_t snapshot, std::vector<std::byte>& out);
+    void write_table(std::vector<std::byte>& out);
     std::uint64_t write_snapshot(const Replay& state, std::vector<std::byte>& out);
     void batch(BatchKind kind, std::int64_t first_ns, std::int64_t last_ns, Bytes payload, std::vector<std::byte>& out);
 
@@ -90,7 +92,8 @@ private:
     std::vector<Record> open_, told_;
     std::array<std::uint32_t, counted_types> counts_{};
     std::int64_t now_ns_{0}, begin_ns_{0}, index_ns_{0};
-    std::uint64_t bytes_{0}, records_{0}, indexed_records_{0}, last_index_{0}, index_count_{0};
+    std::deque<IndexEntry> table_;
+    std::uint64_t bytes_{0}, records_{0}, indexed_bytes_{0}, last_index_{0}, index_count_{0};
     std::uint64_t since_snapshot_{0}, snapshot_bytes_{0};  // bytes of records since the last snapshot; bytes of it
 };
 
@@ -173,7 +176,8 @@ private:
     }  // offsets are multiples of 8
     std::optional<Batch> batch_at(std::uint64_t offset, std::string* why = nullptr) const;
     bool open_by_end();
-    bool take_chain(const format::EndBody& body, std::uint64_t end);
+    std::optional<std::vector<Index>> take_table(const format::EndBody& body, std::uint64_t end) const;
+    bool take_chain(const format::EndBody& body, std::vector<Index> found);
     void walk();
     std::uint64_t start_of(std::int64_t t) const;
     Position go_on(Position from, std::int64_t to, const Take& take, std::size_t& damaged) const;

@@ -166,6 +166,9 @@ std::expected<Head, std::string> read_head(Bytes bytes) {
         return std::unexpected("a batch of " + std::to_string(head.length) + " bytes; none has more than " +
                                std::to_string(batch_limit));
     const bool of_records = head.kind == BatchKind::records || head.kind == BatchKind::snapshot;
+    if (head.kind == BatchKind::table && head.length != head.count * std::uint64_t{table_entry_size})
+        return std::unexpected("a table of " + std::to_string(head.count) + " indices in " + std::to_string(head.length) +
+                               " bytes");
     if (of_records && head.length != head.count * std::uint64_t{sizeof(Record)})
         return std::unexpected("a batch of " + std::to_string(head.count) + " records in " + std::to_string(head.length) +
                                " bytes");
@@ -215,6 +218,22 @@ std::optional<IndexBody> read_index(std::uint64_t offset, Bytes batch) {
     return body;
 }
 
+void write_entry(const IndexEntry& entry, Writer& writer) {
+    writer.little(std::uint64_t(entry.t_ns));
+    writer.little(entry.offset);
+    writer.little(entry.snapshot);
+    for (const std::uint32_t count : entry.counts) writer.little(count);
+}
+
+IndexEntry read_entry(Reader& reader) {
+    IndexEntry entry;
+    entry.t_ns = std::int64_t(reader.little<std::uint64_t>());
+    entry.offset = reader.little<std::uint64_t>();
+    entry.snapshot = reader.little<std::uint64_t>();
+    for (std::uint32_t& count : entry.counts) count = reader.little<std::uint32_t>();
+    return entry;
+}
+
 std::array<std::byte, end_size> write_end(const EndBody& body) {
     std::array<std::byte, end_size> bytes{};
     Writer writer{bytes};
@@ -223,6 +242,8 @@ std::array<std::byte, end_size> write_end(const EndBody& body) {
     writer.little(body.records);
     writer.little(std::uint64_t(body.begin_ns));
     writer.little(std::uint64_t(body.end_ns));
+    writer.little(body.table);
+    writer.little(body.tabled);
     return bytes;
 }
 
@@ -235,6 +256,8 @@ std::optional<EndBody> read_end(Bytes batch) {
     body.records = reader.little<std::uint64_t>();
     body.begin_ns = std::int64_t(reader.little<std::uint64_t>());
     body.end_ns = std::int64_t(reader.little<std::uint64_t>());
+    body.table = reader.little<std::uint64_t>();
+    body.tabled = reader.little<std::uint64_t>();
     return body;
 }
 

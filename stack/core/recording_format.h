@@ -14,7 +14,8 @@ namespace weft::trace::format {
 
 inline constexpr std::array<unsigned char, 8> magic{0x89, 'w', 'e', 'f', 't', '\r', '\n', 0x1a};
 inline constexpr std::uint16_t version = 1;
-inline constexpr std::size_t index_size = 136, end_size = 40, payload_head_size = 16;
+inline constexpr std::size_t index_size = 136, end_size = 56, payload_head_size = 16;
+inline constexpr std::size_t table_entry_size = 120, table_entries = 8'192, table_limit = 65'536;  // a batch; in all
 
 // "at byte 4096: ..."
 std::string at_byte(std::uint64_t offset, std::string_view what);
@@ -50,9 +51,14 @@ struct IndexBody {
 std::array<std::byte, index_size> write_index(const IndexBody& body);
 std::optional<IndexBody> read_index(std::uint64_t offset, Bytes batch);  // nothing: damaged, or it makes no sense there
 
+void write_entry(const IndexEntry& entry, Writer& writer);  // of a table
+IndexEntry read_entry(Reader& reader);
+
 struct EndBody {
     std::uint64_t last_index{0}, indices{0}, records{0};
     std::int64_t begin_ns{0}, end_ns{0};
+    std::uint64_t table{0};  // offset of the first table; of the end batch if there is none
+    std::uint64_t tabled{0};  // how many indices the tables name: the last ones
 };
 std::array<std::byte, end_size> write_end(const EndBody& body);
 std::optional<EndBody> read_end(Bytes batch);

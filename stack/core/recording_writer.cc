@@ -8,7 +8,8 @@ namespace weft::trace {
 namespace {
 
 constexpr std::int64_t second = 1'000'000'000;
-constexpr std::uint64_t records_per_snapshot = 4;  // bytes of records for each byte of snapshot, at least
+constexpr std::uint64_t records_per_snapshot = 3;  // bytes of records for each byte of snapshot, at least
+constexpr std::uint64_t about_a_flow = 10;  // records of a snapshot
 
 }  // namespace
 
@@ -18,7 +19,8 @@ void RecordingWriter::batch(BatchKind kind, std::int64_t first_ns, std::int64_t 
                             std::vector<std::byte>& out) {
     const std::size_t before = out.size();
     const bool of_records = kind == BatchKind::records || kind == BatchKind::snapshot;
-    const auto count = std::uint32_t(of_records ? payload.size() / sizeof(Record) : 0);
+    const std::size_t size = of_records ? sizeof(Record) : kind == BatchKind::table ? format::table_entry_size : 0;
+    const auto count = std::uint32_t(size > 0 ? payload.size() / size : 0);
     format::write_head({0, kind, 0, 0, count, first_ns, last_ns}, payload, out);
     bytes_ += out.size() - before;
 }
@@ -54,12 +56,13 @@ void RecordingWriter::index(std::uint64_t snapshot, std::vector<std::byte>& out)
     body.ordinal = ++index_count_;
     body.records = records_;
     body.begin_ns = begin_ns_;
-    body.entry.snapshot = snapshot;
-    body.entry.counts = counts_;
+    body.entry = {now_ns_, bytes_, snapshot, counts_};
     last_index_ = bytes_;
     counts_ = {};
+    if (table_.size() == format::table_limit) table_.pop_front();
+    table_.push_back(body.entry);
     batch(BatchKind::index, begin_ns_, now_ns_, format::write_index(body), out);
-    indexed_records_ = records_;
+    indexed_bytes_ = bytes_;
 }
 
 void RecordingWriter::add(const Record& record, std::vector<std::byte>& out) {
@@ -68,7 +71,8 @@ void RecordingWriter::add(const Record& record, std::vector<std::byte>& out) {
     // Between two moments: all records of one moment lie on the same side of an index.
     if (indices_ == Indices::seconds && std::uint64_t(t_ns) - std::uint64_t(index_ns_) >= std::uint64_t{second}) {
         flush(out);
-        const bool pays = since_snapshot_ >= records_per_snapshot * snapshot_bytes_;
+        const std::uint64_t size = std::max(snapshot_bytes_, state_.size() * about_a_flow * sizeof(Record));
+        const bool pays = since_snapshot_ >= records_per_snapshot * size;
         index(pays ? write_snapshot(state_, out) : 0, out);
         index_ns_ = t_ns;
     }
@@ -77,7 +81,6 @@ void RecordingWriter::add(const Record& record, std::vector<std::byte>& out) {
     ++records_;
     since_snapshot_ += sizeof(Record);
     if (const auto type = std::size_t(record.type); type < counted_types) ++counts_[type];
-    if (indices_ == Indices::seconds) state_.apply(open_.back());
     if (open_.size() >= batch_records) flush(out);
 }
 
@@ -99,15 +102,28 @@ void RecordingWriter::add_payload(std::int64_t t_ns, std::uint32_t flow, bool se
 void RecordingWriter::flush(std::vector<std::byte>& out) {
     if (open_.empty()) return;
     batch(BatchKind::records, open_.front().t_ns, open_.back().t_ns, std::as_bytes(std::span{open_}), out);
+    if (indices_ == Indices::seconds) state_.apply(open_);
     open_.clear();
+}
+
+void RecordingWriter::write_table(std::vector<std::byte>& out) {
+    std::vector<std::byte> entries;
+    for (std::size_t at = 0; at < table_.size(); at += format::table_entries) {
+        const std::size_t count = std::min(format::table_entries, table_.size() - at);
+        entries.resize(count * format::table_entry_size);
+        Writer writer{entries};
+        for (std::size_t i = 0; i < count; ++i) format::write_entry(table_[at + i], writer);
+        batch(BatchKind::table, table_[at].t_ns, table_[at + count - 1].t_ns, entries, out);
+    }
 }
 
 void RecordingWriter::end(std::vector<std::byte>& out) {
     flush(out);
-    if (records_ != indexed_records_) index(0, out);
+    if (records_ > 0 && bytes_ != indexed_bytes_) index(0, out);
     const std::int64_t end_ns = records_ > 0 ? now_ns_ : 0;
-    batch(BatchKind::end, begin_ns_, end_ns, format::write_end({last_index_, index_count_, records_, begin_ns_, end_ns}),
-          out);
+    format::EndBody body{last_index_, index_count_, records_, begin_ns_, end_ns, bytes_, table_.size()};
+    write_table(out);
+    batch(BatchKind::end, begin_ns_, end_ns, format::write_end(body), out);
 }
 
 }  // namespace weft::trace

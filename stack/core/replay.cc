@@ -24,8 +24,8 @@ std::uint64_t rate_of(std::uint64_t before, std::uint64_t after, std::uint64_t i
 }
 
 bool same(const Taken& a, const Taken& b) {
-    return a.t_ns == b.t_ns && a.from == b.from && a.to == b.to && a.cause == b.cause && a.segment_flags == b.segment_flags &&
-           a.generation == b.generation;
+    return a.t_ns == b.t_ns && a.from == b.from && a.to == b.to && a.cause == b.cause &&
+           a.segment_flags == b.segment_flags && a.generation == b.generation;
 }
 
 // Once, however often it is told.
@@ -56,8 +56,26 @@ bool operator==(const FlowState& a, const FlowState& b) {
            std::ranges::equal(a.taken(), b.taken(), same);
 }
 
+// With many flows the time goes into fetching them: who comes soon is fetched ahead.
 void Replay::apply(std::span<const Record> records) {
-    for (const Record& record : records) apply(record);
+    constexpr std::size_t ahead = 12;
+    for (std::size_t i = 0; i < records.size(); ++i) {
+        if (i + ahead < records.size()) fetch(records[i + ahead]);
+        apply(records[i]);
+    }
+}
+
+void Replay::fetch(const Record& record) const {
+    if (record.type == Type::segment_sent || record.type == Type::segment_received) return;
+    const std::uint32_t index = latest_.find(record.flow);
+    if (index == PlaceTable::none) return;
+    const FlowState& flow = living_[index];
+    const void* wanted = record.type == Type::congestion ? static_cast<const void*>(&flow.congestion)
+                         : record.type == Type::rate     ? static_cast<const void*>(&flow.rate)
+                         : record.type == Type::counters ? static_cast<const void*>(&flow.counters)
+                                                         : static_cast<const void*>(&flow.limit);
+    __builtin_prefetch(wanted, 1);
+    __builtin_prefetch(static_cast<const std::byte*>(wanted) + 40, 1);
 }
 
 void Replay::apply(const Record& record) {
@@ -394,8 +412,21 @@ void Replay::apply_history(const Record& record) {
 }
 
 void Replay::apply_summary(const Record& record) {
-    if (record.flow == no_flow || !is_told(record)) return;
+    if (!is_told(record)) return;
     const auto body = body_of<Summary>(record);
+    if (record.flow == no_flow) {  // a snapshot begins, and says how much room it takes
+        const auto flows = std::min<std::size_t>(body.generation, limits_.living);
+        const auto addresses = std::min<std::size_t>(body.losses, limits_.addresses);
+        if (living_.empty() && living_.capacity() < flows) {
+            living_.reserve(flows);
+            latest_.reserve(flows);
+        }
+        if (addresses_.empty() && addresses_.capacity() < addresses) {
+            addresses_.reserve(addresses);
+            address_ids_.reserve(addresses);
+        }
+        return;
+    }
     FlowState* flow = living(record.flow, body.generation);
     if (!flow) return;
     flow->losses = body.losses;

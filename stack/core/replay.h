@@ -32,12 +32,12 @@ struct FlowState {
     std::uint16_t slot{0};  // of its congestion module now; `begin` says which it began with
     std::array<char, 16> module{};
     std::uint32_t limit{0};  // what holds it back: limit_name()
+    std::uint32_t losses{0};  // Loss records so far
     Congestion congestion{};
     Rate rate{};
     Counters counters{};
     std::int64_t counters_ns{0};  // when `counters` were counted
     std::uint64_t rate_in{0}, rate_out{0};  // bytes per second between the last two Counters
-    std::uint32_t losses{0};  // Loss records so far
     std::array<Taken, history_limit> history{};  // oldest first
 
     bool lives() const { return ended_ns == 0; }
@@ -96,6 +96,7 @@ private:
     static std::uint64_t identity(std::uint32_t place, std::uint32_t generation) {
         return std::uint64_t{generation} << 32 | place;
     }
+    void fetch(const Record& record) const;
     FlowState* latest(std::uint32_t place);
     FlowState* living(std::uint32_t place, std::uint32_t generation);
     FlowState* sampled(const Record& record);

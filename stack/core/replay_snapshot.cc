@@ -12,7 +12,12 @@ public:
     Teller(const Replay& state, std::int64_t t_ns, std::vector<Record>& out) : state_{state}, t_ns_{t_ns}, out_{out} {}
 
     void tell() {
-        add(no_flow, Type::summary, Summary{});
+        const std::size_t flows = state_.size();
+        out_.reserve(out_.size() + 11 * flows + 2 * state_.addresses_.size() + 96);
+        Summary begin{};
+        begin.generation = std::uint32_t(state_.living_.size());
+        begin.losses = std::uint32_t(state_.addresses_.size());
+        add(no_flow, Type::summary, begin);
         // From where the ring of addresses begins, so that it ends up in the same order.
         const std::size_t count = state_.addresses_.size(),
                           first = count == state_.limits_.addresses ? state_.next_address_ : 0;

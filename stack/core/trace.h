@@ -179,7 +179,8 @@ struct Taken {
 struct History {
     std::array<Taken, 3> taken;
 };
-// Follows all other records of its flow in a snapshot (stack/core/replay.h).
+// Follows all other records of its flow in a snapshot (stack/core/replay.h). Of no flow it begins one: `generation` says how many
+// flows it tells that live, `losses` how many addresses.
 struct Summary {
     std::uint32_t generation;
     std::uint32_t losses;  // Loss records so far

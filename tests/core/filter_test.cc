@@ -25,7 +25,8 @@ protected:
         replay_.apply(record_of(second, 5, Type::flow, begin));
         replay_.apply(record_of(second, 5, Type::state, StateChange{0, 2, 1, 0, 1}));
         replay_.apply(record_of(2 * second, 5, Type::state, StateChange{2, 4, 0, 0, 1}));
-        replay_.apply(record_of(2 * second, 5, Type::congestion, Congestion{65'536, 1'000, 4'000, 1, 1'250'000, 25'000'000, 1'500}));
+        replay_.apply(
+            record_of(2 * second, 5, Type::congestion, Congestion{65'536, 1'000, 4'000, 1, 1'250'000, 25'000'000, 1'500}));
         replay_.apply(record_of(3 * second, 5, Type::counters, Counters{0, 0, 0, 0, 3, 1, 0, 0, 0, 0}));
         replay_.apply(record_of(4 * second, 5, Type::counters, Counters{1'250'000, 10, 0, 0, 3, 1, 0, 0, 0, 0}));
         replay_.apply(record_of(4 * second, 5, Type::limit, Limit{2, 0}));
@@ -46,20 +47,61 @@ protected:
 };
 
 TEST_F(Filters, ChooseByEveryKindOfField) {
-    for (const std::string_view yes :
-         {"", "  ", "tcp.state == ESTABLISHED", "tcp.state == established", "tcp.state != TIME-WAIT", "tcp.state ~ estab",
-          "rtt > 20ms", "rtt == 25ms", "rtt>=25000us", "rtt < 1s", "rtt < 0.5s", "rttvar == 1.5us", "cwnd == 64KiB", "cwnd > 65kB",
-          "ssthresh == 1000", "inflight <= 4kB", "pacing == 10Mbit/s", "rate.in == 10M", "rate > 9.9Mbit/s", "rate.out < 1k",
-          "local == 192.0.2.1", "local == 192.0.2.1:7000", "remote == 192.0.2.77:443", "remote ~ 2.77", "remote ~ \":443\"",
-          "remote != 192.0.2.1", "port == 443", "port == 7000", "port != 80", "local.port == 7000", "remote.port < 1024",
-          "cc == cubic", "cc == CUBIC", "cc ~ ubi", "cc != newreno", "family == ipv4", "role == active", "limit == rwnd",
-          "retransmissions == 3", "timeouts > 0", "bytes.in == 1250kB", "bytes.out == 10B", "flow == 5", "generation == 1",
-          "age == 3s", "since == 2s", "losses == 0", "known", "!ended", "known && !ended"})
+    for (const std::string_view yes : {"",
+                                       "  ",
+                                       "tcp.state == ESTABLISHED",
+                                       "tcp.state == established",
+                                       "tcp.state != TIME-WAIT",
+                                       "tcp.state ~ estab",
+                                       "rtt > 20ms",
+                                       "rtt == 25ms",
+                                       "rtt>=25000us",
+                                       "rtt < 1s",
+                                       "rtt < 0.5s",
+                                       "rttvar == 1.5us",
+                                       "cwnd == 64KiB",
+                                       "cwnd > 65kB",
+                                       "ssthresh == 1000",
+                                       "inflight <= 4kB",
+                                       "pacing == 10Mbit/s",
+                                       "rate.in == 10M",
+                                       "rate > 9.9Mbit/s",
+                                       "rate.out < 1k",
+                                       "local == 192.0.2.1",
+                                       "local == 192.0.2.1:7000",
+                                       "remote == 192.0.2.77:443",
+                                       "remote ~ 2.77",
+                                       "remote ~ \":443\"",
+                                       "remote != 192.0.2.1",
+                                       "port == 443",
+                                       "port == 7000",
+                                       "port != 80",
+                                       "local.port == 7000",
+                                       "remote.port < 1024",
+                                       "cc == cubic",
+                                       "cc == CUBIC",
+                                       "cc ~ ubi",
+                                       "cc != newreno",
+                                       "family == ipv4",
+                                       "role == active",
+                                       "limit == rwnd",
+                                       "retransmissions == 3",
+                                       "timeouts > 0",
+                                       "bytes.in == 1250kB",
+                                       "bytes.out == 10B",
+                                       "flow == 5",
+                                       "generation == 1",
+                                       "age == 3s",
+                                       "since == 2s",
+                                       "losses == 0",
+                                       "known",
+                                       "!ended",
+                                       "known && !ended"})
         EXPECT_TRUE(matches(yes)) << yes;
     for (const std::string_view no :
          {"tcp.state == LISTEN", "tcp.state != established", "rtt > 25ms", "rtt < 20ms", "cwnd < 64KiB", "rate > 10Mbit/s",
-          "local == 192.0.2.77", "remote ~ 99", "remote == 2001:db8::1", "remote == *", "port != 443", "cc == newreno", "cc ~ x",
-          "family == overlay", "ended", "!known", "age > 1h", "limit == cwnd"})
+          "local == 192.0.2.77", "remote ~ 99", "remote == 2001:db8::1", "remote == *", "port != 443", "cc == newreno",
+          "cc ~ x", "family == overlay", "ended", "!known", "age > 1h", "limit == cwnd"})
         EXPECT_FALSE(matches(no)) << no;
 }
 
@@ -98,7 +140,8 @@ TEST_F(Filters, AnAddressOfTheOverlayIsChosenByItsShortForm) {
 }
 
 TEST_F(Filters, MistakesAreSentencesWithTheirPlace) {
-    EXPECT_TRUE(error("rt > 20ms").starts_with("at character 1: no field is called 'rt': there are tcp.state, local, remote"));
+    EXPECT_TRUE(
+        error("rt > 20ms").starts_with("at character 1: no field is called 'rt': there are tcp.state, local, remote"));
     EXPECT_EQ(error("rtt > 20"), "at character 7: '20' is no duration: write it as in rtt == 20ms");
     EXPECT_EQ(error("rtt"), "at character 4: expected ==, !=, <, <=, >, >= or ~ behind rtt, as in rtt == 20ms");
     EXPECT_EQ(error("rtt >"), "at character 6: expected a value here, as in rtt == 20ms");

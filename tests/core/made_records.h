@@ -20,8 +20,9 @@ Record record_of(std::int64_t t_ns, std::uint32_t flow, Type type, const Body& b
 
 class MadeRecords {
 public:
-    // `flows`: at most so many at a time. `step_ns`: mean time between two moments.
-    MadeRecords(std::uint64_t seed, std::uint32_t flows, std::int64_t step_ns) : draw_{seed}, step_ns_{step_ns}, flows_(flows) {
+    // `flows`: at most so many at a time. `step_ns`: mean time between two moments. `samples`: how many of them to an edge.
+    MadeRecords(std::uint64_t seed, std::uint32_t flows, std::int64_t step_ns, std::uint64_t samples = 8)
+        : draw_{seed}, step_ns_{step_ns}, samples_{samples}, flows_(flows) {
         for (std::uint32_t place = 0; place < flows; ++place) flows_[place].place = place;
     }
 
@@ -32,7 +33,8 @@ public:
         out_.clear();
         now_ns_ += 1 + std::int64_t(draw_() % std::uint64_t(2 * step_ns_));
         for (std::uint64_t count = 1 + draw_() % 4; count > 0; --count) happen(flows_[draw_() % flows_.size()]);
-        if (draw_() % 50 == 0) add(no_flow, Type::lagged, Lagged{std::uint32_t(draw_() % 24), std::uint32_t(draw_() % 3), draw_() % 100});
+        if (draw_() % 50 == 0)
+            add(no_flow, Type::lagged, Lagged{std::uint32_t(draw_() % 24), std::uint32_t(draw_() % 3), draw_() % 100});
         if (draw_() % 200 == 0) add(no_flow, Type::mark, Text{{'m', 'a', 'r', 'k', char('a' + draw_() % 26)}});
         end_time_waits();
         return out_;
@@ -78,7 +80,8 @@ private:
     }
 
     void go(Flow& flow, std::uint8_t to) {
-        add(flow.place, Type::state, StateChange{flow.state, to, std::uint8_t(draw_() % 4), std::uint8_t(draw_()), flow.generation});
+        add(flow.place, Type::state,
+            StateChange{flow.state, to, std::uint8_t(draw_() % 4), std::uint8_t(draw_()), flow.generation});
         flow.state = to;
         flow.begun = to != 0;
     }
@@ -88,14 +91,16 @@ private:
         for (std::uint32_t part = 0; part < 2; ++part) {
             Define body{id, part, {}};
             const std::size_t length = family == Family::ipv4 ? 4 : family == Family::ipv6 ? 16 : part == 0 ? 40 : 24;
-            for (std::size_t i = 0; i < length && (part == 0 || family == Family::overlay); ++i) body.bytes[i] = std::byte(draw_());
+            for (std::size_t i = 0; i < length && (part == 0 || family == Family::overlay); ++i)
+                body.bytes[i] = std::byte(draw_());
             add(no_flow, Type::define, body, std::uint16_t(family));
         }
     }
 
     FlowBegin begin_of(const Flow& flow, std::uint8_t role, std::uint16_t port) {
         const std::uint32_t path = flow.place % 16;
-        FlowBegin body{flow.generation, 2 * path, 2 * path + 1, 80, port, 1, role, std::uint16_t(draw_() % 3), path, now_ns_, {}};
+        FlowBegin body{flow.generation, 2 * path, 2 * path + 1, 80, port, 1, role, std::uint16_t(draw_() % 3), path,
+                       now_ns_,         {}};
         const std::string_view name = draw_() % 2 == 0 ? "newreno" : "cubic";
         std::ranges::copy(name, body.module.begin());
         return body;
@@ -145,7 +150,7 @@ private:
 
     void happen(Flow& flow) {
         if (!flow.begun) return begin(flow);
-        if (draw_() % 8 != 0) return sample(flow);
+        if (draw_() % samples_ != 0) return sample(flow);
         if (draw_() % 16 == 0) return go(flow, 0);  // reset
         switch (flow.state) {
         case 2: return go(flow, 4);
@@ -170,6 +175,7 @@ private:
 
     std::mt19937_64 draw_;
     std::int64_t step_ns_, now_ns_{1'000};
+    std::uint64_t samples_;
     std::vector<Flow> flows_;
     std::vector<TimeWait> time_waits_;
     std::vector<Record> out_;

@@ -29,12 +29,11 @@ struct Made {
     std::vector<std::pair<std::size_t, std::size_t>> flushed;  // bytes, and records in them
 };
 
-Made make(std::uint64_t seed, std::size_t count, std::int64_t step_ns, bool end = true,
-          RecordingWriter::Indices indices = RecordingWriter::Indices::seconds, const Replay* seeded = nullptr) {
+Made make(std::uint64_t seed, std::size_t count, std::int64_t step_ns, bool end = true, std::uint64_t samples = 8) {
     Made made;
-    MadeRecords source{seed, 12, step_ns};
-    RecordingWriter writer{some_info(), indices};
-    writer.begin(made.file, seeded);
+    MadeRecords source{seed, 12, step_ns, samples};
+    RecordingWriter writer{some_info()};
+    writer.begin(made.file);
     while (made.records.size() < count) {
         for (const Record& record : source.moment()) {
             writer.add(record, made.file);
@@ -76,7 +75,7 @@ Replay folded_to(std::span<const Record> records, std::int64_t t) {
 }
 
 TEST(Recording, WhatWasWrittenIsRead) {
-    const Made made = make(1, 3'000, second / 200);
+    const Made made = make(1, 6'000, second / 200);
     const Recording recording = opened(made.file);
     EXPECT_EQ(recording.info(), some_info());
     EXPECT_TRUE(same(all_of(recording), made.records));
@@ -114,18 +113,20 @@ TEST(Recording, ReadsFromInclusiveToExclusive) {
 
 TEST(Recording, TheStateAtAnyTimeEqualsFoldingEverythingUpToIt) {
     for (const bool end : {true, false}) {
-        const Made made = make(3, 4'000, second / 300, end);
+        const Made made = make(3, 4'000, second / 300, end, 200);
         const Recording recording = opened(made.file);
+        ASSERT_GT(std::ranges::count_if(recording.indices(), [](const auto& index) { return index.snapshot != 0; }), 1);
         std::mt19937_64 draw{6};
         std::vector<std::int64_t> times{INT64_MIN, 0, made.records.front().t_ns - 1, made.records.back().t_ns, INT64_MAX};
-        for (int i = 0; i < 60; ++i) times.push_back(made.records[draw() % made.records.size()].t_ns + std::int64_t(draw() % 2));
+        for (int i = 0; i < 60; ++i)
+            times.push_back(made.records[draw() % made.records.size()].t_ns + std::int64_t(draw() % 2));
         for (const Recording::Index& index : recording.indices()) times.push_back(index.t_ns);
         for (const std::int64_t t : times) ASSERT_EQ(recording.at(t), folded_to(made.records, t)) << t;
     }
 }
 
 TEST(Recording, SnapshotsAreTakenWhenRecordsOutweighThem) {
-    const Made made = make(4, 6'000, second / 20);  // some fifty records a second, twelve flows and those that ended
+    const Made made = make(4, 9'000, second / 20, true, 100);
     const Recording recording = opened(made.file);
     std::uint64_t last = 0;
     std::size_t snapshots = 0;
@@ -181,9 +182,7 @@ TEST(Recording, EveryCutReadsAllWholeBatchesBeforeIt) {
         ASSERT_TRUE(same(records, std::span{made.records}.first(records.size()))) << cut;
         ASSERT_EQ(recording->torn(), recording->bytes() < cut);
         EXPECT_EQ(recording->what().empty(), !recording->torn());
-        if (cut % 97 == 0) {
-            ASSERT_EQ(recording->at(INT64_MAX), folded(records)) << cut;
-        }
+        if (cut % 97 == 0) { ASSERT_EQ(recording->at(INT64_MAX), folded(records)) << cut; }
     }
 }
 
@@ -248,7 +247,8 @@ TEST(Recording, PositionsStandBetweenRecords) {
             return false;
         });
     }
-    EXPECT_EQ(recording.read_on(recording.position_at(INT64_MAX), [](auto) { return false; }), recording.position_at(INT64_MAX));
+    EXPECT_EQ(recording.read_on(recording.position_at(INT64_MAX), [](auto) { return false; }),
+              recording.position_at(INT64_MAX));
 }
 
 TEST(Recording, DoesNotCareHowItsBytesLie) {
@@ -370,9 +370,8 @@ TEST(RecordingStream, PiecesOfAnySizeEqualTheFile) {
             // A copy of its own: reading beyond the piece is seen.
             const std::vector<std::byte> piece(made.file.begin() + std::ptrdiff_t(at),
                                                made.file.begin() + std::ptrdiff_t(at + size));
-            const auto taken = stream.feed(piece, [&](std::span<const Record> some) {
-                records.insert(records.end(), some.begin(), some.end());
-            });
+            const auto taken = stream.feed(
+                piece, [&](std::span<const Record> some) { records.insert(records.end(), some.begin(), some.end()); });
             ASSERT_TRUE(taken) << taken.error();
             at += size;
         }

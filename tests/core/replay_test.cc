@@ -233,9 +233,7 @@ TEST(Replay, AnyRecordsLeaveAStateWhoseSnapshotEqualsIt) {
         Replay state;
         for (int i = 0; i < 300; ++i) {
             state.apply(made.nonsense());
-            if (i % 10 == 0) {
-                ASSERT_EQ(rebuilt(state), state) << "seed " << seed << ", record " << i;
-            }
+            if (i % 10 == 0) { ASSERT_EQ(rebuilt(state), state) << "seed " << seed << ", record " << i; }
         }
     }
 }
@@ -291,7 +289,8 @@ TEST(TraceNames, ClassesAreReadFromLeftToRight) {
     EXPECT_EQ(parse_classes(" loss , rate ").value(), bit(Type::loss) | bit(Type::rate) | fold_classes);
     EXPECT_EQ(to_string_of_classes(parse_classes("all").value()), "all");
     EXPECT_EQ(to_string_of_classes(bit(Type::loss) | bit(Type::rate)), "loss,rate");
-    EXPECT_TRUE(parse_classes("losses").error().starts_with("no class of events is called 'losses': choose among all, samples"));
+    EXPECT_TRUE(
+        parse_classes("losses").error().starts_with("no class of events is called 'losses': choose among all, samples"));
     EXPECT_FALSE(parse_classes("").has_value());
     EXPECT_FALSE(parse_classes("loss,").has_value());
 }

@@ -40,16 +40,21 @@ Peer* Links::State::make_peer(const Address& address, Instant now) {
     peer->number = std::uint32_t(place + 1);
     peer->since = now;
     by_number[place] = peer.get();
-    define(*peer);
+    define(*peer, sink, now);
     return peers.emplace(address, std::move(peer)).first->second.get();
 }
 
-void Links::State::define(const Peer& peer) {
+void Links::State::define(const Peer& peer, const trace::Sink& to, Instant now, std::uint16_t flags) const {
+    if (!to.wants(trace::Type::define)) return;
     for (std::uint32_t part = 0; part < 2; ++part) {
-        trace::Define record{peer.number, part, {}};
+        trace::Define record{trace::peer_id | peer.number, part, {}};
         std::ranges::copy(peer.address.bytes().subspan(part == 0 ? 0 : 40, part == 0 ? 40 : 24), record.bytes.begin());
-        sink.add(peer.since, trace::no_flow, trace::Type::define, record);
+        to.add(now, trace::no_flow, trace::Type::define, record, std::uint16_t(flags | std::uint16_t(Family::overlay)));
     }
+}
+
+trace::LinkChange Links::State::change_of(const Peer& peer, LinkEvent::Kind kind, std::uint32_t mtu) const {
+    return {peer.number, std::uint32_t(kind), mtu, peer.loss_ppm, peer.srtt.count(), tag_of(peer.address)};
 }
 
 // Of the strangers of its kind one makes room: who has no channel before a session that nobody uses, and of those who was silent
@@ -150,9 +155,8 @@ void Links::State::raise(LinkEvent::Kind kind, Peer& peer, Instant now) {
 
 void Links::State::tell(const LinkEvent& event, const Peer& peer, Instant now) {
     raised.push_back(event);
-    sink.add(now, trace::no_flow, trace::Type::link,
-             trace::LinkChange{peer.number, std::uint32_t(event.kind), event.mtu, peer.loss_ppm, peer.srtt.count(),
-                               tag_of(peer.address)});
+    if (sink.wants(trace::Type::link))
+        sink.add(now, trace::no_flow, trace::Type::link, change_of(peer, event.kind, event.mtu));
 }
 
 void Links::State::drop(LinkDrop why, std::uint64_t detail, Instant now) {
@@ -356,7 +360,20 @@ const Switch* Links::labels() const { return state_->fabric.get(); }
 void Links::trace(const trace::Sink& sink) {
     state_->sink = sink;
     if (state_->fabric) state_->fabric->trace(sink);
-    for (const auto& [address, peer] : state_->peers) state_->define(*peer);
+}
+
+bool Links::tell(const trace::Sink& to, std::uint32_t& cursor, std::size_t most, Instant now) const {
+    for (; cursor < state_->by_number.size(); ++cursor, --most) {
+        if (most == 0) return true;
+        const Peer* const peer = state_->by_number[cursor];
+        if (!peer) continue;
+        state_->define(*peer, to, now, trace::snapshot_flag);
+        using Kind = LinkEvent::Kind;
+        const Kind kind = !peer->current ? Kind::down : peer->suspect ? Kind::suspect : Kind::up;
+        to.add(now, trace::no_flow, trace::Type::link,
+               state_->change_of(*peer, kind, path_mtu(state_->datagram_mtu(*peer))), trace::snapshot_flag);
+    }
+    return false;
 }
 
 }  // namespace weft::overlay

@@ -100,7 +100,8 @@ struct LinksStatistics {
 };
 
 // Trace records of a Links: trace::Drop with `where` = trace_links and `why` one of these; trace::LinkChange with the
-// number of a LinkEvent::Kind; trace::Define tells a neighbour's address before the first of its LinkChanges.
+// number of a LinkEvent::Kind; trace::Define tells a neighbour's address, under trace::peer_id | LinkChange::link, before the
+// first of its LinkChanges.
 inline constexpr std::uint32_t trace_links = 16;
 enum class LinkDrop : std::uint32_t {
     malformed = 1,
@@ -156,6 +157,10 @@ public:
     Switch* labels();              // nullptr without a router
     const Switch* labels() const;
     void trace(const trace::Sink& sink);
+
+    // Tells `to` of all neighbours that there are (address; up, suspect or down), as snapshot records. A cursor of 0 begins; at
+    // most `most` places are looked at in a call. False: that was all.
+    bool tell(const trace::Sink& to, std::uint32_t& cursor, std::size_t most, Instant now) const;
 
 private:
     struct State;

@@ -51,7 +51,9 @@ struct Links::State {
     bool is_far(const Address& address) const;               // an overlay address that is not our own
     void bind(const Address& address, std::uint32_t path);
     void forget(Peer& peer);
-    void define(const Peer& peer);                           // its number and address, for traces
+    // For traces: its number and address, and how its link is.
+    void define(const Peer& peer, const trace::Sink& to, Instant now, std::uint16_t flags = 0) const;
+    trace::LinkChange change_of(const Peer& peer, LinkEvent::Kind kind, std::uint32_t mtu) const;
     void raise(LinkEvent::Kind kind, Peer& peer, Instant now);
     void tell(const LinkEvent& event, const Peer& peer, Instant now);
     void drop(LinkDrop why, std::uint64_t detail, Instant now);

@@ -111,11 +111,12 @@ void Switch::State::note(RouteEvent event, bool sent, std::uint64_t path, LinkNu
 
 void Switch::State::note(LabelEvent event, Label label, Instant now) {
     if (!sink.wants(trace::Type::label)) return;
-    const LabelEntry* entry = labels.find(label);
-    if (!entry) return;
-    sink.add(now, trace::no_flow, trace::Type::label,
-             trace::Label{paths[entry->path].id, std::uint32_t(event), label, entry->out_label, entry->in_link,
-                          entry->out_link, entry->mtu});
+    if (const LabelEntry* entry = labels.find(label))
+        sink.add(now, trace::no_flow, trace::Type::label, body_of(event, label, *entry));
+}
+
+trace::Label Switch::State::body_of(LabelEvent event, Label label, const LabelEntry& entry) const {
+    return {paths[entry.path].id, std::uint32_t(event), label, entry.out_label, entry.in_link, entry.out_link, entry.mtu};
 }
 
 Switch::Switch(const Identity& identity, const SwitchConfig& config, Entropy entropy, const weft_router_v1& table,
@@ -251,5 +252,19 @@ SwitchStatistics Switch::statistics() const {
 }
 
 void Switch::trace(const trace::Sink& sink) { state_->sink = sink; }
+
+bool Switch::tell(const trace::Sink& to, std::uint32_t& cursor, std::size_t most, Instant now) const {
+    using Event = State::LabelEvent;
+    if (!to.wants(trace::Type::label)) return false;
+    for (; cursor < state_->labels.made(); ++cursor, --most) {
+        if (most == 0) return true;
+        const LabelEntry* const entry = state_->labels.slot(cursor);
+        if (!entry) continue;
+        const Event how = (entry->flags & LabelEntry::acked) != 0 ? Event::completed : Event::made;
+        to.add(now, trace::no_flow, trace::Type::label, state_->body_of(how, make_label(cursor, entry->generation), *entry),
+               trace::snapshot_flag);
+    }
+    return false;
+}
 
 }  // namespace weft::overlay

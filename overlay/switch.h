@@ -158,6 +158,7 @@ public:
     std::optional<PathStatus> path(const Address& remote) const;  // the newest open one, else the newest
     SwitchStatistics statistics() const;
     void trace(const trace::Sink& sink);
+    bool tell(const trace::Sink& to, std::uint32_t& cursor, std::size_t most, Instant now) const;  // labels; as Links::tell()
 
 private:
     struct State;

@@ -78,6 +78,7 @@ struct Switch::State {
     void note(RouteEvent event, bool sent, std::uint64_t path, LinkNumber link, Instant now, NakReason reason = {},
               Tag accused = 0, std::uint32_t hops = 0);
     void note(LabelEvent event, Label label, Instant now);
+    trace::Label body_of(LabelEvent event, Label label, const LabelEntry& entry) const;
     void drop(LinkNumber in, Label label, LabelDrop why, Instant now);
     Onward onward(LinkNumber in, Label label, std::uint8_t hop_limit, std::size_t bytes, Instant now);
 

@@ -107,7 +107,7 @@ private:
             if (event.kind == Kind::down || event.kind == Kind::unreachable || event.kind == Kind::resting) {
                 Held& held = held_[event.peer];
                 held.up = false;
-                if (held.path == 0 || event.kind == Kind::resting) continue;   // the next packet ends the rest
+                if (held.path == 0 || event.kind == Kind::resting) continue;  // the next packet ends the rest
                 if (event.kind == Kind::down) engine_.path_down(held.path, now);
                 else engine_.path_unreachable(held.path, now);
                 continue;

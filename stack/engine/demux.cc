@@ -50,13 +50,12 @@ void Engine::State::dispatch(const engine::Packet& packet, Instant now) {
     const tcp::Found found = packet.path == 0 ? tcp::Found{} : host.find(key);
     if (host.sink.wants(trace::Type::segment_received)) {
         const bool known = found.kind == tcp::Found::Kind::connection;
-        const auto handle = known ? host.connections.handle(found.index) : Flow{trace::no_flow, 0};
+        const auto [place, generation] = host.name(found);
         const unsigned shift = known && !segment.syn() ? host.connections[found.index].receiving.snd_shift : 0;
-        host.sink.add(
-            now, handle.place, trace::Type::segment_received,
-            trace::Segment{segment.seq.raw(), segment.ack.raw(), segment.length, std::uint32_t{segment.window} << shift, 0,
-                           segment.flags, std::uint16_t(segment.count > 1 ? segment.length / segment.count : 0), 0,
-                           handle.generation});
+        host.sink.add(now, place, trace::Type::segment_received,
+                      trace::Segment{segment.seq.raw(), segment.ack.raw(), segment.length,
+                                     std::uint32_t{segment.window} << shift, 0, segment.flags,
+                                     std::uint16_t(segment.count > 1 ? segment.length / segment.count : 0), 0, generation});
     }
     switch (found.kind) {
     case tcp::Found::Kind::connection: return tcp::Connection{host, found.index}.arrive(segment, now);
@@ -67,7 +66,7 @@ void Engine::State::dispatch(const engine::Packet& packet, Instant now) {
         if (listener_for(paths[packet.path].local, paths[packet.path].scope, packet.local_port) == ListenerId{})
             return tcp::arrive_time_wait(host, found.index, segment, now);
         const SeqNum floor = record.snd_nxt;
-        tcp::drop_time_wait(host, found.index);
+        tcp::drop_time_wait(host, found.index, tcp::Cause::segment, now, segment.flags);
         return arrive_unclaimed(packet, &floor, now);
     }
     case tcp::Found::Kind::nothing: return arrive_unclaimed(packet, nullptr, now);

@@ -115,7 +115,7 @@ Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& optio
 }
 
 // RFC 9293, section 3.10.1, passive. It disturbs no record of a connection (MUST-41, MUST-42).
-Result<ListenerId> Engine::listen(const ListenOptions& options, Instant) {
+Result<ListenerId> Engine::listen(const ListenOptions& options, Instant now) {
     state_->begin();
     State& state = *state_;
     if (!state.host.modules.has(options.congestion)) return std::unexpected(Error::invalid);
@@ -135,6 +135,7 @@ Result<ListenerId> Engine::listen(const ListenOptions& options, Instant) {
     state.listener_local.reach(id.index());
     state.listener_local[id.index()] = local;
     state.listener_table.insert(state.listener_word(local.address, any ? 0 : local.scope, local.port), id.index());
+    state.tell_listening(id.index(), true, now);
     return id;
 }
 
@@ -145,6 +146,7 @@ Result<void> Engine::unlisten(ListenerId listener, Instant now) {
     const Endpoint& local = state.listener_local[listener.index()];
     state.listener_table.erase(
         state.listener_word(local.address, local.address.family() == Family::none ? 0 : local.scope, local.port));
+    state.tell_listening(listener.index(), false, now);
     tcp::close_listener(state.host, listener, now);
     state.free_idle_paths();
     return {};
@@ -263,7 +265,5 @@ Statistics Engine::statistics() const {
     now.unresolved = state_->neighbours.dropped();
     return now;
 }
-
-void Engine::trace(const trace::Sink& sink) { state_->host.sink = sink; }
 
 }  // namespace weft

@@ -174,6 +174,16 @@ public:
     // Where trace records go. Not an input: it changes nothing that the engine does. A copy begins with none.
     void trace(const trace::Sink& sink);
 
+    // Whoever listens late is told what is: addresses, then listeners, half-open records, connections and what is in TIME-WAIT, each
+    // with how it begins, its state, module, window, counters and limit, all with trace::snapshot_flag. A cursor of 0
+    // begins; at most `most` of them, and 16 times as many empty places, are told in a call. False: that was all. What
+    // begins or changes meanwhile the sink that is set hears of itself. The second goes to that sink.
+    bool tell_flows(const trace::Sink& to, std::uint32_t& cursor, std::size_t most, Instant now) const;
+    bool tell_flows(std::uint32_t& cursor, std::size_t most, Instant now);
+
+    // The same with the counters alone (no snapshots: they are news), of connections that sent or heard something since they were told.
+    bool tell_counters(std::uint32_t& cursor, std::size_t most, Instant now);
+
 private:
     struct State;
     std::unique_ptr<State> state_;

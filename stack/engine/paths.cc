@@ -18,12 +18,12 @@ std::uint32_t Engine::State::intern(const Address& local, const Address& remote,
     host.paths.reach(index);
     tcp::Path& path = host.paths[index] = {};
     path.hash = paths[index].hash;
+    path.family = std::uint8_t(local.family());
     path.pseudo_sum = wire::pseudo_sum(local, remote);
     path.header_size = std::uint16_t(net::header_size(local.family()));
     path.default_mss = local.family() == Family::ipv4 ? 536 : 1'220;
     set_path(index, options, now);
-    trace_address(index * 2, local, now);
-    trace_address(index * 2 + 1, remote, now);
+    tell_path(host.sink, index, now, 0);
     return index;
 }
 
@@ -43,18 +43,6 @@ void Engine::State::free_idle_paths() {
             paths.erase(path);
         }
     host.idle_paths.clear();
-}
-
-// An address, once: ids 2n and 2n + 1 are the local and the remote one of path n. Two records of up to 40 bytes.
-void Engine::State::trace_address(std::uint32_t id, const Address& address, Instant now) const {
-    if (!host.sink.wants(trace::Type::define)) return;
-    for (std::uint32_t part = 0; part < 2; ++part) {
-        trace::Define body{id, part, {}};
-        const auto bytes = address.bytes();
-        for (std::size_t i = 0; i < 40 && std::size_t{part} * 40 + i < bytes.size(); ++i)
-            body.bytes[i] = bytes[std::size_t{part} * 40 + i];
-        host.sink.add(now, trace::no_flow, trace::Type::define, body, std::uint16_t(address.family()));
-    }
 }
 
 // The network of an address that is gone leaves the link, too, unless another address of the link lies in it.

@@ -42,9 +42,17 @@ struct Engine::State {
     void set_path(std::uint32_t path, const PathOptions& options, Instant now);
     void drop_network(const net::Assigned& was);
     void free_idle_paths();
-    void trace_address(std::uint32_t id, const Address& address, Instant now) const;
     template <class Visit>
     void each_flow(std::uint32_t path, Visit&& visit);
+
+    // tell.cc: what trace records say of what is
+    void tell_address(const trace::Sink& to, std::uint32_t id, const Address& address, Instant now,
+                      std::uint16_t flags) const;
+    void tell_path(const trace::Sink& to, std::uint32_t path, Instant now, std::uint16_t flags) const;
+    void tell_listener(const trace::Sink& to, std::uint32_t index, Instant now, std::uint16_t flags) const;
+    void tell_listening(std::uint32_t index, bool begins, Instant now) const;
+    bool tell_at(const trace::Sink& to, std::uint32_t part, std::uint32_t index, Instant now);
+    bool tell(const trace::Sink& to, std::uint32_t& cursor, std::size_t most, Instant now);
 
     // network.cc: what is no TCP
     static constexpr std::size_t most_packets = 1'024;  // waiting ones
@@ -108,7 +116,7 @@ struct Engine::State {
     std::size_t transmit(std::span<Transmit> out, Instant now);
     std::size_t transmit_replies(std::span<Transmit> out, Instant now);
     bool finish(Transmit& frame, std::uint8_t dscp, std::uint8_t hop_limit, std::uint32_t first_slice, Instant now);
-    void trace_reply(const Transmit& frame, Instant now) const;
+    void trace_reply(const tcp::Reply& reply, Instant now) const;
     std::size_t events(std::span<Event> out);
     void advance(Instant now);
     Instant deadline() const;

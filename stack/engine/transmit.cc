@@ -56,7 +56,7 @@ std::size_t Engine::State::transmit_replies(std::span<Transmit> out, Instant now
         const tcp::Reply& reply = host.replies[next_reply++];
         out[made] = reply.frame;
         ++host.statistics.segments_out;
-        trace_reply(out[made], now);
+        trace_reply(reply, now);
         const auto first = std::uint32_t(host.lent.size());
         const bool leaves = reply.complete || finish(out[made], reply.dscp, reply.hop_limit, first, now);
         if (!reply.complete) host.release_path(reply.frame.path);
@@ -72,12 +72,14 @@ std::size_t Engine::State::transmit_replies(std::span<Transmit> out, Instant now
 }
 
 // A segment that no connection sent, read back from the header that was written for it.
-void Engine::State::trace_reply(const Transmit& frame, Instant now) const {
+void Engine::State::trace_reply(const tcp::Reply& reply, Instant now) const {
     if (!host.sink.wants(trace::Type::segment_sent)) return;
+    const Transmit& frame = reply.frame;
     const auto view = wire::TcpView::parse(Bytes{frame.header}.first(frame.header_length).subspan(frame.transport));
     if (!view) return;
-    host.sink.add(now, trace::no_flow, trace::Type::segment_sent,
-                  trace::Segment{view->seq().raw(), view->ack().raw(), 0, view->window(), 0, view->flags(), 0, 0, 0});
+    host.sink.add(
+        now, reply.flow, trace::Type::segment_sent,
+        trace::Segment{view->seq().raw(), view->ack().raw(), 0, view->window(), 0, view->flags(), 0, 0, reply.generation});
 }
 
 // The network header, from the path's own, and Ethernet's in front of it. False: it does not leave now.

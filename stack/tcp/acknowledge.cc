@@ -10,7 +10,7 @@ namespace weft::tcp {
 bool Connection::arrive_ack(const Segment& segment, Instant now) {
     if (in_.state == State::syn_received) {
         if (!before(out_.snd_una, segment.ack) || before(out_.snd_max, segment.ack)) {
-            host_.reply({in_.key, segment.ack, SeqNum{}, wire::rst, 0, {}, cold_.dscp, cold_.hop_limit});
+            reply(segment.ack, SeqNum{}, wire::rst);
             return false;
         }
         out_.snd_wnd = out_.max_snd_wnd = std::uint32_t{segment.window} << in_.snd_shift;
@@ -31,12 +31,12 @@ bool Connection::arrive_ack(const Segment& segment, Instant now) {
     if (before(out_.snd_una, segment.ack)) advance(segment, now);
     else if (duplicate(segment)) count_duplicate(now);
     if (ended()) return false;
-    update_window(segment);
+    update_window(segment, now);
     return true;
 }
 
 // SND.WL1 and SND.WL2 keep old segments from using old windows.
-void Connection::update_window(const Segment& segment) {
+void Connection::update_window(const Segment& segment, Instant now) {
     if (before(segment.ack, out_.snd_una)) return;
     if (!before(out_.snd_wl1, segment.seq) && !(out_.snd_wl1 == segment.seq && at_or_before(out_.snd_wl2, segment.ack)))
         return;
@@ -49,9 +49,9 @@ void Connection::update_window(const Segment& segment) {
     out_.snd_wl2 = segment.ack;
     if (changed && in_.flags.probing && window > 0 &&
         out_.snd_nxt == out_.snd_una) {  // output probes again if it is still too small
+        stop(tcb_.deadlines.loss, now);
         in_.flags.probing = in_.flags.probe_now = false;
         out_.backoff = 0;
-        tcb_.deadlines.loss = Instant::never();
     }
 }
 
@@ -88,26 +88,33 @@ void Connection::advance(const Segment& segment, Instant now) {
     const bool first_partial = in_.flags.recovering && !in_.flags.partial;
     hear_ack(std::min(acked, text), prior_flight, now);
     recover_on_ack(acked, now);
-    if (out_.snd_una == out_.snd_max) tcb_.deadlines.loss = Instant::never();                             // RFC 6298, 5.2
+    if (out_.snd_una == out_.snd_max) stop(tcb_.deadlines.loss, now);  // RFC 6298, 5.2
     else if (!in_.flags.recovering || first_partial) arm_loss(now);  // 5.3; RFC 6582, 3.2
     if (in_.flags.wants_room && send_room() >= out_.limit / 4) {
         in_.flags.wants_room = false;
         raise(Event::Kind::writable);
     }
     if (queued() > 0 || in_.flags.fin_wanted) want_output();
-    if (fin_acked) fin_acknowledged(now);
+    if (fin_acked) fin_acknowledged(segment, now);
 }
 
-void Connection::fin_acknowledged(Instant now) {
+void Connection::fin_acknowledged(const Segment& segment, Instant now) {
     switch (in_.state) {
     case State::fin_wait_1:
+        if (brings_fin(segment)) return;  // TIME-WAIT, by the eighth check (RFC 9293, figure 5, note 2)
         enter(State::fin_wait_2, Cause::segment, now);
-        if (in_.flags.orphan) schedule(tcb_.deadlines.user, now + host_.settings.time_wait);
+        if (in_.flags.orphan) schedule(tcb_.deadlines.user, now + host_.settings.time_wait, now);
         return;
     case State::closing: return enter_time_wait(now);
     case State::last_ack: leave_network(State::closed, Cause::segment, now); return settle_end();
     default: return;
     }
+}
+
+// The peer's FIN is in it, and nothing keeps it from being taken.
+bool Connection::brings_fin(const Segment& segment) const {
+    if (!segment.fin() || in_.reassembly != none || segment.text_begin() != in_.rcv_nxt) return false;
+    return segment.length == 0 || !in_.flags.orphan;
 }
 
 // One segment at a time is timed, by the engine's own clock; after a timeout the timestamps tell which transmission was

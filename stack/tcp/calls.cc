@@ -126,14 +126,14 @@ void Connection::close(Instant now) {
     in_.flags.orphan = true;
     shutdown_write();
     shutdown_read();
-    if (in_.state == State::fin_wait_2) schedule(tcb_.deadlines.user, now + host_.settings.time_wait);
+    if (in_.state == State::fin_wait_2) schedule(tcb_.deadlines.user, now + host_.settings.time_wait, now);
 }
 
 // ABORT (section 3.10.5). The handle is stale at once, and no event follows.
 void Connection::abort(Instant now) {
     const bool tell = in_.state == State::syn_received || in_.state == State::established ||
                       in_.state == State::fin_wait_1 || in_.state == State::fin_wait_2 || in_.state == State::close_wait;
-    if (tell) host_.reply({in_.key, out_.snd_max, in_.rcv_nxt, wire::rst | wire::ack, 0, {}, cold_.dscp, cold_.hop_limit});
+    if (tell) reply(out_.snd_max, in_.rcv_nxt, wire::rst | wire::ack);
     if (!ended()) leave_network(State::closed, Cause::call, now);
     remove();
 }
@@ -148,8 +148,8 @@ void Connection::set(const FlowOptions& options, Instant now) {
     in_.flags.nodelay = options.nodelay;
     if (ended()) return;
     tcb_.deadlines.user = Instant::never();
-    if (out_.snd_una != out_.snd_max || in_.flags.probing || in_.flags.unreachable) schedule(tcb_.deadlines.user, now);
-    if (in_.flags.orphan && in_.state == State::fin_wait_2) schedule(tcb_.deadlines.user, now);
+    if (out_.snd_una != out_.snd_max || in_.flags.probing || in_.flags.unreachable) schedule(tcb_.deadlines.user, now, now);
+    if (in_.flags.orphan && in_.state == State::fin_wait_2) schedule(tcb_.deadlines.user, now, now);
     if (options.nodelay) want_output();
 }
 

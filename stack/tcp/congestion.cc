@@ -31,7 +31,8 @@ void Connection::steer(Instant now, Call&& call) {
     Control wanted = was;
     host_.modules.visit(host_.congestion[out_.congestion], [&](auto&& module) { call(module, wanted); });
     take(was, wanted, now);
-    if (host_.sink.wants(trace::Type::congestion)) trace_congestion(now);
+    if (host_.sink.wants(trace::Type::congestion))
+        host_.sink.add(now, place(), trace::Type::congestion, congestion_record());
 }
 
 void Connection::take(const Control& was, const Control& wanted, Instant now) {
@@ -48,10 +49,10 @@ void Connection::take(const Control& was, const Control& wanted, Instant now) {
 // 0: never. What is already past would come at once, and again: it is put off, and a fault.
 std::uint16_t Connection::take_timer(weft_instant wanted, Instant now) {
     if (wanted == 0) {
-        tcb_.deadlines.module = Instant::never();
+        stop(tcb_.deadlines.module, now);
         return 0;
     }
-    schedule(tcb_.deadlines.module, std::max(Instant::from_nanoseconds(wanted), now + least_timer));
+    schedule(tcb_.deadlines.module, std::max(Instant::from_nanoseconds(wanted), now + least_timer), now);
     return wanted <= now.nanoseconds() ? timer_violation : 0;
 }
 
@@ -192,18 +193,18 @@ void Connection::hear_timer(Instant now) {
     const Bound module = host_.modules.bind(*loaded);
     module.table.on_timer(module.state, module.shared, now.nanoseconds(), random(timer_word, now), &wanted);
     take(was, wanted, now);
-    if (host_.sink.wants(trace::Type::congestion)) trace_congestion(now);
+    if (host_.sink.wants(trace::Type::congestion))
+        host_.sink.add(now, place(), trace::Type::congestion, congestion_record());
     want_output();
 }
 
-void Connection::trace_congestion(Instant now) const {
+trace::Congestion Connection::congestion_record() const {
     const std::uint32_t phase = in_.flags.recovering                          ? 2
                                 : out_.backoff > 0                            ? 3
                                 : out_.steering.cwnd < out_.steering.ssthresh ? 0
                                                                               : 1;
-    host_.sink.add(now, place(), trace::Type::congestion,
-                   trace::Congestion{out_.steering.cwnd, out_.steering.ssthresh, flight(), phase, tcb_.pace.rate,
-                                     tcb_.timing.srtt.count(), tcb_.timing.rttvar.count()});
+    return {out_.steering.cwnd,       out_.steering.ssthresh,    flight(), phase, tcb_.pace.rate,
+            tcb_.timing.srtt.count(), tcb_.timing.rttvar.count()};
 }
 
 }  // namespace weft::tcp

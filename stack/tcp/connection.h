@@ -1,6 +1,6 @@
 // One connection for the length of a call: its TCB, its cold record, and what it shares with the others. Each concept of TCP
 // has a file of its own: input.cc, output.cc, acknowledge.cc, recovery.cc, congestion.cc, steering.cc, rate.cc, timeouts.cc,
-// calls.cc, lifetime.cc.
+// calls.cc, lifetime.cc, tell.cc.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,8 @@ public:
           out_{tcb_.sending} {}
 
     // lifetime.cc
-    static std::optional<std::uint32_t> open(Host& host, FlowKey key, const FlowOptions& options, SeqNum iss, Instant now);
+    static std::optional<std::uint32_t> open(Host& host, FlowKey key, const FlowOptions& options, SeqNum iss, Instant now,
+                                             Handle<Listener> listener = {});
     void start(Instant now);  // active OPEN: the SYN
     void adopt(const HalfOpen& half, Instant now);  // passive OPEN: the handshake is through
     void fail(Error error, Cause cause, Instant now);  // CLOSED, and the user hears why
@@ -31,6 +32,18 @@ public:
     void remove();  // the record itself
     void raise(Event::Kind kind);
     void accepted_by_user();
+
+    // tell.cc: what trace records say of it
+    Host::Named name() const {
+        const auto handle = host_.connections.handle(index_);
+        return {handle.place, handle.generation};
+    }
+    void tell_begin(const trace::Sink& to, Instant now, std::uint16_t flags = 0) const;
+    void tell_counters(const trace::Sink& to, Instant now, std::uint16_t flags = 0) const;
+    void tell(const trace::Sink& to, Instant now) const;  // all that there is
+    void note_told();  // counters and limit were
+    bool tell_changed(Instant now);  // the counters, if they changed
+    std::uint32_t held_by() const;  // trace::Limit
 
     // input.cc
     void arrive(const Segment& arrived, Instant now);
@@ -89,7 +102,8 @@ private:
     void discard_unread();
 
     // lifetime.cc
-    void enter(State state, Cause cause, Instant now, std::uint16_t segment_flags = 0);
+    void enter(State state, Cause cause, Instant now);
+    void reply(SeqNum seq, SeqNum ack, std::uint16_t flags);
     void leave_network(State state, Cause cause, Instant now);
     void enter_time_wait(Instant now);
     void settle_end();
@@ -124,11 +138,12 @@ private:
 
     // acknowledge.cc
     bool arrive_ack(const Segment& segment, Instant now);
-    void update_window(const Segment& segment);
+    void update_window(const Segment& segment, Instant now);
     void advance(const Segment& segment, Instant now);
     bool duplicate(const Segment& segment) const;
     void sample(const Segment& segment, Instant now);
-    void fin_acknowledged(Instant now);
+    void fin_acknowledged(const Segment& segment, Instant now);
+    bool brings_fin(const Segment& segment) const;
 
     // recovery.cc
     void count_duplicate(Instant now);
@@ -150,7 +165,8 @@ private:
     void take(const Control& was, const Control& wanted, Instant now);
     std::uint16_t take_timer(weft_instant wanted, Instant now);
     void violated(std::uint16_t kinds, std::uint64_t window, Instant now);
-    void trace_congestion(Instant now) const;
+    trace::Congestion congestion_record() const;
+    trace::Plugin module_record(ModuleEvent event, std::uint16_t from, std::uint16_t reason, std::uint64_t window) const;
     void trace_module(ModuleEvent event, std::uint16_t from, std::uint16_t reason, std::uint64_t window, Instant now) const;
 
     // rate.cc
@@ -163,13 +179,14 @@ private:
     // timeouts.cc
     void retransmission_timeout(Instant now);
     void persist_timeout();
-    void go_back();
+    void go_back(Instant now);
     void arm_loss(Instant now);
     void start_probing(Instant now);
-    void schedule(Instant& deadline, Instant when);
+    void schedule(Instant& deadline, Instant when, Instant now);
+    void stop(Instant& deadline, Instant now);
     void watch_user_timeout(Instant now);
     void check_user_timeout(Instant now);
-    void trace_timer(std::uint32_t timer, std::uint32_t fired, Instant deadline, Instant now) const;
+    void tell_timer(const Instant& which, std::uint32_t fired, Instant deadline, Instant now) const;
 
     // output.cc
     bool emit_syn(Transmit& frame, Instant now);
@@ -184,7 +201,7 @@ private:
     void head(Transmit& frame, SeqNum seq, std::uint16_t flags, std::uint16_t window, const wire::TcpOptions& options);
     std::uint16_t window_field();
     wire::TcpOptions options(Instant now) const;
-    void acknowledged();
+    void acknowledged(Instant now);
     void sent(const Span& span, std::uint32_t segments, bool again, Instant now);
     void trace_sent(SeqNum seq, std::uint32_t length, std::uint16_t flags, std::uint16_t window, Instant now) const;
 
@@ -205,7 +222,20 @@ private:
     }
     std::uint32_t receive_window() const { return in_.rcv_adv - in_.rcv_nxt; }
     const Path& path() const { return host_.paths[in_.key.path]; }
-    std::uint32_t place() const { return host_.connections.handle(index_).place; }
+    std::uint32_t place() const { return name().place; }
+
+    // One branch where nobody listens.
+    void trace_timer(const Instant& which, std::uint32_t fired, Instant deadline, Instant now) const {
+        if (host_.sink.wants(trace::Type::timer)) tell_timer(which, fired, deadline, now);
+    }
+    void trace_loss(std::uint32_t length, std::uint32_t reason, Instant now) const {
+        if (host_.sink.wants(trace::Type::loss))
+            host_.sink.add(now, place(), trace::Type::loss, trace::Loss{out_.snd_una.raw(), length, reason, 0});
+    }
+    void trace_limit(Instant now) {
+        if (host_.sink.wants(trace::Type::limit)) tell_limit(now);
+    }
+    void tell_limit(Instant now);
 
     Host& host_;
     std::uint32_t index_;
@@ -213,6 +243,7 @@ private:
     Cold& cold_;
     Tcb::Receiving& in_;
     Tcb::Sending& out_;
+    std::uint16_t heard_{0};  // flags of the segment that arrives
 };
 
 // steering.cc: what becomes of a whole slot. Its flows go on under NewReno; or, those for which the module agrees, under `to`.

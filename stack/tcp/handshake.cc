@@ -5,6 +5,7 @@
 
 #include "stack/tcp/connection.h"
 #include "stack/tcp/rtt.h"
+#include "stack/tcp/tell.h"
 #include "stack/tcp/window.h"
 
 namespace weft::tcp {
@@ -12,7 +13,8 @@ namespace {
 
 constexpr Duration least_syn_timeout = Duration::seconds(180);  // R2 of a SYN where none was set (MUST-23)
 
-void send_syn_ack(Host& host, HalfOpen& half, Instant now) {
+void send_syn_ack(Host& host, std::uint32_t index, Instant now) {
+    HalfOpen& half = host.half_open[index];
     const Path& path = host.paths[half.key.path];
     const Listener* listener = host.listeners.find(half.listener);
     Host::Answer answer{half.key,
@@ -29,18 +31,41 @@ void send_syn_ack(Host& host, HalfOpen& half, Instant now) {
         answer.dscp = listener->options.dscp;
         answer.hop_limit = listener->options.hop_limit;
     }
+    answer.flow = host.name_half(index).place;
+    answer.generation = host.name_half(index).generation;
     half.sent_at = now;
     host.reply(answer);
 }
 
-void acknowledge(Host& host, const HalfOpen& half, Instant now) {
+void acknowledge(Host& host, std::uint32_t index, Instant now) {
+    const HalfOpen& half = host.half_open[index];
     Host::Answer answer{
         half.key, half.iss + 1, half.irs + 1, wire::ack, std::uint16_t(std::min(host.settings.receive_buffer, 65'535u)), {}};
     if (half.scales) answer.window = std::uint16_t(answer.window >> shift_for(host.settings.receive_buffer));
     if (half.timestamps)
         answer.options.timestamps =
             wire::TcpTimestamps{host.defence.timestamp(host.paths[half.key.path].hash, now), half.ts_recent};
+    answer.flow = host.name_half(index).place;
+    answer.generation = host.name_half(index).generation;
     host.reply(answer);
+}
+
+void arm(Host& host, std::uint32_t index, Instant when, Instant now) {
+    host.half_open_wheel.arm(index, when);
+    if (host.sink.wants(trace::Type::timer))
+        host.sink.add(now, host.name_half(index).place, trace::Type::timer, trace::TimerEvent{1, 0, when.nanoseconds()});
+}
+
+void forget_half(Host& host, std::uint32_t index) {
+    const HalfOpen half = host.half_open[index];
+    if (Listener* listener = host.listeners.find(half.listener)) {
+        listener->half_open.remove(index, host.half_open_place());
+        --listener->half_open_count;
+    }
+    host.half_open_wheel.disarm(index);
+    if (host.find(half.key).kind == Found::Kind::half_open) host.demux.erase(half.key.word());
+    host.release_path(half.key.path);
+    host.half_open.erase(host.half_open.handle(index));
 }
 
 // The record becomes a connection that waits for accept(). False: no room for it now, the peer will try again.
@@ -51,9 +76,11 @@ bool promote(Host& host, std::uint32_t index, Instant now) {
         ++host.statistics.backlog_overflows;
         return false;
     }
-    const auto opened = Connection::open(host, half.key, listener->options, half.iss, now);
+    const auto opened = Connection::open(host, half.key, listener->options, half.iss, now, half.listener);
     if (!opened) return false;
-    drop_half(host, index);
+    host.tell_state(host.name_half(index), State::syn_received, State::syn_received, Cause::segment, now, 0,
+                    trace::moved_flag);
+    forget_half(host, index);
     Connection{host, *opened}.adopt(half, now);
     listener->waiting.append(*opened, host.event_place());
     ++listener->waiting_count;
@@ -76,7 +103,7 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
     }
     if (listener->half_open_count >= listener->backlog && !listener->half_open.empty()) {
         ++host.statistics.backlog_overflows;
-        drop_half(host, listener->half_open.first);
+        drop_half(host, listener->half_open.first, State::listen, Cause::room, now);
     }
     HalfOpen half{.key = key,
                   .listener = id,
@@ -100,8 +127,10 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
     host.lead(key, {Found::Kind::half_open, handle.index()});
     listener->half_open.append(handle.index(), host.half_open_place());
     ++listener->half_open_count;
-    host.half_open_wheel.arm(handle.index(), now + initial_rto);
-    send_syn_ack(host, host.half_open[handle.index()], now);
+    tell_half_begin(host, handle.index(), host.sink, now);
+    host.tell_state(host.name_half(handle.index()), State::listen, State::syn_received, Cause::segment, now, syn.flags);
+    arm(host, handle.index(), now + initial_rto, now);
+    send_syn_ack(host, handle.index(), now);
 }
 
 // RFC 9293, section 3.10.7.4, as it reads for SYN-RECEIVED that came of a passive OPEN.
@@ -110,19 +139,19 @@ void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instan
     const SeqNum rcv_nxt = half.irs + 1;
     const std::uint32_t window = std::min(host.settings.receive_buffer, 65'535u);
     if (segment.syn() && !segment.ack_set() && !segment.rst() && segment.seq == half.irs)
-        return send_syn_ack(host, half, now);  // again
+        return send_syn_ack(host, index, now);  // again
     const bool outdated =
         half.timestamps && segment.timestamps && std::int32_t(segment.ts_value - half.ts_recent) < 0 && !segment.rst();
     if (outdated || !acceptable(segment.seq, segment.sequence_length(), rcv_nxt, window)) {
-        if (!segment.rst()) acknowledge(host, half, now);
+        if (!segment.rst()) acknowledge(host, index, now);
         return;
     }
     if (segment.rst()) {
-        if (segment.seq != rcv_nxt) return acknowledge(host, half, now);  // RFC 5961, section 3.2
+        if (segment.seq != rcv_nxt) return acknowledge(host, index, now);  // RFC 5961, section 3.2
         ++host.statistics.resets_received;
-        return drop_half(host, index);
+        return drop_half(host, index, State::listen, Cause::segment, now, segment.flags);
     }
-    if (segment.syn()) return drop_half(host, index);  // back to LISTEN
+    if (segment.syn()) return drop_half(host, index, State::listen, Cause::segment, now, segment.flags);
     if (!segment.ack_set()) return;
     if (segment.ack != half.iss + 1) return host.reply({half.key, segment.ack, SeqNum{}, wire::rst, 0, {}});
     const FlowKey key = half.key;
@@ -135,29 +164,25 @@ void expire_half(Host& host, std::uint32_t index, Instant now) {
     const Listener* listener = host.listeners.find(half.listener);
     const Duration wanted = listener ? listener->options.user_timeout : Duration{};
     const Instant end = half.born_at + (wanted == Duration{} ? least_syn_timeout : wanted);
-    if (end <= now) return drop_half(host, index);
+    const Host::Named who = host.name_half(index);
+    host.sink.add(now, who.place, trace::Type::timer, trace::TimerEvent{1, 1, now.nanoseconds()});
+    if (end <= now) return drop_half(host, index, State::listen, Cause::timer, now);
     ++half.retransmissions;
-    send_syn_ack(host, half, now);
+    host.sink.add(now, who.place, trace::Type::loss, trace::Loss{half.iss.raw(), 1, 2, 0});
+    send_syn_ack(host, index, now);
     ++host.statistics.retransmitted_segments;
-    host.half_open_wheel.arm(index, std::min(now + backed_off(initial_rto, half.retransmissions), end));
+    arm(host, index, std::min(now + backed_off(initial_rto, half.retransmissions), end), now);
 }
 
-void drop_half(Host& host, std::uint32_t index) {
-    const HalfOpen half = host.half_open[index];
-    if (Listener* listener = host.listeners.find(half.listener)) {
-        listener->half_open.remove(index, host.half_open_place());
-        --listener->half_open_count;
-    }
-    host.half_open_wheel.disarm(index);
-    if (host.find(half.key).kind == Found::Kind::half_open) host.demux.erase(half.key.word());
-    host.release_path(half.key.path);
-    host.half_open.erase(host.half_open.handle(index));
+void drop_half(Host& host, std::uint32_t index, State to, Cause cause, Instant now, std::uint16_t segment_flags) {
+    host.tell_state(host.name_half(index), State::syn_received, to, cause, now, segment_flags);
+    forget_half(host, index);
 }
 
 void close_listener(Host& host, Handle<Listener> id, Instant now) {
     Listener* listener = host.listeners.find(id);
     if (!listener) return;
-    while (!listener->half_open.empty()) drop_half(host, listener->half_open.first);
+    while (!listener->half_open.empty()) drop_half(host, listener->half_open.first, State::closed, Cause::call, now);
     while (!listener->waiting.empty()) Connection{host, listener->waiting.first}.abort(now);
     if (listener->in_events) host.listener_events.remove(id.index(), host.listener_place());
     host.listeners.erase(id);

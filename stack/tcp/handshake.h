@@ -13,7 +13,9 @@ void open_half(Host& host, Handle<Listener> listener, FlowKey key, const Segment
 void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instant now);
 
 void expire_half(Host& host, std::uint32_t index, Instant now);
-void drop_half(Host& host, std::uint32_t index);
+
+// The record goes: back to LISTEN, or CLOSED with its listener.
+void drop_half(Host& host, std::uint32_t index, State to, Cause cause, Instant now, std::uint16_t segment_flags = 0);
 
 // Ends what a listener has begun: half-open records go, connections that were not accepted are reset.
 void close_listener(Host& host, Handle<Listener> listener, Instant now);

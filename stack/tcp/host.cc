@@ -9,6 +9,8 @@ void Host::reply(const Answer& answer) {
     Reply& out = replies.emplace_back();
     out.dscp = answer.dscp;
     out.hop_limit = answer.hop_limit;
+    out.flow = answer.flow;
+    out.generation = answer.generation;
     out.frame.path = answer.key.path;
     const std::size_t transport = std::size_t{path.room} + path.header_size;
     out.frame.network = path.room;

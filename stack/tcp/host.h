@@ -40,12 +40,13 @@ struct Found {
     std::uint32_t index{0};
 };
 
-// Why a state changed, for the trace.
-enum class Cause : std::uint8_t { segment, call, timer, path };
+// Why a state changed, for the trace (core/transitions.h). `room`: a limit was reached, the oldest went.
+enum class Cause : std::uint8_t { segment, call, timer, path, room };
 
 // A segment that no connection sends: SYN,ACK of a half-open record, answers of TIME-WAIT, resets.
 struct Reply {
     Transmit frame;
+    std::uint32_t flow{trace::no_flow}, generation{0};  // whose, in the trace
     std::uint8_t dscp{0}, hop_limit{64};
     bool complete{false};  // the network header is written, too: built from the packet in hand
 };
@@ -53,11 +54,12 @@ struct Reply {
 struct Host {
     static constexpr std::size_t max_replies = 1'024;  // waiting ones; more are dropped, as by a full queue
 
-    Host(const Settings& limits, const HashKey& seed, BufferPool& memory, std::uint32_t shard)
-        : settings{limits}, pool{&memory}, defence{seed}, connections{shard}, listeners{shard},
+    Host(const Settings& limits, const HashKey& seed, BufferPool& memory, std::uint32_t number)
+        : settings{limits}, shard{number}, pool{&memory}, defence{seed}, connections{number}, listeners{number},
           demux{Defence{seed}.key(Defence::Use::table)} {}
 
     Settings settings;
+    std::uint32_t shard;
     BufferPool* pool;
     Defence defence;
 
@@ -87,6 +89,27 @@ struct Host {
         return word ? Found{Found::Kind(*word >> 30), *word & 0x3fff'ffff} : Found{};
     }
     void lead(FlowKey key, Found to) { demux.insert(key.word(), std::uint32_t(to.kind) << 30 | to.index); }
+
+    // Whom trace records are about: half-open records have places of their own; what is in TIME-WAIT keeps its connection's.
+    struct Named {
+        std::uint32_t place{trace::no_flow}, generation{0};
+    };
+    Named name(Found found) const;
+    Named name_half(std::uint32_t index) const {
+        const auto handle = half_open.handle(index);
+        return {trace::place_of(trace::half_open_place, shard, handle.index()), handle.generation};
+    }
+    Named name_time_wait(std::uint32_t index) const {
+        return {shard << 24 | time_wait[index].flow, time_wait[index].generation};
+    }
+    void tell_state(Named who, State from, State to, Cause cause, Instant now, std::uint16_t segment_flags = 0,
+                    std::uint16_t record_flags = 0) const {
+        if (sink.wants(trace::Type::state))
+            sink.add(now, who.place, trace::Type::state,
+                     trace::StateChange{std::uint8_t(from), std::uint8_t(to), std::uint8_t(cause),
+                                        std::uint8_t(segment_flags), who.generation},
+                     record_flags);
+    }
 
     // References of a path. The record at zero is freed when the call into the engine ends.
     void hold_path(std::uint32_t path) { ++paths[path].references; }
@@ -120,6 +143,7 @@ struct Host {
         std::uint16_t flags{0}, window{0};
         wire::TcpOptions options;
         std::uint8_t dscp{0}, hop_limit{64};
+        std::uint32_t flow{trace::no_flow}, generation{0};  // whose, in the trace
     };
     void reply(const Answer& answer);
 };

@@ -19,6 +19,7 @@ std::uint32_t seconds(Instant now) { return std::uint32_t(now.nanoseconds() / 1'
 // RFC 9293, section 3.10.7.4: a segment arrives in a synchronized state.
 void Connection::arrive(const Segment& arrived, Instant now) {
     cold_.segments_in += arrived.count;
+    heard_ = arrived.flags;
     if (in_.state == State::syn_sent) return arrive_syn_sent(arrived, now);
     if (in_.state == State::syn_received && is_other_syn_ack(arrived)) return arrive(without_syn(arrived), now);
     if (predicted(arrived)) return take_predicted(arrived, now);
@@ -53,7 +54,7 @@ Segment Connection::without_syn(Segment segment) const {
 void Connection::arrive_syn_sent(const Segment& segment, Instant now) {
     const bool acceptable_ack = before(out_.snd_una, segment.ack) && at_or_before(segment.ack, out_.snd_max);
     if (segment.ack_set() && !acceptable_ack) {  // first: the ACK bit
-        if (!segment.rst()) host_.reply({in_.key, segment.ack, SeqNum{}, wire::rst, 0, {}, cold_.dscp, cold_.hop_limit});
+        if (!segment.rst()) reply(segment.ack, SeqNum{}, wire::rst);
         return;
     }
     if (segment.rst()) {  // second: the RST bit
@@ -73,7 +74,7 @@ void Connection::arrive_syn_sent(const Segment& segment, Instant now) {
     out_.snd_wl2 = segment.ack;
     if (!segment.ack_set()) {  // simultaneous open (MUST-10): our SYN again, with ACK
         out_.snd_nxt = out_.snd_una;
-        enter(State::syn_received, Cause::segment, now, segment.flags);
+        enter(State::syn_received, Cause::segment, now);
         return want_output();
     }
     if (in_.flags.timing) sample(segment, now);
@@ -209,7 +210,7 @@ void Connection::accept_text(const Segment& segment, Instant now) {
     }
     if (in_.owed >= 2u * in_.their_mss) in_.flags.ack_now = true;  // SHLD-19
     if (in_.flags.ack_now) return want_output();
-    if (tcb_.deadlines.delayed_ack == Instant::never()) schedule(tcb_.deadlines.delayed_ack, now + delayed_ack);
+    if (tcb_.deadlines.delayed_ack == Instant::never()) schedule(tcb_.deadlines.delayed_ack, now + delayed_ack, now);
 }
 
 // Text beyond a hole: each segment is answered at once, so that the sender counts its duplicates (RFC 5681, section 4.2).
@@ -271,8 +272,9 @@ void Connection::arrive_fin(Instant now) {
     want_output();
     switch (in_.state) {
     case State::syn_received:
-    case State::established: return enter(State::close_wait, Cause::segment, now, wire::fin);
-    case State::fin_wait_1: return enter(State::closing, Cause::segment, now, wire::fin);
+    case State::established: return enter(State::close_wait, Cause::segment, now);
+    case State::fin_wait_1:  // our FIN was acknowledged, perhaps in this segment?
+        return out_.snd_una == out_.snd_max ? enter_time_wait(now) : enter(State::closing, Cause::segment, now);
     case State::fin_wait_2: return enter_time_wait(now);
     default: return;
     }

@@ -3,6 +3,7 @@
 
 #include "stack/tcp/connection.h"
 #include "stack/tcp/rtt.h"
+#include "stack/tcp/tell.h"
 #include "stack/tcp/time_wait.h"
 #include "stack/tcp/window.h"
 
@@ -15,7 +16,8 @@ constexpr std::uint32_t option_bytes_of_timestamps = 12;
 
 }  // namespace
 
-std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const FlowOptions& options, SeqNum iss, Instant now) {
+std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const FlowOptions& options, SeqNum iss, Instant now,
+                                              Handle<Listener> listener) {
     const Handle<Tcb> handle = host.connections.insert({});
     if (handle == Handle<Tcb>{}) return std::nullopt;
     const std::uint32_t index = handle.index();
@@ -32,6 +34,8 @@ std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const Flo
     tcb.timing.rto = initial_rto;
     tcb.timing.heard_at = tcb.timing.sent_at = now;
     cold.iss = iss;
+    cold.listener = listener;
+    cold.opened_at = now;
     host.lead(key, {Found::Kind::connection, index});
     host.hold_path(key.path);
     host.paths[key.path].flows.append(index, host.path_place());
@@ -54,7 +58,6 @@ void Connection::start(Instant now) {
 
 void Connection::adopt(const HalfOpen& half, Instant now) {
     cold_.irs = half.irs;
-    cold_.listener = half.listener;
     in_.rcv_nxt = in_.last_ack_sent = half.irs + 1;
     in_.rcv_adv = in_.rcv_nxt + std::min(in_.limit, 65'535u);  // what the SYN,ACK could say
     in_.rcv_shift = half.scales ? shift_for(in_.limit) : std::uint8_t{0};
@@ -69,7 +72,8 @@ void Connection::adopt(const HalfOpen& half, Instant now) {
     cold_.expiries = half.retransmissions;
     derive_mss();
     if (half.retransmissions == 0) sample_round_trip(tcb_.timing, now - half.sent_at, host_.settings.minimum_rto);
-    enter(State::syn_received, Cause::segment, now, wire::syn);
+    in_.state = State::syn_received;
+    host_.tell_state(name(), in_.state, in_.state, Cause::segment, now, 0, trace::moved_flag);
 }
 
 // What both ends said in their SYNs (RFC 9293, section 3.7.1; RFC 7323, sections 2.2 and 3.2).
@@ -103,7 +107,7 @@ void Connection::established(Instant now) {
     }
     cold_.expiries = 0;
     out_.backoff = 0;
-    tcb_.deadlines.loss = Instant::never();
+    stop(tcb_.deadlines.loss, now);
     tcb_.recovery.point = cold_.iss;
     enter(State::established, Cause::segment, now);
     if (in_.flags.known) {
@@ -113,12 +117,12 @@ void Connection::established(Instant now) {
     want_output();
 }
 
-void Connection::enter(State state, Cause cause, Instant now, std::uint16_t segment_flags) {
+// A passive OPEN that is reset before anybody knew of it is LISTEN again: its listener is (RFC 9293, section 3.10.7.4, second).
+void Connection::enter(State state, Cause cause, Instant now) {
     const State from = std::exchange(in_.state, state);
-    if (host_.sink.wants(trace::Type::state))
-        host_.sink.add(now, place(), trace::Type::state,
-                       trace::StateChange{std::uint8_t(from), std::uint8_t(state), std::uint8_t(cause),
-                                          std::uint8_t(segment_flags), host_.connections.handle(index_).generation});
+    const bool unheard = from == State::syn_received && !in_.flags.known && cause != Cause::call;
+    const State to = state == State::closed && unheard ? State::listen : state;
+    host_.tell_state(name(), from, to, cause, now, cause == Cause::segment ? heard_ : std::uint16_t{0});
 }
 
 // From here on nothing comes from, or goes to, the network.
@@ -134,6 +138,7 @@ void Connection::leave_network(State state, Cause cause, Instant now) {
     host_.wheel.disarm(index_);
     tcb_.deadlines = {};
     forget_sent();
+    tell_counters(host_.sink, now);
     enter(state, cause, now);
     if (out_.queue != none) {
         host_.queues[out_.queue].clear();
@@ -147,13 +152,15 @@ void Connection::leave_network(State state, Cause cause, Instant now) {
 
 void Connection::enter_time_wait(Instant now) {
     if (host_.time_wait.size() >= host_.settings.time_wait_limit && !host_.time_waits.empty())
-        drop_time_wait(host_, host_.time_waits.first);
+        drop_time_wait(host_, host_.time_waits.first, Cause::room, now);
     TimeWait record{in_.key,
                     out_.snd_max,
                     in_.rcv_nxt,
                     receive_window(),
-                    in_.rcv_shift,
+                    in_.rcv_shift & 15u,
                     in_.flags.timestamps,
+                    index_ & 0xff'ffff,
+                    name().generation,
                     in_.ts_recent,
                     now + host_.settings.time_wait,
                     {}};
@@ -168,6 +175,7 @@ void Connection::enter_time_wait(Instant now) {
         if (in_.flags.ack_now) answer_time_wait(host_, handle.index(), now);
     }
     leave_network(State::time_wait, Cause::segment, now);
+    if (handle == Handle<TimeWait>{}) host_.tell_state(name(), State::time_wait, State::closed, Cause::room, now);
     settle_end();
 }
 
@@ -189,9 +197,14 @@ void Connection::fail(Error error, Cause cause, Instant now) {
 }
 
 void Connection::reset_and_fail(Error error, Cause cause, Instant now) {
-    if (in_.state != State::syn_sent)
-        host_.reply({in_.key, out_.snd_max, in_.rcv_nxt, wire::rst | wire::ack, 0, {}, cold_.dscp, cold_.hop_limit});
+    if (in_.state != State::syn_sent) reply(out_.snd_max, in_.rcv_nxt, wire::rst | wire::ack);
     fail(error, cause, now);
+}
+
+// A segment of this connection that it keeps no account of: a reset.
+void Connection::reply(SeqNum seq, SeqNum ack, std::uint16_t flags) {
+    const auto [place, generation] = name();
+    host_.reply({in_.key, seq, ack, flags, 0, {}, cold_.dscp, cold_.hop_limit, place, generation});
 }
 
 void Connection::give_back_queues() {

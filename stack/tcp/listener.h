@@ -54,8 +54,10 @@ struct TimeWait {
     FlowKey key;
     SeqNum snd_nxt, rcv_nxt;
     std::uint32_t window{0};          // bytes that the last acknowledgement offered
-    std::uint8_t rcv_shift{0};
-    bool timestamps{false};
+    std::uint32_t rcv_shift : 4 {0};
+    std::uint32_t timestamps : 1 {false};
+    std::uint32_t flow : 24 {0};      // index and generation of the connection that it was: in the trace it still is that
+    std::uint32_t generation{0};
     std::uint32_t ts_recent{0};
     Instant expires;
     Place place;                      // in Host::time_waits, the first to expire first

@@ -41,7 +41,7 @@ bool Connection::emit_syn(Transmit& frame, Instant now) {
     head(frame, out_.snd_una, flags, window, options);
     const bool again = out_.snd_max != out_.snd_una;
     trace_sent(out_.snd_una, 0, flags, window, now);
-    acknowledged();
+    acknowledged(now);
     sent({out_.snd_una, 0, true}, 1, again, now);  // a SYN counts one, as a FIN does
     return true;
 }
@@ -80,19 +80,20 @@ bool Connection::emit_text(Transmit& frame, Instant now) {
     const SeqNum end = end_of_text();
     if (before(end, out_.snd_nxt)) return false;  // the FIN is out, too
     const std::uint32_t unsent = end - out_.snd_nxt;
-    if (unsent == 0 && !in_.flags.fin_wanted) return false;
+    if (unsent == 0 && !in_.flags.fin_wanted) return trace_limit(now), false;
     if (out_.snd_una == out_.snd_max && now - tcb_.timing.sent_at > tcb_.timing.rto) hear_idle(now);  // RFC 5681, 4.1
     const std::uint32_t length = sendable(unsent);
     const bool fin = in_.flags.fin_wanted && length == unsent;
     if (length == 0 && !fin) {
+        trace_limit(now);
         if (out_.snd_nxt == out_.snd_una && !in_.flags.probing && tcb_.deadlines.loss == Instant::never())
             start_probing(now);
         return false;
     }
     if (in_.flags.probing) {
+        stop(tcb_.deadlines.loss, now);
         in_.flags.probing = in_.flags.probe_now = false;
         out_.backoff = 0;
-        tcb_.deadlines.loss = Instant::never();
     }
     if (fin && in_.state == State::established) enter(State::fin_wait_1, Cause::call, now);
     if (fin && in_.state == State::close_wait) enter(State::last_ack, Cause::call, now);
@@ -153,16 +154,16 @@ void Connection::send_ack(Transmit& frame, SeqNum seq, Instant now) {
     head(frame, seq, flags, window, options(now));
     trace_sent(seq, 0, flags, window, now);
     if (in_.duplicates_owed > 0) --in_.duplicates_owed;
-    acknowledged();
+    acknowledged(now);
     ++cold_.segments_out;
     ++host_.statistics.segments_out;
 }
 
-void Connection::acknowledged() {
+void Connection::acknowledged(Instant now) {
     in_.flags.ack_now = false;
     in_.owed = 0;
     in_.last_ack_sent = in_.rcv_nxt;
-    tcb_.deadlines.delayed_ack = Instant::never();
+    stop(tcb_.deadlines.delayed_ack, now);
 }
 
 // Text and FIN, as one super-segment.
@@ -178,7 +179,7 @@ void Connection::send(Transmit& frame, const Span& span, Instant now) {
         host_.queues[out_.queue].each(span.seq - first_text(), span.length,
                                       [&](const Slice& part) { host_.lent.push_back(part); });
     trace_sent(span.seq, span.length, flags, window, now);
-    acknowledged();
+    acknowledged(now);
     sent(span, span.length > in_.mss ? (span.length + in_.mss - 1u) / in_.mss : 1, before(span.seq, out_.snd_max), now);
 }
 
@@ -259,7 +260,7 @@ void Connection::trace_sent(SeqNum seq, std::uint32_t length, std::uint16_t flag
         now, place(), trace::Type::segment_sent,
         trace::Segment{seq.raw(), in_.rcv_nxt.raw(), length, std::uint32_t{window} << shift,
                        counted ? std::uint32_t(tcb_.recovery.transmissions) : 0, flags,
-                       length > in_.mss ? in_.mss : std::uint16_t{0}, 0, host_.connections.handle(index_).generation});
+                       length > in_.mss ? in_.mss : std::uint16_t{0}, 0, name().generation});
 }
 
 }  // namespace weft::tcp

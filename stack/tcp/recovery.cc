@@ -23,9 +23,7 @@ void Connection::count_duplicate(Instant now) {
         return want_output();
     }
     if (out_.duplicate_acks > duplicate_threshold || !before(recovery.point, out_.snd_una)) return;  // RFC 6582, step 2
-    if (host_.sink.wants(trace::Type::loss))
-        host_.sink.add(now, place(), trace::Type::loss,
-                       trace::Loss{out_.snd_una.raw(), std::min<std::uint32_t>(in_.mss, flight()), 1, 0});
+    trace_loss(std::min<std::uint32_t>(in_.mss, flight()), 1, now);
     in_.flags.recovering = true;
     in_.flags.partial = false;
     in_.flags.resend = true;
@@ -44,6 +42,7 @@ void Connection::recover_on_ack(std::uint32_t acked, Instant now) {
         return;
     }
     if (before(out_.snd_una, recovery.point)) {  // partial: the next hole begins here
+        trace_loss(std::min<std::uint32_t>(in_.mss, flight()), 5, now);
         in_.flags.partial = true;
         in_.flags.resend = true;
         recovery.inflation -= std::min(recovery.inflation, acked);

@@ -29,6 +29,7 @@ void Connection::ask_for_module(std::uint16_t slot, Instant now) {
     const ModuleReason reason = given == slot ? ModuleReason::asked
                                 : fell_back   ? ModuleReason::quarantined
                                               : ModuleReason::retired;
+    tell_begin(host_.sink, now);
     trace_module(ModuleEvent::begin, slot, std::uint16_t(reason), out_.steering.cwnd, now);
 }
 
@@ -55,7 +56,7 @@ void Connection::change_module(std::uint16_t slot, ModuleReason reason, Instant 
     controller = host_.modules.begin(slot);
     in_.flags.hears_sent = host_.modules.table(slot).on_sent != nullptr;
     tcb_.pace = {};
-    tcb_.deadlines.module = Instant::never();
+    stop(tcb_.deadlines.module, now);
     trace_module(ModuleEvent::steer, from, std::uint16_t(reason), out_.steering.cwnd, now);
     if (!module_began()) return;
     begin_module(true, now);
@@ -116,14 +117,19 @@ Result<void> Connection::set_parameter(std::uint32_t index, weft_value value, In
 
 void Connection::trace_module(ModuleEvent event, std::uint16_t from, std::uint16_t reason, std::uint64_t window,
                               Instant now) const {
-    if (!host_.sink.wants(trace::Type::plugin)) return;
+    if (host_.sink.wants(trace::Type::plugin))
+        host_.sink.add(now, place(), trace::Type::plugin, module_record(event, from, reason, window));
+}
+
+trace::Plugin Connection::module_record(ModuleEvent event, std::uint16_t from, std::uint16_t reason,
+                                        std::uint64_t window) const {
     const std::uint16_t slot = congestion_slot();
     trace::Plugin body = record(host_, event, slot, from, reason);
-    body.generation = host_.connections.handle(index_).generation;
+    body.generation = name().generation;
     body.window = window;
     if (event == ModuleEvent::violation && slot >= compiled_slots)
         body.flows = std::uint32_t(host_.modules[slot].violations);
-    host_.sink.add(now, place(), trace::Type::plugin, body);
+    return body;
 }
 
 void trace_module(const Host& host, ModuleEvent event, std::uint16_t slot, std::uint16_t from, ModuleReason reason,

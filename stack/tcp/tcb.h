@@ -183,10 +183,12 @@ struct Cold {
     Duration user_timeout;  // R2; 0: never (MUST-21)
     std::uint64_t bytes_in{0}, bytes_out{0};  // text accepted in order; text first sent
     std::uint32_t segments_in{0}, segments_out{0}, retransmissions{0}, timeouts{0};
-    Instant established_at;
+    Instant opened_at, established_at;
+    std::uint32_t told{0};  // segments, either way, when the trace was last told the counters
     std::uint8_t dscp{0}, hop_limit{64};  // MUST-48, MUST-49
     Error soft_error{}, failure{};  // of the events
     bool failed{false};  // `failure` holds
+    std::uint8_t limit{0};  // trace::Limit that was told last
     std::uint8_t expiries{0};  // timeouts in a row (R1)
     std::uint8_t challenges{0};  // challenge acks in this second (RFC 5961, section 7)
     std::uint32_t challenged_at{0};  // that second on the engine's clock

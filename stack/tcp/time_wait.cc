@@ -10,7 +10,7 @@ namespace weft::tcp {
 void arrive_time_wait(Host& host, std::uint32_t index, const Segment& segment, Instant now) {
     TimeWait& record = host.time_wait[index];
     if (segment.rst()) {
-        if (segment.seq == record.rcv_nxt) drop_time_wait(host, index);
+        if (segment.seq == record.rcv_nxt) drop_time_wait(host, index, Cause::segment, now, segment.flags);
         else if (segment.seq - record.rcv_nxt < record.window) answer_time_wait(host, index, now);  // RFC 5961, section 3.2
         return;
     }
@@ -40,11 +40,14 @@ void answer_time_wait(Host& host, std::uint32_t index, Instant now) {
     if (record.timestamps)
         answer.options.timestamps =
             wire::TcpTimestamps{host.defence.timestamp(host.paths[record.key.path].hash, now), record.ts_recent};
+    answer.flow = host.name_time_wait(index).place;
+    answer.generation = record.generation;
     host.reply(answer);
 }
 
-void drop_time_wait(Host& host, std::uint32_t index) {
+void drop_time_wait(Host& host, std::uint32_t index, Cause cause, Instant now, std::uint16_t segment_flags) {
     const TimeWait record = host.time_wait[index];
+    host.tell_state(host.name_time_wait(index), State::time_wait, State::closed, cause, now, segment_flags);
     host.time_waits.remove(index, host.time_wait_place());
     host.demux.erase(record.key.word());
     host.release_path(record.key.path);
@@ -53,7 +56,7 @@ void drop_time_wait(Host& host, std::uint32_t index) {
 
 void expire_time_waits(Host& host, Instant now) {
     while (!host.time_waits.empty() && host.time_wait[host.time_waits.first].expires <= now)
-        drop_time_wait(host, host.time_waits.first);
+        drop_time_wait(host, host.time_waits.first, Cause::timer, now);
 }
 
 }  // namespace weft::tcp

@@ -11,7 +11,7 @@ void arrive_time_wait(Host& host, std::uint32_t index, const Segment& segment, I
 bool reusable(const TimeWait& record, const Segment& segment);
 
 void answer_time_wait(Host& host, std::uint32_t index, Instant now);
-void drop_time_wait(Host& host, std::uint32_t index);
+void drop_time_wait(Host& host, std::uint32_t index, Cause cause, Instant now, std::uint16_t segment_flags = 0);
 void expire_time_waits(Host& host, Instant now);
 
 }  // namespace weft::tcp

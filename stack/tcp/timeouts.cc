@@ -11,8 +11,6 @@ namespace {
 constexpr unsigned first_threshold = 3;  // R1: timeouts in a row (SHLD-10)
 constexpr std::uint8_t most_doublings = 10;
 
-enum TimerName : std::uint32_t { retransmission = 1, persist, delayed_ack_timer, user_timer, module_timer };  // in the trace
-
 }  // namespace
 
 // The wheel's entry of this connection went off: early, when a deadline was put off since.
@@ -20,7 +18,7 @@ void Connection::expire(Instant now) {
     Tcb::Deadlines& at = tcb_.deadlines;
     at.armed = Instant::never();
     if (at.delayed_ack <= now) {
-        trace_timer(delayed_ack_timer, 1, at.delayed_ack, now);
+        trace_timer(at.delayed_ack, 1, at.delayed_ack, now);
         at.delayed_ack = Instant::never();
         in_.flags.ack_now = true;
         want_output();
@@ -28,11 +26,11 @@ void Connection::expire(Instant now) {
     if (at.user <= now) check_user_timeout(now);
     if (ended()) return;
     if (at.module <= now) {
-        trace_timer(module_timer, 1, at.module, now);
+        trace_timer(at.module, 1, at.module, now);
         hear_timer(now);
     }
     if (at.loss <= now) {
-        trace_timer(in_.flags.probing ? persist : retransmission, 1, at.loss, now);
+        trace_timer(at.loss, 1, at.loss, now);
         at.loss = Instant::never();
         if (in_.flags.probing) persist_timeout();
         else retransmission_timeout(now);
@@ -45,14 +43,17 @@ void Connection::expire(Instant now) {
 }
 
 // Sets one of the deadlines. A later one is a store: the wheel fires early and arms again.
-void Connection::schedule(Instant& deadline, Instant when) {
+void Connection::schedule(Instant& deadline, Instant when, Instant now) {
     deadline = when;
+    trace_timer(deadline, 0, when, now);
     if (when >= tcb_.deadlines.armed) return;
     tcb_.deadlines.armed = when;
     host_.wheel.arm(index_, when);
 }
 
-void Connection::arm_loss(Instant now) { schedule(tcb_.deadlines.loss, now + backed_off(tcb_.timing.rto, out_.backoff)); }
+void Connection::arm_loss(Instant now) {
+    schedule(tcb_.deadlines.loss, now + backed_off(tcb_.timing.rto, out_.backoff), now);
+}
 
 void Connection::retransmission_timeout(Instant now) {
     if (out_.snd_una == out_.snd_max) return;
@@ -71,20 +72,19 @@ void Connection::retransmission_timeout(Instant now) {
         cold_.soft_error = Error::timed_out;
         raise(Event::Kind::soft_error);
     }
-    if (host_.sink.wants(trace::Type::loss))
-        host_.sink.add(now, place(), trace::Type::loss, trace::Loss{out_.snd_una.raw(), flight(), 2, 0});
+    trace_loss(flight(), 2, now);
     // A segment that is lost again says nothing new of the path: ssthresh stays (RFC 5681, section 3.1).
     const std::uint32_t lost = text_in_flight();
     if (!syn_unacknowledged() && cold_.expiries == 1) hear_congestion(WEFT_CONGESTION_TIMEOUT, lost, now);
     else tcb_.rate.lost += lost;
-    go_back();
+    go_back(now);
 }
 
 // All that is in flight counts as lost and is sent again from SND.UNA on, as the window allows.
-void Connection::go_back() {
+void Connection::go_back(Instant now) {
     in_.flags.recovering = in_.flags.partial = in_.flags.resend = in_.flags.timing = false;
     tcb_.recovery.point = out_.snd_max - 1;  // RFC 6582, section 4: duplicates of what follows start no recovery
-    tcb_.deadlines.loss = Instant::never();  // armed anew by what is sent
+    stop(tcb_.deadlines.loss, now);  // armed anew by what is sent
     tcb_.recovery.inflation = 0;
     out_.duplicate_acks = 0;
     forget_sent();
@@ -103,13 +103,13 @@ void Connection::persist_timeout() {
 void Connection::start_probing(Instant now) {
     in_.flags.probing = true;
     out_.backoff = 0;
-    schedule(tcb_.deadlines.loss, now + tcb_.timing.rto);  // SHLD-29: after one RTO
+    schedule(tcb_.deadlines.loss, now + tcb_.timing.rto, now);  // SHLD-29: after one RTO
 }
 
 void Connection::watch_user_timeout(Instant now) {
     if (cold_.user_timeout == Duration{} || tcb_.deadlines.user != Instant::never()) return;
     if (out_.snd_una == out_.snd_max) tcb_.deadlines.progress_at = now;
-    schedule(tcb_.deadlines.user, now + cold_.user_timeout);
+    schedule(tcb_.deadlines.user, now + cold_.user_timeout, now);
 }
 
 void Connection::check_user_timeout(Instant now) {
@@ -118,7 +118,7 @@ void Connection::check_user_timeout(Instant now) {
     if (in_.state == State::fin_wait_2 && in_.flags.orphan) {  // nobody waits for the peer's FIN any more
         const Instant end = tcb_.timing.heard_at + host_.settings.time_wait;
         if (end <= now) return reset_and_fail(Error::timed_out, Cause::timer, now);
-        return schedule(at.user, end);
+        return schedule(at.user, end, now);
     }
     if (cold_.user_timeout == Duration{}) return;
     // While probes are answered the user may wait as long as he likes (MUST-37); but nobody waits for an orphan.
@@ -128,10 +128,10 @@ void Connection::check_user_timeout(Instant now) {
     const Instant cut_off = in_.flags.unreachable ? tcb_.recovery.unreachable_at + cold_.user_timeout : Instant::never();
     const Instant end = std::min(silent, cut_off);
     if (end > now) {
-        if (end != Instant::never()) schedule(at.user, end);
+        if (end != Instant::never()) schedule(at.user, end, now);
         return;
     }
-    trace_timer(user_timer, 1, end, now);
+    trace_timer(at.user, 1, end, now);
     fail(cut_off < silent ? Error::unreachable : Error::timed_out, Cause::timer, now);
 }
 
@@ -142,7 +142,8 @@ void Connection::path_changed(std::uint32_t mtu, Instant now) {
     hear_path(mtu, now);
     out_.backoff = 0;
     if (out_.snd_una == out_.snd_max || in_.flags.probing) return;
-    go_back();
+    trace_loss(flight(), 6, now);
+    go_back(now);
 }
 
 // The same way carries more or less than before. What was too large is lost, and that says nothing of congestion (RFC 1191,
@@ -152,7 +153,8 @@ void Connection::path_mtu(bool lowered, Instant now) {
     derive_mss();
     if (!lowered || syn_unacknowledged() || flight() <= in_.mss || in_.flags.probing) return;
     note_app_limit();
-    go_back();
+    trace_loss(flight(), 6, now);
+    go_back(now);
     tcb_.timing.sent_at = now;
 }
 
@@ -164,7 +166,7 @@ void Connection::path_down(Instant now) {
     cold_.soft_error = Error::unreachable;
     raise(Event::Kind::soft_error);
     if (cold_.user_timeout != Duration{} && now + cold_.user_timeout < tcb_.deadlines.user)
-        schedule(tcb_.deadlines.user, now + cold_.user_timeout);
+        schedule(tcb_.deadlines.user, now + cold_.user_timeout, now);
 }
 
 void Connection::path_up(Instant now) {
@@ -175,14 +177,26 @@ void Connection::path_up(Instant now) {
         in_.flags.probe_now = true;
         want_output();
     } else if (out_.snd_una != out_.snd_max) {
-        go_back();
+        trace_loss(flight(), 6, now);
+        go_back(now);
     }
     tcb_.timing.heard_at = now;
 }
 
-void Connection::trace_timer(std::uint32_t timer, std::uint32_t fired, Instant deadline, Instant now) const {
-    if (host_.sink.wants(trace::Type::timer))
-        host_.sink.add(now, place(), trace::Type::timer, trace::TimerEvent{timer, fired, deadline.nanoseconds()});
+// Nobody waits for it any more.
+void Connection::stop(Instant& deadline, Instant now) {
+    if (deadline == Instant::never()) return;
+    trace_timer(deadline, 2, deadline, now);
+    deadline = Instant::never();
+}
+
+void Connection::tell_timer(const Instant& which, std::uint32_t fired, Instant deadline, Instant now) const {
+    const Tcb::Deadlines& at = tcb_.deadlines;
+    const std::uint32_t timer = &which == &at.loss          ? (in_.flags.probing ? 2 : 1)
+                                : &which == &at.delayed_ack ? 3
+                                : &which == &at.user        ? 4
+                                                            : 5;
+    host_.sink.add(now, place(), trace::Type::timer, trace::TimerEvent{timer, fired, deadline.nanoseconds()});
 }
 
 }  // namespace weft::tcp

@@ -1,6 +1,9 @@
 // What a run leaves behind: nothing. What it does without memory: drops, and goes on. What it tells: traces.
 #include <gtest/gtest.h>
 
+#include <set>
+#include <vector>
+
 #include "overlay/links.h"
 #include "stack/core/trace.h"
 #include "tests/overlay/world.h"
@@ -65,6 +68,8 @@ TEST(Trace, TellsAddressesLinksAndDrops) {
         ASSERT_EQ(story.records[part].type, trace::Type::define);
         const auto define = trace::body_of<trace::Define>(story.records[part]);
         EXPECT_EQ(define.part, part);
+        EXPECT_EQ(define.id, trace::peer_id | 1);
+        EXPECT_EQ(story.records[part].flags, std::uint16_t(Family::overlay));
         address.insert(address.end(), define.bytes.begin(), define.bytes.begin() + (part == 0 ? 40 : 24));
     }
     EXPECT_EQ(Address(Family::overlay, address), b.address());
@@ -72,12 +77,42 @@ TEST(Trace, TellsAddressesLinksAndDrops) {
     const auto up = trace::body_of<trace::LinkChange>(story.records[2]);
     EXPECT_EQ(up.event, std::uint32_t(LinkEvent::Kind::up));
     EXPECT_EQ(up.peer_tag, tag_of(b.address()));
+    EXPECT_EQ(up.link, 1u);
     world.inject({b.at, a.at, std::vector<std::byte>(50), {}});
     world.run(ms(1));
     ASSERT_EQ(story.records.size(), 4u);
     const auto drop = trace::body_of<trace::Drop>(story.records[3]);
     EXPECT_EQ(drop.where, trace_links);
     EXPECT_EQ(drop.why, std::uint32_t(LinkDrop::malformed));
+}
+
+TEST(Trace, WhoComesLateIsToldOfTheNeighboursThereAre) {
+    World world;
+    Node &a = world.add(1), &b = world.add(2), &c = world.add(3);
+    Story story, again;
+    a.links.trace(story);
+    world.introduce(a, b);
+    world.introduce(a, c);
+    world.run(ms(100));
+    std::uint32_t cursor = 0;
+    EXPECT_TRUE(a.links.tell(again, cursor, 1, world.now)) << "one of two: there is more";
+    EXPECT_EQ(again.records.size(), 3u);
+    while (a.links.tell(again, cursor, 1, world.now)) {}
+    const auto facts = [](const Story& told) {
+        std::set<std::vector<std::byte>> all;
+        for (const trace::Record& record : told.records) {
+            std::vector<std::byte> fact{record.body.begin(), record.body.end()};
+            if (record.type == trace::Type::link) {  // how well it goes is another matter
+                const auto body = trace::body_of<trace::LinkChange>(record);
+                fact.assign({std::byte(body.link), std::byte(body.event), std::byte(body.peer_tag)});
+            }
+            all.insert(fact);
+        }
+        return all;
+    };
+    EXPECT_EQ(again.records.size(), 6u);
+    EXPECT_EQ(facts(again), facts(story));
+    for (const trace::Record& record : again.records) EXPECT_TRUE(record.flags & trace::snapshot_flag);
 }
 
 }  // namespace

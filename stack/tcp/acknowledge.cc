@@ -82,6 +82,7 @@ void Connection::advance(const Segment& segment, Instant now) {
     tcb_.deadlines.progress_at = now;
     cold_.expiries = 0;
     if (in_.flags.probing) {
+        trace_timer(tcb_.deadlines.loss, 2, tcb_.deadlines.loss, now);
         in_.flags.probing = in_.flags.probe_now = false;
         out_.backoff = 0;
     }

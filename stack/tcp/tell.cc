@@ -80,9 +80,10 @@ void tell_half(const Host& host, std::uint32_t index, const trace::Sink& to, Ins
 bool tell_time_wait(const Host& host, std::uint32_t index, const trace::Sink& to, Instant now) {
     const Host::Named who = host.name_time_wait(index);
     if (host.connections.find({who.place, who.generation})) return false;
-    to.add(now, who.place, trace::Type::flow, begin(host, host.time_wait[index].key, who, waiting, Instant{}),
-           trace::snapshot_flag);
-    to.add(now, who.place, trace::Type::state, stands(State::time_wait, who), trace::snapshot_flag);
+    const bool begun_anew = host.connections.lives(host.time_wait[index].flow);
+    const auto flags = std::uint16_t(trace::snapshot_flag | (begun_anew ? trace::earlier_flag : 0));
+    to.add(now, who.place, trace::Type::flow, begin(host, host.time_wait[index].key, who, waiting, Instant{}), flags);
+    to.add(now, who.place, trace::Type::state, stands(State::time_wait, who), flags);
     return true;
 }
 

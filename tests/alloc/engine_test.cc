@@ -138,6 +138,31 @@ TEST(Allocations, AreNoneWithALoadedModuleOnceWarm) {
     EXPECT_EQ(exchange.a.statistics().module_fallbacks, 0u);
 }
 
+TEST(Allocations, AreNoneWithSomebodyWhoListensToAllRecords) {
+    Exchange exchange;
+    std::array<std::uint64_t, 32> records{};
+    const trace::Sink sink{trace::all, &records, [](void* to, const trace::Record& record) {
+                               ++(*static_cast<std::array<std::uint64_t, 32>*>(to))[std::size_t(record.type)];
+                           }};
+    for (int i = 0; i < 6; ++i) exchange.stream(40'000'000);
+    exchange.a.trace(sink);
+    exchange.b.trace(sink);
+    const std::size_t before = allocations_so_far();
+    const std::uint64_t segments = exchange.segments;
+    while (exchange.segments - segments < 200'000) {
+        exchange.stream(40'000'000);
+        for (Engine* engine : {&exchange.a, &exchange.b}) {
+            std::uint32_t flows = 0, counters = 0;
+            while (engine->tell_flows(flows, 16, exchange.now) || engine->tell_counters(counters, 16, exchange.now)) {}
+        }
+    }
+    EXPECT_EQ(allocations_so_far(), before);
+    using enum trace::Type;
+    for (const auto type : {define, state, congestion, segment_sent, segment_received, loss, timer, limit, plugin, rate,
+                            trace::Type::flow, counters})
+        EXPECT_GT(records[std::size_t(type)], 0u) << std::size_t(type);
+}
+
 // Neighbours are found, doubted and asked again meanwhile: that may cost a little, a segment may not.
 TEST(Allocations, AreNoneForASegmentOnEthernet) {
     Exchange exchange{true};

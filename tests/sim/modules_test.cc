@@ -18,7 +18,7 @@ constexpr Duration ms(std::int64_t n) { return Duration::milliseconds(n); }
 constexpr std::uint16_t slot = tcp::compiled_slots, second = slot + 1;
 
 // What a module is called, and when it came, is not what its flows do.
-constexpr std::uint32_t flows_alone = trace::all & ~trace::bit(trace::Type::plugin);
+constexpr std::uint32_t flows_alone = trace::all & ~trace::bit(trace::Type::plugin) & ~trace::bit(trace::Type::flow);
 
 class ModulesInTheWorld : public ::testing::Test {
 protected:

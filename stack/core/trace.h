@@ -117,7 +117,7 @@ struct TimerEvent {
     std::uint32_t timer, fired;
     std::int64_t deadline_ns;
 };
-// What holds a flow back, told when it changes: 1 cwnd, 2 rwnd, 3 app, 4 pacing, 5 send buffer (the application has more).
+// What holds a flow back, told when it changes: 1 cwnd, 2 rwnd, 3 app, 4 pacing (not yet), 5 send buffer (the application has more).
 struct Limit {
     std::uint32_t limit, reserved;
 };

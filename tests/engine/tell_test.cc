@@ -22,8 +22,7 @@ using trace::FlowState;
 using trace::Replay;
 
 trace::Sink into(Replay& replay, std::uint32_t classes = trace::all) {
-    return {classes, &replay,
-            [](void* self, const trace::Record& record) { static_cast<Replay*>(self)->apply(record); }};
+    return {classes, &replay, [](void* self, const trace::Record& record) { static_cast<Replay*>(self)->apply(record); }};
 }
 
 // What is known of who lives, but for what is only sampled.
@@ -32,11 +31,13 @@ std::map<std::pair<std::uint32_t, std::uint32_t>, std::string> facts(const Repla
     for (const FlowState& flow : replay.living()) {
         std::string text{trace::state_name(flow.state)};
         text += flow.known ? " " : " unknown ";
-        text += weft::to_string(flow.local) + ":" + std::to_string(flow.begin.local_port) + " " + weft::to_string(flow.remote) + ":" +
-                std::to_string(flow.begin.remote_port) + " path " + std::to_string(flow.begin.path);
+        text += weft::to_string(flow.local) + ":" + std::to_string(flow.begin.local_port) + " " +
+                weft::to_string(flow.remote) + ":" + std::to_string(flow.begin.remote_port) + " path " +
+                std::to_string(flow.begin.path);
         const bool no_more = flow.state == std::uint8_t(tcp::State::time_wait);  // of it the record may be all there is
-        if (!no_more) text += " role " + std::to_string(flow.begin.role) + " " + flow.module.data() + " since " +
-                              std::to_string(flow.begin.opened_ns);
+        if (!no_more)
+            text += " role " + std::to_string(flow.begin.role) + " " + flow.module.data() + " since " +
+                    std::to_string(flow.begin.opened_ns);
         all.emplace(std::pair{flow.place, flow.generation}, text);
     }
     return all;
@@ -51,8 +52,7 @@ Replay told_again(const Engine& engine, Instant now, std::size_t most = 1'000'00
 
 // Flows from a to b that begin, talk and end as a seed decides, through loss.
 struct Crowd : Pair {
-    explicit Crowd(std::uint64_t seed)
-        : Pair{{.time_wait = Duration::seconds(2), .time_wait_limit = 8}}, draw{seed} {
+    explicit Crowd(std::uint64_t seed) : Pair{{.time_wait = Duration::seconds(2), .time_wait_limit = 8}}, draw{seed} {
         for (Engine* engine : {&a, &b}) heard(*engine).hear(*engine, now);
         lose = [this](std::uint64_t) { return draw() % 20 == 0; };
         listener = b.listen({{.local = {{}, 0, 80}, .user_timeout = Duration::seconds(200)}, 4}, now).value();

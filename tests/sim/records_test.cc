@@ -27,7 +27,8 @@ struct Heard {
 
 // A storm that is listened to from its first SYN on, its engines copied once on the way or not.
 struct Run {
-    Run(BufferPool& pool, std::uint64_t seed, bool listen, std::uint64_t copy_at_step) : transfer{pool, Transfer::storm(seed)} {
+    Run(BufferPool& pool, std::uint64_t seed, bool listen, std::uint64_t copy_at_step)
+        : transfer{pool, Transfer::storm(seed)} {
         if (listen)
             for (const auto& [node, heard] : {std::pair{transfer.a.get(), &a}, std::pair{transfer.b.get(), &b}}) {
                 node->record(heard->sink());

@@ -110,7 +110,8 @@ private:
         if (told.cause != tcp::Cause::segment) { EXPECT_EQ(told.flags, 0) << to_string(told); }
         changes.push_back(told);
         found->second = told.to;
-        const bool over = told.to == tcp::State::closed || (told.to == tcp::State::listen && !trace::is_listener(record.flow));
+        const bool over =
+            told.to == tcp::State::closed || (told.to == tcp::State::listen && !trace::is_listener(record.flow));
         if (over) living_.erase(found);
     }
 

@@ -229,7 +229,7 @@ private:
         if (host_.sink.wants(trace::Type::timer)) tell_timer(which, fired, deadline, now);
     }
     void trace_loss(std::uint32_t length, std::uint32_t reason, Instant now) const {
-        if (host_.sink.wants(trace::Type::loss))
+        if (length > 0 && host_.sink.wants(trace::Type::loss))
             host_.sink.add(now, place(), trace::Type::loss, trace::Loss{out_.snd_una.raw(), length, reason, 0});
     }
     void trace_limit(Instant now) {

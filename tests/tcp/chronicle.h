@@ -99,8 +99,10 @@ private:
         if ((record.flags & trace::moved_flag) != 0) {
             EXPECT_EQ(told.from, tcp::State::syn_received);
             EXPECT_EQ(told.to, tcp::State::syn_received);
-            if (trace::is_half_open(record.flow)) living_.erase(found), moving_ = true;
-            else found->second = told.to, EXPECT_TRUE(std::exchange(moving_, false)) << "from nowhere";
+            EXPECT_NE(moving_, trace::is_half_open(record.flow)) << "first of the record, then of the connection";
+            moving_ = trace::is_half_open(record.flow);
+            if (moving_) living_.erase(found);
+            else found->second = told.to;
             return;
         }
         EXPECT_EQ(told.from, found->second) << to_string(told) << " leaves out something";

@@ -196,7 +196,8 @@ void resets_and_aborts(Chronicle& all) {
         walks(all, active(), [&](Walk& walk) {
             walk.reaches(state).skip();
             walk.peer.sends(state == syn_sent ? rst_ack() : rst());
-            walk.told({{state, closed, Cause::segment, state == syn_sent ? wire::rst | wire::ack : wire::rst}});
+            const int flags = state == syn_sent ? wire::rst | wire::ack : wire::rst;
+            walk.told({{state, closed, Cause::segment, std::uint16_t(flags)}});
             EXPECT_EQ(walk.heard->living(), 0u);
         });
     }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "stack/core/crc32c.h"
 #include "tests/core/made_records.h"
 
 namespace weft::trace {
@@ -289,6 +290,41 @@ TEST(Recording, MarksAreFoundByTheirIndices) {
     EXPECT_EQ(got, wanted);
     EXPECT_EQ(recording.marks(2).size(), 2u);
     EXPECT_EQ(recording.marks(2).back().t_ns, wanted.back());
+}
+
+TEST(Recording, IndicesOlderThanTheTablesAreFoundThroughTheNext) {
+    constexpr std::size_t seconds = 66'000;  // the tables name 65,536
+    std::vector<std::byte> file;
+    RecordingWriter writer{some_info()};
+    writer.begin(file);
+    for (std::size_t i = 0; i < seconds; ++i)
+        writer.add(record_of(std::int64_t(i) * second, no_flow, Type::lagged, Lagged{1, 0, 1}), file);
+    writer.end(file);
+    const Recording recording = opened(file);
+    ASSERT_TRUE(recording.ended());
+    ASSERT_EQ(recording.indices().size(), seconds);
+    const std::size_t end = batch_head_size + 56;
+    Bytes without_end = Bytes{file}.first(file.size() - end);
+    const Recording walked = opened(without_end);
+    EXPECT_TRUE(std::ranges::equal(walked.indices(), recording.indices()));
+    for (const std::size_t at : {0, 1, 400, 500, 65'999})
+        EXPECT_EQ(recording.at(std::int64_t(at) * second).lagged(), at + 1);
+}
+
+TEST(Recording, AnEndThatLiesIsNotBelieved) {
+    Made made = make(17, 2'000, second / 100);
+    const Recording honest = opened(made.file);
+    for (std::size_t field = 0; field < 56; field += 8) {
+        if (field >= 16 && field < 40) continue;  // the number of records and the times bind nothing
+        std::vector<std::byte> file = made.file;
+        const std::size_t end = file.size() - batch_head_size - 56;
+        file[end + batch_head_size + field] ^= std::byte{8};
+        const Bytes batch = Bytes{file}.subspan(end);
+        store_little(&file[end + 8], crc32c(batch.subspan(12), crc32c(batch.first(8))));
+        const Recording recording = opened(file);
+        EXPECT_TRUE(std::ranges::equal(recording.indices(), honest.indices())) << field << ": walked instead";
+        EXPECT_TRUE(same(all_of(recording), made.records));
+    }
 }
 
 TEST(Recording, TimesNeverRunBack) {

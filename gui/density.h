@@ -20,7 +20,7 @@ public:
     };
 
     void add(std::int64_t tNs, trace::Type type) {
-        Bucket& bucket = at(tNs);
+        Column& bucket = at(tNs);
         ++bucket.all;
         if (type == trace::Type::state) ++bucket.states;
         if (type == trace::Type::loss) ++bucket.losses;
@@ -31,17 +31,17 @@ public:
 
     // Adds to `out` what lies in [t0Ns, t1Ns) from `fromNs` to before `toNs`, in columns of equal width.
     void columns(std::int64_t t0Ns, std::int64_t t1Ns, std::int64_t fromNs, std::int64_t toNs, std::span<Column> out) const;
-    std::int64_t widthNs() const { return width_; }
+    std::int64_t widthNs() const { return std::int64_t{1} << shift_; }  // of a stretch
 
 private:
-    struct Bucket {
-        float all{0}, states{0}, losses{0};
-    };
-    Bucket& at(std::int64_t tNs);
+    Column& at(std::int64_t tNs);
     void halve();
 
-    std::int64_t origin_{0}, width_{1'000'000};  // ns
-    std::vector<Bucket> buckets_;
+    std::size_t indexOf(std::int64_t tNs) const;
+
+    std::int64_t origin_{0};  // ns
+    unsigned shift_{20};  // a stretch is 2^shift_ ns
+    std::vector<Column> buckets_;
 };
 
 }  // namespace weft::gui

@@ -32,16 +32,21 @@ public:
     Position blockBefore(Position position) const override;
     Position read(Position from, Position to, const Take& take) const override;
     State at(std::int64_t t) const override;
+    void move(State& state, std::int64_t t) const override;
     const trace::Replay& newest() const override { return newest_; }
+    Stream streamOf(Position position) const override;
+    Position endOfStream(Position) const override { return end_; }
 
 private:
     FileHistory(std::unique_ptr<QFile> file, std::span<const std::byte> mapped, trace::Recording recording);
+    static std::expected<std::span<const std::byte>, std::string> map(QFile& file);
+    bool wasCut() const;
 
     std::unique_ptr<QFile> file_;
     std::span<const std::byte> mapped_;
     trace::Recording recording_;
     trace::Replay newest_;
-    Position newestAt_{0};  // what newest_ has heard
+    Position end_{0};  // newest_ has heard what lies before
 };
 
 }  // namespace weft::gui

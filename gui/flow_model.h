@@ -8,6 +8,7 @@
 
 #include <QAbstractTableModel>
 #include <QString>
+#include <QTimer>
 
 #include "gui/session.h"
 #include "stack/core/filter.h"
@@ -47,16 +48,20 @@ public:
 private:
     struct Row {
         FlowKey key;
+        std::int64_t openedNs{0};  // rows that are equal otherwise stand in the order in which they were opened
         double number{0};  // what numbers are sorted by
         std::string text;  // what text is sorted by
     };
 
     std::vector<Row> wanted() const;
-    void replace(std::vector<Row> rows);
+    void fill(Row& row, const trace::FlowState& flow) const;
+    bool keepOnly(const std::vector<Row>& rows);
+    bool addMissing(const std::vector<Row>& rows);
     void reorder(std::vector<Row> rows);
     QString text(const trace::FlowState& flow, int column) const;
 
     Session& session_;
+    QTimer later_;
     std::vector<Row> rows_;
     std::optional<trace::Filter> filter_;
     QString filterText_;

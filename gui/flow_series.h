@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gui/pyramid.h"
+#include "stack/core/replay.h"
 #include "stack/core/trace.h"
 
 namespace weft::gui {
@@ -47,7 +48,7 @@ struct Mark {
 struct Transition {
     std::int64_t tNs{0};
     std::uint8_t from{0}, to{0}, cause{0}, segmentFlags{0};
-    bool toldAgain{false};  // a snapshot's: in that state since tNs, how it came there was not heard
+    bool toldAgain{false};  // in that state at tNs: how it came there was not heard; from == to
 };
 
 class FlowSeries {
@@ -58,6 +59,7 @@ public:
     explicit FlowSeries(std::size_t pointLimit = Pyramid::usualLimit);
 
     void clear();
+    void begin(const trace::FlowState& flow, std::int64_t tNs);  // what is known of it before the first record; once, first
     void add(const trace::Record& record, std::int64_t tNs);  // of this flow; tNs: its place in time
 
     const Pyramid& operator[](SeriesId id) const { return curves_[std::size_t(id)]; }
@@ -67,23 +69,24 @@ public:
     std::uint64_t records() const { return records_; }
 
 private:
-    void addCongestion(const trace::Record& record, std::int64_t tNs);
     void addRate(const trace::Record& record, std::int64_t tNs);
     void addSent(const trace::Record& record, std::int64_t tNs);
     void addReceived(const trace::Record& record, std::int64_t tNs);
     void addState(const trace::Record& record, std::int64_t tNs);
     void mark(Mark::Kind kind, const trace::Record& record, std::int64_t tNs, double value = 0, std::uint32_t length = 0);
     void append(SeriesId id, std::int64_t tNs, double value) { curves_[std::size_t(id)].append(tNs, value); }
+    void addCongestion(const trace::Congestion& body, std::int64_t tNs);
+    void addTransition(const Transition& transition);
     std::int64_t unwrapped(std::uint32_t seq);
 
     std::array<Pyramid, seriesCount> curves_;
     std::vector<Mark> marks_;
     std::vector<Transition> transitions_;
     std::uint64_t marksLeftOut_{0}, records_{0};
-    std::int64_t seqAnchor_{0};  // unwrapped, near what was seen last
+    std::int64_t seqNear_{0};  // what was seen last, unwrapped
     std::uint32_t seqFirst_{0};
-    bool seqKnown_{false}, sentKnown_{false};
-    std::int64_t highestSent_{0};
+    bool seqKnown_{false};
+    std::int64_t highestSent_{-1};
 };
 
 }  // namespace weft::gui

@@ -4,12 +4,23 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <span>
 
 #include "stack/core/replay.h"
 #include "stack/core/trace.h"
 
 namespace weft::gui {
+
+// From one moment to a later one; 0: it is not later. Times come from outside: their difference may not fit into 63 bits.
+inline std::uint64_t distanceNs(std::int64_t from, std::int64_t to) {
+    return to > from ? std::uint64_t(to) - std::uint64_t(from) : 0;
+}
+// `t` and so much more, at most the last moment that there is.
+inline std::int64_t laterNs(std::int64_t t, std::uint64_t ns) {
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+    return distanceNs(t, most) < ns ? most : std::int64_t(std::uint64_t(t) + ns);
+}
 
 class History {
 public:
@@ -41,7 +52,19 @@ public:
         Position next{0};
     };
     virtual State at(std::int64_t t) const = 0;
+    // at(t), from a state of this history: by what lies between, if that is little and the state is older.
+    virtual void move(State& state, std::int64_t t) const = 0;
     virtual const trace::Replay& newest() const = 0;  // the state at the end
+
+    // A node that began anew tells of other flows under the same places: where the stream begins that holds `position`, and what
+    // was known before; and where it ends, for now.
+    struct Stream {
+        Position first{0};
+        std::int64_t beginNs{0};
+        trace::Replay before;
+    };
+    virtual Stream streamOf(Position position) const = 0;
+    virtual Position endOfStream(Position position) const = 0;
 };
 
 }  // namespace weft::gui

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <vector>
 
 #include <QAbstractTableModel>
 #include <QTimer>
@@ -22,7 +23,8 @@ public:
         TimeRole,  // qlonglong: ns
         PlaceRole  // uint: of the flow; trace::no_flow: of none
     };
-    static constexpr int mostBefore = 2'000, mostAfter = 500;  // rows before and after the cursor
+    static constexpr std::size_t mostBefore = 2'000,
+                                 mostAfter = 500;  // rows up to and after the cursor; a few more as they come
 
     explicit LogModel(Session& session, QObject* parent = nullptr);
 
@@ -51,20 +53,31 @@ private:
         trace::Record record;
     };
 
+    void start();
     void follow();  // to where the cursor is now
-    void rebuild();
+    void begin(History::Position cursor);
     bool work(std::int64_t budgetNs);  // false: nothing is left to do
-    bool wanted(const trace::Record& record) const;
-    void append(std::vector<Row> rows);
-    void prepend(std::vector<Row> rows);
+    bool wantsBefore() const;
+    bool wantsAfter() const;
+    void lookBack();
+    void lookOn();
+    bool isWanted(const trace::Record& record) const;
+    std::vector<Row> read(const History& history, History::Position from, History::Position to, std::int64_t tNs) const;
+    QString flowText(const trace::Record& record) const;
+    void append(const std::vector<Row>& rows);
+    void replace(const std::vector<Row>& rows);
+    void trim();
+    void setBefore();
 
     Session& session_;
     std::deque<Row> rows_;
     std::size_t before_{0};  // rows up to the cursor
     History::Position lower_{0}, upper_{0};  // what has been looked at
-    QTimer timer_;
+    bool trimmed_{false};  // rows from behind lower_ gave way
+    QTimer slice_;
     std::uint32_t types_;
     bool all_{false};
+    std::optional<FlowKey> flow_;
 };
 
 }  // namespace weft::gui

@@ -1,8 +1,7 @@
-// The records of a live session, kept in memory up to a limit: chunks, each with a snapshot of all flows before its first
-// record, so that any moment is one chunk away. The oldest chunk gives way; how many records went is counted.
+// The records of a live session, kept in memory up to a limit: chunks, each with the state of all flows before its first record, so
+// that any moment is one chunk away. The oldest chunk gives way; how many records went is counted.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <deque>
 #include <memory>
@@ -34,7 +33,10 @@ public:
     Position blockBefore(Position position) const override;
     Position read(Position from, Position to, const Take& take) const override;
     State at(std::int64_t t) const override;
+    void move(State& state, std::int64_t t) const override;
     const trace::Replay& newest() const override { return newest_; }
+    Stream streamOf(Position position) const override;
+    Position endOfStream(Position position) const override;
 
 private:
     static constexpr std::size_t stride = 256;  // records between two entries of Chunk::times
@@ -42,15 +44,18 @@ private:
     struct Chunk {
         Position first{0};
         std::int64_t beginNs{0}, endNs{0};  // of its first and its last record
-        std::vector<trace::Record> snapshot;  // tells the state before its first record
+        bool anew{false};  // the state before its first record is empty, whatever came before
+        trace::Replay state;  // before its first record
+        std::size_t stateBytes{0};
         std::vector<trace::Record> records;
         std::vector<std::int64_t> times;  // of every 256th record
     };
 
-    Chunk& open(std::int64_t t);  // the chunk that takes the next record
+    bool isFull() const;
+    void open(std::int64_t t);  // a chunk for the next record
     void forget();
     std::size_t chunkOf(Position position) const;  // the one that holds it, or the last
-    Position afterIn(const Chunk& chunk, std::int64_t t) const;
+    void fold(State& state, Position to) const;
 
     std::size_t limit_, chunkRecords_;
     std::deque<std::unique_ptr<Chunk>> chunks_;
@@ -59,7 +64,7 @@ private:
     Position first_{0}, end_{0};
     std::int64_t latest_{0};
     std::size_t bytes_{0};
-    bool restarted_{true};  // the next record begins a chunk with an empty snapshot
+    bool restarted_{true};  // the next record begins a chunk with an empty state
 };
 
 }  // namespace weft::gui

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "gui/history.h"
+
 namespace weft::gui {
 
 Pyramid::Pyramid(std::size_t limit) : limit_{std::max<std::size_t>(limit, 64)} {}
@@ -114,10 +116,10 @@ Pyramid::Column Pyramid::range(std::size_t from, std::size_t to) const {
 }
 
 void Pyramid::columns(std::int64_t t0Ns, std::int64_t t1Ns, std::span<Column> out) const {
-    const std::int64_t count = std::int64_t(out.size()), span = t1Ns - t0Ns;
+    const std::uint64_t count = out.size(), width = distanceNs(t0Ns, t1Ns);
     std::size_t from = lowerBound(t0Ns);
-    for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t end = t0Ns + span / count * (i + 1) + span % count * (i + 1) / count;
+    for (std::uint64_t i = 0; i < count; ++i) {
+        const std::int64_t end = laterNs(t0Ns, width / count * (i + 1) + width % count * (i + 1) / count);
         // The next boundary is near as a rule: strides that double, then a search between the last two.
         std::size_t low = from, step = 1;
         while (low + step < times_.size() && times_[low + step] < end) {
@@ -127,7 +129,7 @@ void Pyramid::columns(std::int64_t t0Ns, std::int64_t t1Ns, std::span<Column> ou
         const auto begin = times_.begin() + std::ptrdiff_t(std::min(low, times_.size()));
         const auto last = times_.begin() + std::ptrdiff_t(std::min(low + step + 1, times_.size()));
         const std::size_t to = std::size_t(std::lower_bound(begin, last, end) - times_.begin());
-        out[std::size_t(i)] = range(from, to);
+        out[i] = range(from, to);
         from = std::max(from, to);
     }
 }

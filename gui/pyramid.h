@@ -32,7 +32,8 @@ public:
     double valueAt(std::size_t index) const { return values_[index]; }
 
     std::size_t lowerBound(std::int64_t tNs) const;  // the first point at `tNs` or later; size(): none
-    std::optional<double> held(std::int64_t tNs) const;  // of the last point at `tNs` or before: what a step curve shows there
+    std::optional<double> held(
+        std::int64_t tNs) const;  // of the last point at `tNs` or before: what a step curve shows there
     Column range(std::size_t from, std::size_t to) const;  // of the points [from, to)
     // Cuts [t0Ns, t1Ns) into out.size() columns of equal width.
     void columns(std::int64_t t0Ns, std::int64_t t1Ns, std::span<Column> out) const;

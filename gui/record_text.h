@@ -5,6 +5,7 @@
 
 #include <QString>
 
+#include "stack/core/address.h"
 #include "stack/core/replay.h"
 #include "stack/core/trace.h"
 
@@ -20,8 +21,8 @@ QString stateName(int state);  // "ESTABLISHED"; "–" for a number that is none
 QString bytesText(double bytes);  // "124.0 kB"
 QString rateText(double bitsPerSecond);  // "94.1 Mbit/s"
 QString durationText(std::int64_t ns);  // "41.2 ms"
-// "[fd00::7]:8080"; an overlay address in its short form. `id`: of a Define record; "*": any address.
-QString endpointText(const trace::Replay& state, std::uint32_t id, std::uint16_t port);
+QString addressText(const Address& address);  // an overlay address in its short form; "*": any
+QString endpointText(const Address& address, std::uint16_t port);  // "[fd00::7]:8080", "*:9000"
 QString flagsText(unsigned tcpFlags);  // "SYN ACK"
 
 }  // namespace weft::gui

@@ -2,7 +2,6 @@
 // the end; rewound it shows what was, while records go on being kept. Signals come once a frame at most.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,8 +31,10 @@ public:
     // ---- where records come from
     void open(std::unique_ptr<Source> source);  // in place of what was open; starts it
     void push(std::span<const trace::Record> records);  // as a live source would; without open() too
-    void restart();  // what is pushed from now on knows nothing of what came before
-    void setMemory(std::size_t bytes, std::size_t chunkRecords = MemoryHistory::usualChunk);  // of live sessions; forgets all
+    // What is pushed from now on knows nothing of what came before. By the same node: flows keep their names.
+    void restart(bool sameNode = false);
+    void setMemory(std::size_t bytes,
+                   std::size_t chunkRecords = MemoryHistory::usualChunk);  // of live sessions; forgets all
     const Source* source() const { return source_.get(); }
     const SourceStatus& status() const;
     const History& history() const { return *history_; }
@@ -66,7 +67,7 @@ public:
     void clearSelection();
     std::optional<FlowKey> selected() const { return selected_; }
     const FlowSeries& series() const { return series_; }  // of the selected flow, over all of the history
-    bool seriesComplete() const { return !selected_ || scanned_ == history_->end(); }
+    bool seriesComplete() const { return !selected_ || scanned_ >= history_->endOfStream(seriesFirst_); }
 
     // ---- the timeline
     void density(std::int64_t t0Ns, std::int64_t t1Ns, std::span<Density::Column> out) const;
@@ -90,57 +91,66 @@ Q_SIGNALS:
     void seriesChanged();
 
 private:
+    struct Dirty {  // bits: what a frame has to tell
+        static constexpr unsigned source = 1, status = 2, range = 4, cursor = 8, state = 16, selection = 32, series = 64;
+    };
     struct Search {  // of stepEvent and stepState
         int direction{0};
         bool statesOnly{false};
         History::Position from{0}, to{0};  // what has not been looked at
+        std::int64_t tNs{0};  // of what was seen last
     };
+    using Deadline = std::function<bool()>;  // true: enough for now
 
     void touch(unsigned what);
     void frame();
-    void emitDirty();
-    void advance(std::int64_t nowNs);
-    void moveTo(std::int64_t tNs);
-    void grow();
-    void clampCursor();
+    void tell();
     void attach(const History* history);
-    bool work(std::int64_t budgetNs);  // false: nothing is left to do
-    bool scanSeries(std::int64_t untilNs);
-    bool scanDensity(std::int64_t untilNs);
-    bool search(std::int64_t untilNs);
-    void beginSearch(int direction, bool statesOnly);
+    void connectSource();
+    void grow(std::size_t records);
+    void measureRate();
+    // Time.
+    void advance();
+    void moveTo(std::int64_t tNs);
+    void step(int direction, bool statesOnly);
+    bool search(const Deadline& enough);
+    bool isWanted(const trace::Record& record) const;
+    // Background work, by slices. False: nothing is left to do.
+    bool work(std::int64_t budgetNs);
+    bool scanSeries(const Deadline& enough);
+    bool scanDensity(const Deadline& enough);
     void beginSeries();
     void takeForSeries(std::span<const trace::Record> records);
-    bool wanted(const trace::Record& record) const;
-    void measureRate(std::int64_t nowNs);
+    void beginDensity();
+    void spread(const trace::Recording& recording);
 
-    std::unique_ptr<Source> source_;
     std::unique_ptr<MemoryHistory> memory_;
+    std::unique_ptr<Source> source_;
     const History* history_;
     std::function<std::int64_t()> clock_;
-    QTimer timer_;
+    QTimer frame_, slice_, second_;
     unsigned dirty_{0};
     bool frozen_{false};
 
     bool live_{true};
     double speed_{0};
-    std::int64_t cursor_{0}, playedAtNs_{0};
-    double played_{0};  // of a nanosecond: what play() owes
-    History::State state_;
+    std::int64_t cursor_{0}, playedNs_{0};
+    History::State state_;  // at cursor_, unless live_
     std::optional<Search> search_;
 
     std::optional<FlowKey> selected_;
     FlowSeries series_;
-    History::Position scanned_{0};
+    History::Position scanned_{0}, seriesFirst_{0};
     std::int64_t scannedNs_{0};
-    std::uint32_t generation_{0};  // of the flow that has the selected place where the scan is
-    bool there_{false};
+    std::optional<std::uint32_t> generation_;  // of who has the selected place, where the scan is
 
-    Density fine_, coarse_;  // counted record by record; by a recording's index
+    Density fine_, coarse_;  // counted record by record; spread by a recording's index
     History::Position counted_{0};
     std::int64_t countedNs_{0};
+
+    std::size_t memoryBytes_{MemoryHistory::usualLimit}, chunkRecords_{MemoryHistory::usualChunk};
     std::uint64_t came_{0}, cameBefore_{0}, laggedBefore_{0};
-    std::int64_t ratedAtNs_{0};
+    std::int64_t ratedNs_{0};
     double rate_{0};
 };
 

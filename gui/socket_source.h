@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <memory>
 
-#include <QByteArray>
 #include <QLocalSocket>
+#include <QStringList>
 #include <QTimer>
 
 #include "gui/source.h"
 #include "stack/core/recording.h"
+
+class QJsonObject;
 
 namespace weft::gui {
 
@@ -34,27 +36,28 @@ public:
     QString title() const override;
 
 private:
-    enum class Step : std::uint8_t { away, asked, streaming };
+    enum class Step : std::uint8_t { away, connecting, asked, streaming };
 
     void connectNow();
-    void connected();
+    void ask();
     void read();
     bool readAnswer();  // one line; false: there is none yet
-    bool readStream();  // one slice; false: nothing is there
+    bool readStream();  // one piece; false: nothing is there
     void takeAnswer(const QByteArray& line);
+    void takeInfo(const QJsonObject& result);
+    void beginStream();
+    void fail(QLocalSocket::LocalSocketError error);
+    void leave(SourceStatus::Kind kind, const QString& message, int waitMs);
     void lose(const QString& message);
-    void refuse(const QString& message);
-    void slow();
 
     QString path_;
     Wish wish_;
     QLocalSocket socket_;
     QTimer again_, patience_, more_;
     std::unique_ptr<trace::RecordingStream> stream_;
-    QByteArray slice_;
     int leastMs_{100}, mostMs_{2000}, waitMs_{100};
     Step step_{Step::away};
-    bool refused_{false};  // by the node: asked again after the longest wait
+    qint64 streamedPid_{0};  // of the node whose stream came last; 0: not known
 };
 
 }  // namespace weft::gui

@@ -50,9 +50,9 @@ public:
 Q_SIGNALS:
     void statusChanged();
     void infoChanged();  // info() or node()
-    void restarted();  // a stream begins: what was told before holds no more
+    void restarted(bool sameNode);  // a stream begins: what was told before holds no more
     void records(std::span<const weft::trace::Record> records);  // directly connected alone: the span ends with the call
-    void grown();  // history() has more, or is there
+    void grown();  // history() has more, is there, or has gone
 
 protected:
     void setStatus(SourceStatus::Kind kind, const QString& message = {});

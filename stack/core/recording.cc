@@ -212,7 +212,8 @@ Recording::Position Recording::position_at(std::int64_t t) const {
     return position(whole_, 0);
 }
 
-Recording::Position Recording::go_on(Position from, std::int64_t to, const Take& take, std::size_t& damaged) const {
+Recording::Position Recording::go_on(Position from, std::int64_t to, const Take& take, std::size_t& damaged,
+                                     Position until) const {
     std::vector<Record> copy;
     std::uint64_t offset = from >> record_bits << 3;
     std::size_t record = from & ((1u << record_bits) - 1);
@@ -220,9 +221,10 @@ Recording::Position Recording::go_on(Position from, std::int64_t to, const Take&
         const auto batch = batch_at(offset);
         if (!batch) break;
         if (batch->head.kind == BatchKind::records && batch->head.count > record) {
-            if (batch->head.first_ns >= to) return position(offset, record);
+            if (batch->head.first_ns >= to || position(offset, record) >= until) return position(offset, record);
             if (format::is_whole(batch->bytes)) {
-                const std::size_t end = batch->head.last_ns < to ? batch->head.count : first_at(batch->payload(), to);
+                std::size_t end = batch->head.last_ns < to ? batch->head.count : first_at(batch->payload(), to);
+                if (until < position(offset, end)) end = std::size_t(until - position(offset, 0));
                 const auto records = format::records_in(batch->payload(), copy);
                 if (end > record && !take(records.subspan(record, end - record))) return position(offset, end);
                 if (end < batch->head.count) return position(offset, std::max(record, end));
@@ -234,6 +236,11 @@ Recording::Position Recording::go_on(Position from, std::int64_t to, const Take&
         record = 0;
     }
     return position(std::min(offset, whole_), 0);
+}
+
+Recording::Position Recording::read_on(Position from, Position until, const Take& take) const {
+    std::size_t damaged = 0;
+    return go_on(from, std::numeric_limits<std::int64_t>::max(), take, damaged, until);
 }
 
 Recording::Position Recording::read_on(Position from, const Take& take) const {

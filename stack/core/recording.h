@@ -162,6 +162,7 @@ public:
     Position position_at(std::int64_t t) const;
     // Records in order from there on, by spans; answers where to go on: behind what `take` was given last, or at the end.
     Position read_on(Position from, const Take& take) const;
+    Position read_on(Position from, Position until, const Take& take) const;  // and stops before `until`
     // Payload of the same time, where it was recorded.
     std::size_t read_payload(std::int64_t from, std::int64_t to, const RecordingStream::TakePayload& take) const;
     // The state after the last record of `t` or earlier: the nearest snapshot, and the records from there on.
@@ -180,7 +181,7 @@ private:
     bool take_chain(const format::EndBody& body, std::vector<Index> found);
     void walk();
     std::uint64_t start_of(std::int64_t t) const;
-    Position go_on(Position from, std::int64_t to, const Take& take, std::size_t& damaged) const;
+    Position go_on(Position from, std::int64_t to, const Take& take, std::size_t& damaged, Position until = ~Position{0}) const;
     bool fold_snapshot(const Index& index, Replay& into) const;
 
     Bytes file_;

@@ -179,7 +179,7 @@ const std::vector<Floor>& floors() {
           "plugins/host"},
          {"*"},
          false},
-        {"gui", {"stack/core"}, {}, false},
+        {"gui", {"stack/core"}, {"unistd.h"}, false},
         {"tests", {"*"}, {"*"}, false},
         {"bench", {"*"}, {"*"}, false},
     };

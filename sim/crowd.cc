@@ -377,7 +377,11 @@ struct Crowd::State {
 Crowd::Crowd(BufferPool& pool, const CrowdPlan& plan) : state_{std::make_unique<State>(pool, plan)} {}
 Crowd::~Crowd() = default;
 
-void Crowd::record(const trace::Sink& sink) { state_->first.record(sink); }
+void Crowd::record(const trace::Sink& sink) {
+    state_->first.record(sink);
+    std::uint32_t cursor = 0;
+    while (sink.write && state_->first.engine().tell_flows(sink, cursor, 1'024, now())) {}
+}
 void Crowd::run_for(Duration duration) { state_->world.run_until(state_->world.now() + duration); }
 Instant Crowd::now() const { return state_->world.now(); }
 CrowdCounts Crowd::counts() const { return state_->first.app.counts; }

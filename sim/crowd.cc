@@ -382,7 +382,14 @@ void Crowd::record(const trace::Sink& sink) {
     std::uint32_t cursor = 0;
     while (sink.write && state_->first.engine().tell_flows(sink, cursor, 1'024, now())) {}
 }
-void Crowd::run_for(Duration duration) { state_->world.run_until(state_->world.now() + duration); }
+void Crowd::run_for(Duration duration) {
+    const Instant until = now() + duration;
+    while (now() < until) {
+        state_->world.run_until(std::min(until, now() + Duration::milliseconds(250)));
+        std::uint32_t cursor = 0;  // as a node tells them while somebody listens
+        while (state_->first.engine().tell_counters(cursor, 1'024, now())) {}
+    }
+}
 Instant Crowd::now() const { return state_->world.now(); }
 CrowdCounts Crowd::counts() const { return state_->first.app.counts; }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -22,8 +23,14 @@ struct FaultConfig {
     std::uint32_t loss{0}, reorder{0}, duplicate{0}, corrupt{0};  // parts per million of the datagrams
     Duration delay;                                               // of every datagram
     Duration jitter;                                              // beside it, uniform from 0 up to this
+    std::uint64_t rate{0};                                        // bytes a second that leave, before the delay; 0: no limit
+    Duration rate_queue{Duration::milliseconds(100)};             // what waits longer for its turn is dropped
     Duration reorder_by{Duration::milliseconds(2)};  // what a reordered datagram waits beside that, from 1 ns up to this
     std::size_t queue_limit{4'096};                  // datagrams that wait; more are dropped
+
+    bool any() const {
+        return loss != 0 || reorder != 0 || duplicate != 0 || corrupt != 0 || rate != 0 || std::max(delay, jitter) > Duration{};
+    }
 };
 
 struct FaultStatistics {
@@ -46,6 +53,9 @@ public:
     Inner& inner() { return inner_; }
     const Inner& inner() const { return inner_; }
     const FaultStatistics& statistics() const { return statistics_; }
+    const FaultConfig& config() const { return config_; }
+    // From now on; what waits keeps its time.
+    void configure(const FaultConfig& config) { config_ = config; }
     std::size_t waiting() const { return queue_.size(); }
 
     // Trains of datagrams and super-segments are cut here: nothing is joined that the inner link would have to cut.
@@ -149,13 +159,29 @@ private:
             statistics_.duplicated += twice;
             statistics_.reordered += held;
             for (std::uint64_t copy = 0; copy <= std::uint64_t{twice}; ++copy) {
-                Duration wait = config_.delay + up_to(config_.jitter, jitter, copy);
+                const auto turn = turn_of(packet);
+                if (!turn) {
+                    ++statistics_.overflowed;
+                    continue;
+                }
+                Duration wait = *turn + config_.delay + up_to(config_.jitter, jitter, copy);
                 if (held) wait = wait + std::max(up_to(config_.reorder_by, reorder_by, copy), Duration::nanoseconds(1));
                 if (wait.count() <= 0) pass(packet, datagram_);
                 else delay(packet, wait);
             }
         }
         ++statistics_.datagrams;
+    }
+
+    // How long the one at hand takes at the rate, those before it included; none: they are too many, and it is dropped.
+    std::optional<Duration> turn_of(const Transmit& packet) {
+        if (config_.rate == 0) return Duration{};
+        const Instant begin = std::max(now_, free_at_);
+        if (begin - now_ > config_.rate_queue) return std::nullopt;
+        std::uint64_t size = packet.header_length;
+        for (const Slice& slice : datagram_) size += slice.size();
+        free_at_ = begin + Duration::nanoseconds(std::int64_t(size * 1'000'000'000 / config_.rate));
+        return free_at_ - now_;
     }
 
     void pass(const Transmit& packet, std::span<const Slice> bytes) {
@@ -225,6 +251,7 @@ private:
     FaultConfig config_;
     BufferPool* pool_;
     Instant now_;
+    Instant free_at_;  // when the last byte of those before is gone, at the rate
     std::uint64_t order_{0};
     std::vector<Slice> datagram_;  // the one at hand, as slices of its train
     std::vector<Delayed> queue_;  // a heap by (due, order)

@@ -390,5 +390,43 @@ TEST(Fault, ReceivingIsTheInnerLinks) {
     EXPECT_EQ(fault.receive(in, pool), 4u);
 }
 
+TEST(Fault, ARateLetsDatagramsLeaveOneBehindTheOtherAndDropsWhatWouldWaitTooLong) {
+    BufferPool pool{16 << 20};
+    Fault fault{Notebook{}, {.rate = 1'000'000, .rate_queue = Duration::milliseconds(10)}, pool};  // 100 bytes: 100 us
+    fault.advance(at(0));
+    Outgoing out{pool};
+    for (std::uint32_t i = 0; i < 200; ++i) out.add(loopback4(1), numbered(i));
+    EXPECT_EQ(fault.send(out.all()), 200u);
+    EXPECT_EQ(fault.deadline(), at(100)) << "the first leaves with its last byte";
+    fault.advance(at(1'000));
+    EXPECT_EQ(fault.inner().sent.size(), 10u);
+    fault.advance(at(1'000'000));
+    EXPECT_EQ(fault.inner().sent.size(), 101u) << "10 ms of waiting, and the one that began within them";
+    EXPECT_EQ(fault.statistics().overflowed, 99u);
+    for (std::uint32_t i = 0; i < 101; ++i) EXPECT_EQ(number_of(fault.inner().sent[i]), i);
+    Outgoing late{pool};
+    late.add(loopback4(1), numbered(7));
+    fault.send(late.all());
+    EXPECT_EQ(fault.deadline(), at(1'000'100)) << "idle time is not saved up";
+}
+
+TEST(Fault, CanBeChangedWhileDatagramsWait) {
+    BufferPool pool{16 << 20};
+    Fault fault{Notebook{}, {.delay = Duration::milliseconds(5)}, pool};
+    fault.advance(at(0));
+    Outgoing out{pool};
+    out.add(loopback4(1), numbered(1));
+    fault.send(out.all());
+    fault.configure({});
+    EXPECT_FALSE(fault.config().any());
+    Outgoing next{pool};
+    next.add(loopback4(1), numbered(2));
+    fault.send(next.all());
+    EXPECT_EQ(fault.inner().sent.size(), 1u) << "from now on at once";
+    EXPECT_EQ(fault.deadline(), at(5'000)) << "what waits keeps its time";
+    fault.advance(at(5'000));
+    EXPECT_EQ(fault.inner().sent.size(), 2u);
+}
+
 }  // namespace
 }  // namespace weft::test

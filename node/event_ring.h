@@ -15,6 +15,12 @@
 
 namespace weft::node {
 
+// Between two of these, of no type, all that there is was told anew. They stay between shard and telemetry thread.
+enum Telling : std::uint16_t { telling_begins = 1, telling_ends = 2 };
+inline trace::Record telling_record(Instant now, Telling which) {
+    return {now.nanoseconds(), trace::no_flow, trace::Type{}, which, {}};
+}
+
 class EventRing {
 public:
     static constexpr std::size_t classes = 32;

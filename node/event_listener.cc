@@ -1,0 +1,205 @@
+// Room is found by classes: samples may use seven eighths of the queue, edges all of it. Once something was lost, more of its kind
+// is let in only when half of the queue is free: so a Lagged record stands where the gap is.
+#include "node/event_listener.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace weft::node {
+namespace {
+
+constexpr std::size_t snapshot_limit = 32 << 20;  // bytes that wait, at most, while a snapshot is queued
+constexpr std::size_t write_at_once = 1 << 20;
+constexpr std::int64_t second = 1'000'000'000;
+
+// Without these nothing else can be read.
+constexpr std::uint32_t always = trace::fold_classes | trace::bit(trace::Type::mark);
+
+constexpr std::uint32_t from_queue = 1, from_rate_limit = 2;  // Lagged::where; 0 is the ring
+
+bool is_snapshot(const trace::Record& record) { return (record.flags & trace::snapshot_flag) != 0; }
+
+}  // namespace
+
+EventListener::EventListener(Kind kind, UniqueFd fd, Subscription wants, const trace::RecordingInfo& info, std::size_t queue)
+    : kind_{kind}, fd_{std::move(fd)}, wants_{std::move(wants)},
+      writer_{info, kind == Kind::file ? trace::RecordingWriter::Indices::seconds : trace::RecordingWriter::Indices::none},
+      limit_{queue} {
+    std::ranges::sort(wants_.flows);
+}
+
+void EventListener::begin(std::string_view first, const trace::Replay& flows, std::int64_t now_ns) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(first.data());
+    out_.assign(bytes, bytes + first.size());
+    begin_ns_ = now_ns;
+    if (!wants_.snapshot) return writer_.begin(out_);
+    if (wants_.flows.empty()) return writer_.begin(out_, &flows);
+    std::vector<trace::Record> all;
+    flows.snapshot(now_ns, all);
+    trace::Replay chosen;
+    for (const trace::Record& record : all)
+        if (record.flow == trace::no_flow || std::ranges::binary_search(wants_.flows, record.flow)) chosen.apply(record);
+    writer_.begin(out_, &chosen);
+}
+
+bool EventListener::wants(const trace::Record& record) {
+    if (record.flow != trace::no_flow && !wants_.flows.empty() && !std::ranges::binary_search(wants_.flows, record.flow))
+        return false;
+    const std::uint32_t bit = trace::bit(record.type);
+    if ((bit & (always | wants_.classes)) == 0) return false;
+    if (is_snapshot(record)) return wants_.snapshot;
+    if (wants_.rate_limit == 0 || !trace::is_sample(record.type)) return true;
+    if (record.t_ns - window_ns_ >= second) {
+        window_ns_ = record.t_ns;
+        in_window_ = 0;
+    }
+    if (in_window_ < wants_.rate_limit) return ++in_window_, true;
+    ++thinned_[std::size_t(record.type) % EventRing::classes];
+    any_thinned_ = true;
+    return false;
+}
+
+bool EventListener::find_room(const trace::Record& record) {
+    const bool sample = trace::is_sample(record.type);
+    const std::size_t most = sample ? limit_ - limit_ / 8 : limit_;
+    const bool refused = gap_ || (congested_ && sample);
+    if (!refused && queued() + sizeof record <= most) return true;
+    ++lost_[std::size_t(record.type) % EventRing::classes];
+    ++total_lost_[std::size_t(record.type) % EventRing::classes];
+    congested_ = true;
+    gap_ = gap_ || !sample;
+    return false;
+}
+
+void EventListener::add(const trace::Record& record) {
+    writer_.add(record, out_);
+    ++collected_;
+    ++records_;
+}
+
+void EventListener::take(std::span<const trace::Record> records) {
+    for (const trace::Record& record : records)
+        if (wants(record) && find_room(record)) add(record);
+}
+
+// Without room for it the number is told later, as if it had been lost here.
+void EventListener::tell_lagged(const trace::Record& lagged) {
+    const auto body = trace::body_of<trace::Lagged>(lagged);
+    const std::size_t type = body.type % EventRing::classes;
+    if ((1u << type & (always | wants_.classes)) == 0) return;
+    if (!gap_ && queued() + sizeof lagged <= limit_) return add(lagged);
+    lost_[type] += body.count;
+    total_lost_[type] += body.count;
+    congested_ = true;
+    gap_ = gap_ || !trace::is_sample(trace::Type(type));
+}
+
+// It must not be lost for the bound that made it necessary; a node of more flows than fit tells as many as do.
+void EventListener::add_snapshot(const trace::Replay& flows, std::int64_t now_ns) {
+    if (!wants_.snapshot) return;
+    std::vector<trace::Record> records;
+    flows.snapshot(now_ns, records);
+    for (const trace::Record& record : records) {
+        if (!wants(record)) continue;
+        if (queued() + sizeof record <= std::max(snapshot_limit, limit_)) {
+            add(record);
+        } else {
+            ++lost_[std::size_t(record.type) % EventRing::classes];
+            ++total_lost_[std::size_t(record.type) % EventRing::classes];
+        }
+    }
+}
+
+void EventListener::tell_losses(std::int64_t now_ns) {
+    const auto tell = [&](auto& counts, std::uint32_t where) {
+        for (std::uint32_t type = 0; type < counts.size(); ++type) {
+            if (counts[type] == 0) continue;
+            add(record_of(now_ns, trace::Type::lagged, trace::Lagged{type, where, std::exchange(counts[type], 0)}));
+        }
+    };
+    tell(lost_, from_queue);
+    if (any_thinned_ && now_ns - told_thinned_ns_ >= second) {
+        told_thinned_ns_ = now_ns;
+        any_thinned_ = false;
+        tell(thinned_, from_rate_limit);
+    }
+}
+
+void EventListener::flush(const trace::Replay& flows, std::int64_t now_ns) {
+    if ((congested_ || any_thinned_) && queued() <= limit_ / 2) {
+        tell_losses(now_ns);
+        const bool anew = std::exchange(gap_, false);
+        congested_ = false;
+        if (anew) add_snapshot(flows, now_ns);
+    }
+    close_batch();
+}
+
+void EventListener::close_batch() {
+    writer_.flush(out_);
+    collected_ = 0;
+    const std::uint64_t now = writer_.bytes();
+    if (kind_ == Kind::file && now != queued_bytes_) ends_.push_back(now);
+    queued_bytes_ = now;
+}
+
+void EventListener::end(std::int64_t now_ns) {
+    tell_losses(now_ns);
+    writer_.end(out_);
+    collected_ = 0;
+    if (kind_ == Kind::file) ends_.push_back(writer_.bytes());
+}
+
+bool EventListener::write() {
+    stuck_ = false;
+    while (has_more()) {
+        const std::size_t size = std::min(write_at_once, out_.size() - sent_);
+        const ssize_t wrote = kind_ == Kind::file ? ::write(fd_.get(), out_.data() + sent_, size)
+                                                  : ::send(fd_.get(), out_.data() + sent_, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0 && kind_ == Kind::socket) {
+            if (errno == EAGAIN) break;
+            error_ = std::strerror(errno);
+            return false;
+        }
+        if (wrote <= 0) {  // a full disk may have room again
+            error_ = wrote == 0 ? "nothing was written" : std::strerror(errno);
+            stuck_ = true;
+            break;
+        }
+        if (kind_ == Kind::file) error_.clear();
+        sent_ += std::size_t(wrote);
+        bytes_ += std::uint64_t(wrote);
+    }
+    while (!ends_.empty() && ends_.front() <= bytes_) {
+        whole_ = ends_.front();
+        ends_.erase(ends_.begin());
+    }
+    if (sent_ == out_.size()) out_.clear(), sent_ = 0;
+    else if (sent_ > out_.size() / 2) out_.erase(out_.begin(), out_.begin() + std::ptrdiff_t(sent_)), sent_ = 0;
+    return true;
+}
+
+bool EventListener::listen() {
+    std::byte byte{};
+    const ssize_t got = ::recv(fd_.get(), &byte, 1, MSG_DONTWAIT);
+    if (got == 0) input_ended_ = true;  // it has nothing to say, and may go on reading
+    return got == 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+void EventListener::cut_torn_tail() {
+    if (kind_ == Kind::file && bytes_ > whole_) [[maybe_unused]]
+        const int cut = ::ftruncate(fd_.get(), off_t(whole_));
+}
+
+std::uint64_t EventListener::dropped() const {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t count : total_lost_) sum += count;
+    return sum;
+}
+
+}  // namespace weft::node

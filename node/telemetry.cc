@@ -1,0 +1,455 @@
+// One thread, one poll: what the ring holds goes to every listener each few milliseconds; requests come by an inbox, what the loop
+// should know leaves by another. Nobody listens: the thread sleeps, and the shard's sinks are empty.
+#include "node/telemetry.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <mutex>
+#include <thread>
+#include <unordered_set>
+#include <utility>
+
+#include "node/event_listener.h"
+#include "node/loop.h"
+
+namespace weft::node {
+namespace {
+
+constexpr int shortest_pause = 4, longest_pause = 16;  // milliseconds between two looks at the ring; the longer while it is empty
+constexpr std::int64_t retry_after = 500'000'000;      // of a full disk
+constexpr std::int64_t file_pause = 100'000'000;       // between two writes to the recording
+constexpr std::size_t file_batch = 64 << 10;
+constexpr std::int64_t tell_again_after = 1'000'000'000;
+
+trace::Clocks clocks() {
+    timespec real{};
+    ::clock_gettime(CLOCK_REALTIME, &real);
+    return {monotonic_now().nanoseconds(), std::int64_t{real.tv_sec} * 1'000'000'000 + real.tv_nsec};
+}
+
+void add_one(const UniqueFd& event) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t wrote = ::write(event.get(), &one, sizeof one);
+}
+
+void take_all(const UniqueFd& event) {
+    std::uint64_t count = 0;
+    [[maybe_unused]] const ssize_t got = ::read(event.get(), &count, sizeof count);
+}
+
+std::uint64_t identity(std::uint32_t place, std::uint32_t generation) { return std::uint64_t{place} << 32 | generation; }
+std::uint32_t generation_of(const trace::Record& record) { return trace::body_of<trace::FlowBegin>(record).generation; }
+
+}  // namespace
+
+class Telemetry::Thread {
+public:
+    Thread(Telemetry& shared, TelemetryConfig config) : shared_{shared}, config_{std::move(config)} {}
+    ~Thread() {
+        ending_.store(true, std::memory_order_release);
+        add_one(wake_);
+        if (thread_.joinable()) thread_.join();
+    }
+
+    std::expected<void, std::string> start() {
+        for (UniqueFd* event : {&wake_, &notify_}) {
+            *event = UniqueFd{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+            if (!*event) return std::unexpected(std::string("eventfd: ") + std::strerror(errno));
+        }
+        thread_ = std::thread([this] { run(); });
+        ::pthread_setname_np(thread_.native_handle(), "weft-telemetry");
+        return {};
+    }
+
+    struct Joining {
+        EventListener::Kind kind{};
+        UniqueFd fd;
+        Subscription wants;
+        std::string first;                    // of a socket
+        std::string path;                     // of a file
+        std::uint64_t limit{0};
+    };
+    struct Inbox {
+        std::vector<Joining> joining;
+        std::vector<trace::Record> marks;
+        bool stop_recording{false};
+    };
+
+    // From other threads.
+    template <class Change>
+    auto ask(Change&& change) {
+        const std::lock_guard guard{mutex_};
+        auto answer = change(inbox_, status_);
+        add_one(wake_);
+        return answer;
+    }
+    TelemetryStatus status() const {
+        const std::lock_guard guard{mutex_};
+        return status_;
+    }
+    std::vector<TelemetryNotice> take_notices() {
+        take_all(notify_);
+        const std::lock_guard guard{mutex_};
+        return std::exchange(notices_, {});
+    }
+    void wake() {
+        if (!woken_.exchange(true, std::memory_order_relaxed)) add_one(wake_);
+    }
+    int notify_descriptor() const { return notify_.get(); }
+
+private:
+    struct Subscriber {
+        std::uint64_t number{0};
+        EventListener listener;
+    };
+    struct Recorder {
+        std::string path;
+        std::uint64_t limit{0};
+        EventListener listener;
+        std::int64_t written_ns{0};
+        bool told_stuck{false};
+    };
+
+    void run();
+    void sleep();
+    void take_requests(std::int64_t now);
+    void join(Joining joining, std::int64_t now);
+    bool drain(std::int64_t now);
+    void take(std::span<trace::Record> records);
+    void hand_out(std::span<const trace::Record> records);
+    void retell(const trace::Record& record);
+    std::uint64_t edges_dropped() const;
+    void tell_dropped(std::int64_t now);
+    void serve(std::int64_t now);
+    void serve_recorder(std::int64_t now);
+    void end_recording(std::string why, std::int64_t now);
+    RecordStatus record_status() const;
+    void want();
+    void tell_all_flows() {
+        shared_.tellings_.fetch_add(1, std::memory_order_release);
+        add_one(notify_);
+    }
+    void publish();
+    void notice(TelemetryNotice notice) {
+        const std::lock_guard guard{mutex_};
+        notices_.push_back(std::move(notice));
+        add_one(notify_);
+    }
+    bool nobody() const { return subscribers_.empty() && !recorder_; }
+
+    Telemetry& shared_;
+    const TelemetryConfig config_;
+    UniqueFd wake_, notify_;
+    std::atomic<bool> ending_{false}, woken_{false};
+    std::thread thread_;
+
+    mutable std::mutex mutex_;                // of these three
+    Inbox inbox_;
+    TelemetryStatus status_;
+    std::vector<TelemetryNotice> notices_;
+
+    // The thread's own.
+    trace::Replay flows_;
+    std::vector<Subscriber> subscribers_;
+    std::optional<Recorder> recorder_;
+    RecordStatus last_recording_;
+    std::array<std::uint64_t, EventRing::classes> seen_dropped_{};
+    std::uint64_t taken_{0}, dropped_{0}, last_number_{0};
+    std::int64_t newest_ns_{0};               // of the stream, which never runs back
+    std::int64_t told_again_ns_{0};
+    bool edges_lost_{false}, retelling_{false};
+    std::uint64_t retelling_dropped_{0};
+    std::unordered_set<std::uint64_t> retold_;  // identities, since all began to be told anew
+    int pause_{shortest_pause};
+};
+
+void Telemetry::Thread::run() {
+    while (!ending_.load(std::memory_order_acquire)) {
+        sleep();
+        woken_.store(false, std::memory_order_relaxed);
+        const std::int64_t now = monotonic_now().nanoseconds();
+        take_requests(now);
+        const bool any = drain(now);
+        pause_ = any ? shortest_pause : std::min(pause_ * 2, longest_pause);
+        serve(now);
+        publish();
+    }
+    const std::int64_t now = monotonic_now().nanoseconds();
+    take_requests(now);
+    (void)drain(now);
+    for (Subscriber& one : subscribers_) {
+        one.listener.end(now);
+        (void)one.listener.write();
+    }
+    if (recorder_) end_recording({}, now);
+    publish();
+}
+
+void Telemetry::Thread::sleep() {
+    std::vector<pollfd> ready{{wake_.get(), POLLIN, 0}};
+    for (const Subscriber& one : subscribers_) {
+        const short wanted = short((one.listener.hears() ? POLLIN : 0) | (one.listener.has_more() ? POLLOUT : 0));
+        ready.push_back({one.listener.descriptor(), wanted, 0});
+    }
+    if (::poll(ready.data(), ready.size(), nobody() ? -1 : pause_) < 0) return;
+    if (ready[0].revents != 0) take_all(wake_);
+    for (std::size_t i = ready.size(); i-- > 1;) {
+        const short got = ready[i].revents;
+        const bool lives = (got & (POLLERR | POLLHUP | POLLNVAL)) == 0 && ((got & POLLIN) == 0 || subscribers_[i - 1].listener.listen());
+        if (!lives) subscribers_.erase(subscribers_.begin() + std::ptrdiff_t(i - 1));
+    }
+    want();
+}
+
+// The union of what all of them want.
+void Telemetry::Thread::want() {
+    std::uint32_t wanted = nobody() ? 0 : base_classes;
+    for (const Subscriber& one : subscribers_) wanted |= one.listener.classes();
+    if (recorder_) wanted |= recorder_->listener.classes();
+    const std::uint32_t before = shared_.wanted_.exchange(wanted, std::memory_order_relaxed);
+    if ((wanted & ~before) != 0) tell_all_flows();
+}
+
+void Telemetry::Thread::take_requests(std::int64_t now) {
+    Inbox asked;
+    {
+        const std::lock_guard guard{mutex_};
+        asked = std::exchange(inbox_, {});
+    }
+    if (asked.stop_recording && recorder_) {
+        (void)drain(now);  // what happened before the word came belongs to it
+        end_recording({}, now);
+    }
+    for (Joining& one : asked.joining) join(std::move(one), now);
+    if (!asked.joining.empty() || asked.stop_recording) want();
+    for (trace::Record& mark : asked.marks) {
+        (void)drain(now);
+        take({&mark, 1});
+    }
+}
+
+void Telemetry::Thread::join(Joining joining, std::int64_t now) {
+    if (nobody()) {  // what is known, and what still lies in the ring, is of another time
+        flows_ = {};
+        for (auto left = shared_.ring_.front(); !left.empty(); left = shared_.ring_.front()) shared_.ring_.pop(left.size());
+        for (std::uint32_t type = 0; type < EventRing::classes; ++type)
+            seen_dropped_[type] = shared_.ring_.dropped(trace::Type(type));
+    }
+    newest_ns_ = std::max(newest_ns_, now);
+    trace::RecordingInfo info{clocks(), config_.node, config_.address, false};
+    EventListener listener{joining.kind, std::move(joining.fd), std::move(joining.wants), info, config_.queue};
+    listener.begin(joining.first, flows_, newest_ns_);
+    if (joining.kind == EventListener::Kind::socket) subscribers_.push_back({++last_number_, std::move(listener)});
+    else recorder_.emplace(std::move(joining.path), joining.limit, std::move(listener), std::int64_t{0}, false);
+}
+
+// True if there was anything.
+bool Telemetry::Thread::drain(std::int64_t now) {
+    EventRing& ring = shared_.ring_;
+    bool any = false;
+    for (std::size_t most = ring.capacity(); most > 0;) {  // the shard may add as fast as this takes
+        std::span<trace::Record> records = ring.front();
+        if (records.empty()) break;
+        records = records.first(std::min({records.size(), most, std::size_t{1024}}));
+        take(records);
+        most -= records.size();
+        ring.pop(records.size());
+        any = true;
+    }
+    tell_dropped(now);
+    return any;
+}
+
+void Telemetry::Thread::take(std::span<trace::Record> records) {
+    for (std::size_t i = 0; i < records.size(); ++i) {
+        trace::Record& record = records[i];
+        newest_ns_ = record.t_ns = std::max(newest_ns_, record.t_ns);
+        if (record.type == trace::Type::flow && retelling_) retold_.insert(identity(record.flow, generation_of(record)));
+        if (record.type != trace::Type{}) continue;
+        hand_out(records.first(i));
+        retell(record);
+        return take(records.subspan(i + 1));
+    }
+    hand_out(records);
+}
+
+void Telemetry::Thread::hand_out(std::span<const trace::Record> records) {
+    if (records.empty()) return;
+    taken_ += records.size();
+    flows_.apply(records);
+    for (Subscriber& one : subscribers_) one.listener.take(records);
+    if (recorder_) recorder_->listener.take(records);
+}
+
+// Flows whose end was lost would live for ever: when everything was told anew and nothing of it was lost, what was not told is over.
+void Telemetry::Thread::retell(const trace::Record& record) {
+    const bool whole = retelling_ && record.flags == telling_ends && edges_dropped() == retelling_dropped_;
+    if (whole)
+        for (const trace::FlowState& flow : std::vector<trace::FlowState>(flows_.living().begin(), flows_.living().end())) {
+            if (retold_.contains(identity(flow.place, flow.generation))) continue;
+            trace::Record end = record_of(record.t_ns, trace::Type::state,
+                                          trace::StateChange{flow.state, trace::state_closed, trace::cause_unheard, 0, flow.generation});
+            end.flow = flow.place;
+            hand_out({&end, 1});
+        }
+    retelling_ = record.flags == telling_begins;
+    retelling_dropped_ = edges_dropped();
+    retold_.clear();
+}
+
+std::uint64_t Telemetry::Thread::edges_dropped() const {
+    std::uint64_t sum = 0;
+    for (std::uint32_t type = 0; type < EventRing::classes; ++type)
+        if (!trace::is_sample(trace::Type(type))) sum += shared_.ring_.dropped(trace::Type(type));
+    return sum;
+}
+
+void Telemetry::Thread::tell_dropped(std::int64_t now) {
+    for (std::uint32_t type = 0; type < EventRing::classes; ++type) {
+        const std::uint64_t dropped = shared_.ring_.dropped(trace::Type(type));
+        const std::uint64_t more = dropped - std::exchange(seen_dropped_[type], dropped);
+        if (more == 0) continue;
+        edges_lost_ |= !trace::is_sample(trace::Type(type));
+        if (type == 0) continue;  // nobody's but ours
+        dropped_ += more;
+        const trace::Record lagged = record_of(newest_ns_, trace::Type::lagged, trace::Lagged{type, 0, more});
+        flows_.apply(lagged);
+        for (Subscriber& one : subscribers_) one.listener.tell_lagged(lagged);
+        if (recorder_) recorder_->listener.tell_lagged(lagged);
+    }
+    if (!edges_lost_ || now - told_again_ns_ < tell_again_after) return;
+    told_again_ns_ = now;
+    edges_lost_ = false;
+    tell_all_flows();
+}
+
+void Telemetry::Thread::serve(std::int64_t now) {
+    for (Subscriber& one : subscribers_) one.listener.flush(flows_, newest_ns_);
+    std::erase_if(subscribers_, [](Subscriber& one) { return !one.listener.write(); });
+    serve_recorder(now);
+    want();
+}
+
+void Telemetry::Thread::serve_recorder(std::int64_t now) {
+    if (!recorder_) return;
+    Recorder& recorder = *recorder_;
+    EventListener& file = recorder.listener;
+    const std::int64_t since = now - recorder.written_ns;
+    if (file.stuck() ? since < retry_after : since < file_pause && file.queued() < file_batch) return;
+    recorder.written_ns = now;
+    file.flush(flows_, newest_ns_);
+    (void)file.write();
+    if (file.stuck() && !std::exchange(recorder.told_stuck, true))
+        notice({TelemetryNotice::Kind::warning,
+                "the recording " + recorder.path + " cannot be written: " + file.error() +
+                    "; what finds no room in memory is left out and counted, and it goes on when there is room again",
+                {}});
+    if (!file.stuck() && std::exchange(recorder.told_stuck, false))
+        notice({TelemetryNotice::Kind::info, "the recording " + recorder.path + " goes on", {}});
+    if (recorder.limit != 0 && file.bytes() >= recorder.limit) end_recording("it has reached its limit", now);
+}
+
+void Telemetry::Thread::end_recording(std::string why, std::int64_t now) {
+    Recorder& recorder = *recorder_;
+    recorder.listener.end(std::max(newest_ns_, now));
+    (void)recorder.listener.write();
+    if (recorder.listener.has_more()) recorder.listener.cut_torn_tail();
+    last_recording_ = record_status();
+    last_recording_.running = false;
+    last_recording_.end_ns = now;
+    if (!why.empty()) last_recording_.error = why;
+    recorder_.reset();
+    notice({TelemetryNotice::Kind::record_ended, std::move(why), last_recording_});
+    publish();
+}
+
+RecordStatus Telemetry::Thread::record_status() const {
+    if (!recorder_) return last_recording_;
+    const EventListener& file = recorder_->listener;
+    return {true, recorder_->path, file.bytes(), file.records(), file.dropped(), file.begin_ns(), newest_ns_, file.error()};
+}
+
+void Telemetry::Thread::publish() {
+    TelemetryStatus status;
+    status.record = record_status();
+    status.records = taken_;
+    status.dropped = dropped_;
+    for (const auto& [number, listener] : subscribers_)
+        status.subscribers.push_back(
+            {number, listener.classes(), listener.bytes(), listener.records(), listener.dropped(), listener.queued()});
+    const std::lock_guard guard{mutex_};
+    for (const Joining& one : inbox_.joining) {  // not looked at yet, and there for who counts
+        if (one.kind == EventListener::Kind::socket) status.subscribers.push_back({.classes = one.wants.classes});
+        else status.record = {.running = true, .path = one.path};
+    }
+    status_ = std::move(status);
+}
+
+Telemetry::Telemetry(TelemetryConfig config) : ring_{config.ring} {
+    thread_ = std::make_unique<Thread>(*this, std::move(config));
+}
+Telemetry::~Telemetry() = default;
+
+std::expected<std::unique_ptr<Telemetry>, std::string> Telemetry::start(TelemetryConfig config) {
+    std::unique_ptr<Telemetry> made{new Telemetry(std::move(config))};
+    if (auto started = made->thread_->start(); !started) return std::unexpected(started.error());
+    return made;
+}
+
+void Telemetry::wake() { thread_->wake(); }
+
+std::expected<void, std::string> Telemetry::subscribe(UniqueFd socket, const Subscription& wants, std::string first) {
+    return thread_->ask([&](Thread::Inbox& inbox, TelemetryStatus& status) -> std::expected<void, std::string> {
+        if (status.subscribers.size() >= max_subscribers) return std::unexpected("the node has too many event connections");
+        status.subscribers.push_back({.classes = wants.classes});
+        inbox.joining.push_back({EventListener::Kind::socket, std::move(socket), wants, std::move(first), {}, 0});
+        return {};
+    });
+}
+
+std::expected<void, std::string> Telemetry::record(RecordingFile file, const Subscription& wants) {
+    return thread_->ask([&](Thread::Inbox& inbox, TelemetryStatus& status) -> std::expected<void, std::string> {
+        if (status.record.running) return std::unexpected("a recording runs already");
+        status.record = {.running = true, .path = file.path};
+        inbox.joining.push_back(
+            {EventListener::Kind::file, std::move(file.fd), wants, {}, std::move(file.path), file.limit});
+        return {};
+    });
+}
+
+bool Telemetry::stop_recording() {
+    return thread_->ask([](Thread::Inbox& inbox, TelemetryStatus& status) {
+        if (status.record.running) inbox.stop_recording = true;
+        return status.record.running;
+    });
+}
+
+void Telemetry::mark(std::string_view text) {
+    trace::Text body{};
+    std::ranges::copy(text.substr(0, body.utf8.size()), body.utf8.begin());
+    const trace::Record record = record_of(monotonic_now().nanoseconds(), trace::Type::mark, body);
+    thread_->ask([&](Thread::Inbox& inbox, TelemetryStatus&) {
+        inbox.marks.push_back(record);
+        return true;
+    });
+}
+
+TelemetryStatus Telemetry::status() const { return thread_->status(); }
+int Telemetry::notify_descriptor() const { return thread_->notify_descriptor(); }
+std::vector<TelemetryNotice> Telemetry::notices() { return thread_->take_notices(); }
+
+std::vector<std::string_view> class_names(std::uint32_t classes) {
+    std::vector<std::string_view> names;
+    for (std::uint32_t type = 1; type < EventRing::classes; ++type)
+        if (const auto name = trace::name(trace::Type(type)); (classes >> type & 1) != 0 && !name.empty()) names.push_back(name);
+    return names;
+}
+
+}  // namespace weft::node

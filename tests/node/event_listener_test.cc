@@ -1,0 +1,250 @@
+// A listener's queue: what it wants, what goes first when it does not read, what it is told then, and a disk that is full.
+#include "node/event_listener.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <map>
+
+#include "tests/node/daemon_support.h"
+
+namespace weft::node {
+namespace {
+
+using trace::Type;
+
+constexpr std::size_t queue = 256 << 10;
+
+struct Heard {
+    std::map<Type, std::uint64_t> records, lagged, left_out;
+    std::vector<trace::Record> all;
+    std::string error;
+};
+
+class Listening : public testing::Test {
+protected:
+    void SetUp() override {
+        int ends[2];
+        ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+        ours = UniqueFd{ends[0]};
+        theirs = UniqueFd{ends[1]};
+    }
+
+    EventListener make(Subscription wants = {}) {
+        EventListener made{EventListener::Kind::socket, std::move(ours), std::move(wants), info, queue};
+        made.begin("{\"answer\":1}\n", flows, now);
+        return made;
+    }
+
+    trace::Record event(Type type, std::uint32_t flow = 1) { return {++now, flow, type, 0, {}}; }
+    void happens(EventListener& to, const trace::Record& record) {
+        flows.apply(record);
+        to.take({&record, 1});
+    }
+    trace::Record begins(std::uint32_t place) {
+        trace::Record record = record_of(++now, Type::flow, trace::FlowBegin{.generation = 1, .local_id = trace::no_id, .remote_id = trace::no_id});
+        record.flow = place;
+        return record;
+    }
+    trace::Record changes(std::uint32_t place, std::uint8_t from, std::uint8_t to) {
+        trace::Record record = record_of(++now, Type::state, trace::StateChange{from, to, 0, 0, 1});
+        record.flow = place;
+        return record;
+    }
+
+    // What the other side gets, until nothing more comes.
+    void read(EventListener& from) {
+        std::array<std::byte, 65'536> piece{};
+        for (bool any = true; any;) {
+            any = false;
+            ASSERT_TRUE(from.write());
+            for (ssize_t got; (got = ::recv(theirs.get(), piece.data(), piece.size(), 0)) > 0; any = true) {
+                std::span<const std::byte> bytes{piece.data(), std::size_t(got)};
+                while (!answered && !bytes.empty()) {
+                    answered = bytes.front() == std::byte{'\n'};
+                    bytes = bytes.subspan(1);
+                }
+                const auto fed = stream.feed(bytes, [&](std::span<const trace::Record> records) {
+                    for (const trace::Record& record : records) {
+                        heard.all.push_back(record);
+                        told.apply(record);
+                        ++heard.records[record.type];
+                        if (record.type != Type::lagged) continue;
+                        const auto body = trace::body_of<trace::Lagged>(record);
+                        (body.where == 2 ? heard.left_out : heard.lagged)[Type(body.type)] += body.count;
+                    }
+                });
+                if (!fed) heard.error = fed.error();
+            }
+        }
+    }
+
+    trace::RecordingInfo info{{1, 2}, "test", {}, false};
+    trace::Replay flows, told;
+    std::int64_t now{1'000};
+    UniqueFd ours, theirs;
+    trace::RecordingStream stream;
+    bool answered{false};
+    Heard heard;
+};
+
+TEST_F(Listening, TheAnswersLineComesFirstThenTheHeaderAndTheStateOfAllFlows) {
+    flows.apply(begins(7));
+    flows.apply(changes(7, 0, 2));
+    EventListener listener = make();
+    read(listener);
+    EXPECT_EQ(heard.error, "");
+    ASSERT_NE(stream.info(), nullptr);
+    EXPECT_EQ(stream.info()->node, "test");
+    ASSERT_NE(told.find(7), nullptr);
+    EXPECT_EQ(told.find(7)->state, 2);
+}
+
+TEST_F(Listening, HearsTheClassesAndFlowsThatItAskedFor) {
+    EventListener listener = make({.classes = trace::bit(Type::loss) | trace::bit(Type::drop), .flows = {4, 2}});
+    for (std::uint32_t flow = 1; flow <= 5; ++flow) {
+        happens(listener, event(Type::loss, flow));
+        happens(listener, event(Type::rate, flow));
+    }
+    happens(listener, event(Type::drop, trace::no_flow));
+    listener.flush(flows, now);
+    read(listener);
+    EXPECT_EQ(heard.records[Type::loss], 2u);
+    EXPECT_EQ(heard.records[Type::rate], 0u);
+    EXPECT_EQ(heard.records[Type::drop], 1u) << "of no flow";
+    EXPECT_EQ(listener.dropped(), 0u);
+}
+
+TEST_F(Listening, WithoutASnapshotNothingIsToldAgain) {
+    flows.apply(begins(7));
+    EventListener listener = make({.snapshot = false});
+    trace::Record again = begins(8);
+    again.flags = trace::snapshot_flag;
+    happens(listener, again);
+    happens(listener, begins(9));
+    listener.flush(flows, now);
+    read(listener);
+    EXPECT_EQ(heard.records[Type::flow], 1u);
+    EXPECT_EQ(told.find(7), nullptr);
+}
+
+TEST_F(Listening, ARateLimitThinsSamplesAloneAndSaysHowManyItLeftOut) {
+    EventListener listener = make({.rate_limit = 100});
+    for (int i = 0; i < 1'000; ++i) happens(listener, event(Type::congestion));
+    for (int i = 0; i < 300; ++i) happens(listener, event(Type::loss));
+    now += 2'000'000'000;
+    for (int i = 0; i < 1'000; ++i) happens(listener, event(Type::congestion));
+    listener.flush(flows, now);
+    read(listener);
+    EXPECT_EQ(heard.records[Type::congestion], 200u);
+    EXPECT_EQ(heard.records[Type::loss], 300u);
+    EXPECT_EQ(heard.left_out[Type::congestion], 1'800u);
+    EXPECT_EQ(heard.lagged[Type::congestion], 0u) << "that is no loss";
+}
+
+TEST_F(Listening, WhoDoesNotReadLosesSamplesFirstAndIsToldExactlyHowManyOfWhat) {
+    EventListener listener = make();
+    std::map<Type, std::uint64_t> sent;
+    const auto burst = [&](Type type, std::uint64_t count) {
+        for (std::uint64_t i = 0; i < count; ++i) happens(listener, event(type));
+        sent[type] += count;
+        listener.flush(flows, now);
+        ASSERT_TRUE(listener.write());
+        EXPECT_LE(listener.queued(), queue + 65'536);
+    };
+    for (int i = 0; i < 40; ++i) burst(Type::segment_sent, 500);
+    EXPECT_GT(listener.dropped(), 0u);
+    const std::uint64_t samples = listener.dropped();
+    burst(Type::loss, 200);
+    EXPECT_EQ(listener.dropped(), samples) << "there was still room for edges";
+    for (int i = 0; i < 10; ++i) burst(Type::loss, 500);
+    EXPECT_GT(listener.dropped(), samples);
+    read(listener);
+    listener.flush(flows, now);
+    read(listener);
+    EXPECT_EQ(heard.error, "");
+    for (const Type type : {Type::segment_sent, Type::loss})
+        EXPECT_EQ(heard.records[type] + heard.lagged[type], sent[type]) << trace::name(type);
+    EXPECT_EQ(heard.lagged[Type::segment_sent] + heard.lagged[Type::loss], listener.dropped());
+    burst(Type::segment_sent, 10);
+    read(listener);
+    EXPECT_EQ(heard.records[Type::segment_sent] + heard.lagged[Type::segment_sent], sent[Type::segment_sent]) << "it goes on";
+}
+
+TEST_F(Listening, WhereEdgesWereLostAllFlowsAreToldAnew) {
+    EventListener listener = make();
+    happens(listener, begins(3));
+    while (listener.dropped() == 0) happens(listener, event(Type::loss));
+    happens(listener, changes(3, 0, 2));  // lost
+    listener.flush(flows, now);
+    read(listener);
+    listener.flush(flows, now);
+    read(listener);
+    ASSERT_NE(told.find(3), nullptr);
+    EXPECT_EQ(told.find(3)->state, 2) << "the snapshot says it";
+    EXPECT_GE(heard.lagged[Type::state], 1u);
+}
+
+TEST_F(Listening, AMessageFromTheOtherSideEndsItAndAHalfCloseDoesNot) {
+    EventListener listener = make();
+    EXPECT_TRUE(listener.listen()) << "nothing came";
+    ASSERT_EQ(::shutdown(theirs.get(), SHUT_WR), 0);
+    EXPECT_TRUE(listener.listen());
+    EXPECT_FALSE(listener.hears()) << "and it is asked no more";
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    ours = UniqueFd{ends[0]};
+    theirs = UniqueFd{ends[1]};
+    EventListener other = make();
+    ASSERT_EQ(::send(theirs.get(), "x", 1, 0), 1);
+    EXPECT_FALSE(other.listen());
+}
+
+TEST_F(Listening, AFullDiskIsSaidAndWhatFindsNoRoomIsCounted) {
+    UniqueFd full{::open("/dev/full", O_WRONLY | O_CLOEXEC)};
+    ASSERT_TRUE(full);
+    EventListener file{EventListener::Kind::file, std::move(full), {}, info, queue};
+    file.begin({}, flows, now);
+    std::uint64_t sent = 0;
+    for (int i = 0; i < 40; ++i) {
+        for (int j = 0; j < 500; ++j, ++sent) happens(file, event(Type::loss));
+        file.flush(flows, now);
+        ASSERT_TRUE(file.write()) << "it is worth another try";
+        ASSERT_TRUE(file.stuck());
+        ASSERT_LE(file.queued(), queue + 65'536);
+    }
+    EXPECT_EQ(file.error(), "No space left on device");
+    EXPECT_EQ(file.records() + file.dropped(), sent);
+    EXPECT_GT(file.dropped(), 0u);
+}
+
+TEST_F(Listening, AFileIsAWholeRecordingWithItsIndices) {
+    const TemporaryDirectory directory;
+    const std::string path = directory / "a.weft";
+    EventListener file{EventListener::Kind::file, UniqueFd{::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)}, {}, info, queue};
+    file.begin({}, flows, now);
+    happens(file, begins(3));
+    for (int i = 0; i < 5; ++i) {
+        now += 1'000'000'000;
+        happens(file, event(Type::loss, 3));
+        file.flush(flows, now);
+        ASSERT_TRUE(file.write());
+    }
+    file.end(now);
+    ASSERT_TRUE(file.write());
+    ASSERT_FALSE(file.has_more());
+    const std::string bytes = read_file(path);
+    const auto recording = trace::Recording::open(std::as_bytes(std::span(bytes)));
+    ASSERT_TRUE(recording) << recording.error();
+    EXPECT_TRUE(recording->ended());
+    EXPECT_FALSE(recording->torn());
+    EXPECT_GE(recording->indices().size(), 4u);
+    EXPECT_EQ(bytes.size(), file.bytes());
+    ASSERT_NE(recording->at(now).find(3), nullptr);
+    EXPECT_EQ(recording->at(now).find(3)->losses, 5u);
+}
+
+}  // namespace
+}  // namespace weft::node

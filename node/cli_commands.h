@@ -17,6 +17,8 @@ int run(const Request& request);
 int run_status(const CommonOptions& common, const Console& console);
 int run_peers(const CommonOptions& common, const Console& console);
 int run_flows(const FlowsOptions& options, const CommonOptions& common, const Console& console);
+int run_trace(const TraceOptions& options, const CommonOptions& common, const Console& console);
+int run_record(const RecordOptions& options, const CommonOptions& common, const Console& console);
 int run_path(const PathOfOptions& options, const CommonOptions& common, const Console& console);
 int run_labels(const CommonOptions& common, const Console& console);
 int run_key_gen(const KeyGenOptions& options, const Console& console);

@@ -1,10 +1,14 @@
-// `weft flows`: a table in the manner of ss, and with -i the details under the key names of `ss -ti`.
+// `weft flows`: a table in the manner of ss, with -i the details under the key names of `ss -ti`, with -w again and again.
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <ctime>
 #include <vector>
 
 #include <fmt/core.h>
 
-#include "node/cli_commands.h"
+#include "node/cli_events.h"
 
 namespace weft::node {
 namespace {
@@ -74,15 +78,84 @@ std::string format_flows(const Json& flows, const Json& peers, bool details, boo
     return text;
 }
 
+namespace {
+
+// One look: the flows, and the names of peers for people.
+std::expected<std::string, Problem> look(Client& client, const FlowsOptions& options, const CommonOptions& common,
+                                         const Console& console) {
+    Json params = Json::object();
+    if (!options.filter.empty()) params["filter"] = options.filter;
+    auto flows = client.call("flow.list", params, answer_time);
+    if (!flows) {
+        Problem problem = problem_of(flows.error(), common.node);
+        if (flows.error().cause == "bad_filter") problem.exit_code = exit_usage;
+        return std::unexpected(std::move(problem));
+    }
+    if (console.json) return to_line(flows->result) + '\n';
+    auto peers = ask(client, "peer.list", common.node);
+    if (!peers) return std::unexpected(peers.error());
+    return format_flows(flows->result, *peers, options.details, console.colour);
+}
+
+std::string now_text() {
+    const std::time_t now = std::time(nullptr);
+    tm local{};
+    ::localtime_r(&now, &local);
+    return fmt::format("{:02}:{:02}:{:02}", local.tm_hour, local.tm_min, local.tm_sec);
+}
+
+// Lines that fit the terminal, cut to its width: a line that wraps would move all below it.
+std::string fitted(const std::string& text, unsigned rows, unsigned columns) {
+    std::string fitting;
+    std::size_t begin = 0;
+    for (unsigned row = 0; row < rows && begin < text.size(); ++row) {
+        const std::size_t end = std::min(text.find('\n', begin), text.size());
+        std::size_t shown = 0, at = begin;
+        while (at < end && (shown < columns || text[at] == '\x1b')) {
+            if (text[at] == '\x1b') at = std::min(text.find('m', at), end - 1) + 1;  // a colour takes no room
+            else ++at, shown += (static_cast<unsigned char>(text[at - 1]) & 0xc0) != 0x80;
+        }
+        fitting += text.substr(begin, at - begin) + (at < end ? "\x1b[0m" : "") + "\x1b[K\n";
+        begin = end + 1;
+    }
+    return fitting;
+}
+
+// In place on a terminal, its own screen left as it was; elsewhere one look after the other.
+int watch(Client& client, const FlowsOptions& options, const CommonOptions& common, const Console& console) {
+    StopSignals signals;
+    const bool in_place = !console.json && ::isatty(::fileno(console.out)) == 1;
+    std::optional<Problem> problem;
+    if (in_place) console.print("\x1b[?1049h\x1b[?25l");
+    do {
+        auto text = look(client, options, common, console);
+        if (!text) {
+            problem = text.error();
+            break;
+        }
+        if (in_place) {
+            winsize size{};
+            if (::ioctl(::fileno(console.out), TIOCGWINSZ, &size) != 0 || size.ws_row < 2 || size.ws_col == 0) size = {24, 80, 0, 0};
+            const std::string all = fmt::format("{}  weft flows {}\n{}", now_text(), printable(options.filter), *text);
+            console.print("\x1b[H" + fitted(all, size.ws_row - 1u, size.ws_col) + "\x1b[J");
+        } else {
+            console.print(console.json ? *text : now_text() + '\n' + *text);
+        }
+        if (std::ferror(console.out) != 0) break;
+    } while (!signals.wait(options.watch));
+    if (in_place) console.print("\x1b[?25h\x1b[?1049l");
+    return problem ? console.fail(*problem) : exit_done;
+}
+
+}  // namespace
+
 int run_flows(const FlowsOptions& options, const CommonOptions& common, const Console& console) {
     auto client = connect_to_node(common.node);
     if (!client) return console.fail(client.error());
-    auto flows = ask(*client, "flow.list", common.node);
-    if (!flows) return console.fail(flows.error());
-    if (console.json) return console.print_json(*flows), exit_done;
-    auto peers = ask(*client, "peer.list", common.node);
-    if (!peers) return console.fail(peers.error());
-    console.print(format_flows(*flows, *peers, options.details, console.colour));
+    if (options.watch.count() > 0) return watch(*client, options, common, console);
+    auto text = look(*client, options, common, console);
+    if (!text) return console.fail(text.error());
+    console.print(*text);
     return exit_done;
 }
 

@@ -46,6 +46,29 @@ constexpr const char* nc_closing =
     "  weft nc alice 7000 -i photo.jpg\n"
     "  tar c dir | weft nc alice 7000        and there: weft nc -l 7000 | tar x";
 
+constexpr const char* flows_closing =
+    "FILTER chooses flows: tcp.state == ESTABLISHED && rtt > 20ms. Operators are == != < <= > >= ~ (contains) && || ! and ( ).\n"
+    "Fields: tcp.state local remote port local.port remote.port family cc rtt rttvar cwnd ssthresh inflight rate retransmissions\n"
+    "timeouts losses bytes.in bytes.out age flow; docs/node.md explains them.\n\n"
+    "With -w on a terminal the table stays in its place; elsewhere each look is a block of lines, with --json an object.\n\n"
+    "Examples:\n"
+    "  weft flows -i 'remote.port == 7000'\n"
+    "  weft flows -w 'retransmissions > 0 || rtt > 100ms'";
+constexpr const char* trace_closing =
+    "FLOW is PLACE:GENERATION as `weft flows` shows it, FILTER as there. FILE, a recording, ends in .weft or holds a slash; without one the\n"
+    "node is asked, and the flows that there are come first. Classes: flow state loss timer limit congestion rate counters segment_sent\n"
+    "segment_received link route label plugin drop variable text mark lagged define; all, edges, samples, segments; a minus takes away.\n\n"
+    "Examples:\n"
+    "  weft trace\n"
+    "  weft trace 1:4 --class all,-segments\n"
+    "  weft trace 'remote.port == 7000' --json\n"
+    "  weft trace run.weft 'losses > 0' --class state,loss";
+constexpr const char* record_closing =
+    "A recording holds neither payload nor keys. It is written by this command, with mode 0600, and is whole when the command ends: by\n"
+    "Ctrl-C, after --duration, or with the node. record.start (docs/node.md) has the node write one instead.\n\n"
+    "Examples:\n"
+    "  weft record -o run.weft --duration 10\n"
+    "  weft record -o - --class state,loss | ssh there 'cat > run.weft'";
 constexpr const char* cc_closing =
     "FLOW is PLACE:GENERATION as `weft flows` shows it, or `all`. MODULE is one of `weft plugin list`; the window stays as it is.\n"
     "Parameters are set for this flow alone; their names and ranges are in `weft plugin list`.\n\n"
@@ -70,6 +93,7 @@ public:
     HelpText() { column_width(34); }
     std::string make_usage(const CLI::App* app, std::string name) const override {
         if (app->get_name() == "cc") return "Usage: weft cc [OPTIONS] FLOW MODULE [PARAMETER=VALUE ...]\n\n";
+        if (app->get_name() == "trace") return "Usage: weft trace [OPTIONS] [FILE] [FLOW | FILTER]\n\n";
         if (app->get_name() == "nc") return "Usage: weft nc [OPTIONS] ADDRESS PORT\n       weft nc [OPTIONS] -l PORT\n\n";
         return CLI::Formatter::make_usage(app, std::move(name));
     }
@@ -83,6 +107,10 @@ struct Values {
     UpOptions up;
     DownOptions down;
     FlowsOptions flows;
+    TraceOptions trace;
+    RecordOptions record;
+    bool watches{false};
+    double watch{1}, duration{0};
     NcOptions nc;
     PluginLoadOptions load;
     PluginUnloadOptions unload;
@@ -161,6 +189,28 @@ void describe_node(CLI::App& root, Values& values) {
     add_command(root, "peers", "The node's peers and the channels to them", values.common);
     CLI::App* flows = add_command(root, "flows", "The node's TCP flows", values.common);
     flows->add_flag("-i,--info", values.flows.details, "Details of each flow, under the key names of `ss -ti`");
+    flows->add_flag("-w,--watch", values.watches, "Look again and again, until Ctrl-C");
+    flows->add_option("--every", values.watch, "With -w: how often")
+        ->type_name("SECONDS")
+        ->default_str("1")
+        ->check(CLI::Range(0.05, 3'600.0));
+    flows->add_option("filter", values.flows.filter, "Only flows that it matches")->type_name("FILTER");
+    flows->footer(flows_closing);
+}
+
+void describe_events(CLI::App& root, Values& values) {
+    CLI::App* trace = add_command(root, "trace", "What happens in the node, or in a recording: a line for each event", values.common);
+    trace->add_option("which", values.operands, "A recording; a flow or a filter")->expected(0, 2)->type_name("");
+    trace->add_option("--class", values.trace.classes, "Classes of events")->type_name("CLASS,...")->default_str("edges");
+    trace->footer(trace_closing);
+    CLI::App* record = add_command(root, "record", "Write what happens in the node to a recording", values.common);
+    record->add_option("-o,--output", values.record.output, "The file; -: stdout; else NODE-TIME.weft here")->type_name("FILE");
+    record->add_option("--duration", values.duration, "End it after so long")->type_name("SECONDS")->check(CLI::Range(0.001, 1e7));
+    record->add_option("--class", values.record.classes, "Classes of events, as of `weft trace`")
+        ->type_name("CLASS,...")
+        ->default_str("all");
+    record->add_flag("--overwrite", values.record.overwrite, "In place of a file that is there");
+    record->footer(record_closing);
 }
 
 void describe_paths(CLI::App& root, Values& values) {
@@ -328,6 +378,16 @@ std::optional<std::string> take_nc_operands(Values& values) {
     return std::nullopt;
 }
 
+std::optional<std::string> take_trace_operands(Values& values) {
+    for (const std::string& word : values.operands) {
+        const bool file = values.trace.file.empty() && values.trace.which.empty() && (word.ends_with(".weft") || word.contains('/'));
+        std::string& into = file ? values.trace.file : values.trace.which;
+        if (!into.empty()) return "trace takes a recording and one flow or filter: put the filter in quotes";
+        into = word;
+    }
+    return std::nullopt;
+}
+
 std::optional<std::string> take_assignments(Values& values) {
     for (const std::string& text : values.assignments) {
         const std::size_t sign = text.find('=');
@@ -345,6 +405,14 @@ std::expected<Request, Advice> request_of(const CLI::App& root, Values& values) 
     if (name == "nc") {
         if (auto fault = take_nc_operands(values)) return std::unexpected(wrong(app, *fault));
         return Request{values.common, values.nc};
+    }
+    if (name == "trace") {
+        if (auto fault = take_trace_operands(values)) return std::unexpected(wrong(app, *fault));
+        return Request{values.common, values.trace};
+    }
+    if (name == "record") {
+        if (values.duration > 0) values.record.duration = std::chrono::milliseconds{std::llround(values.duration * 1'000)};
+        return Request{values.common, values.record};
     }
     if (name == "cc") {
         if (auto fault = take_assignments(values)) return std::unexpected(wrong(app, *fault));
@@ -364,6 +432,7 @@ std::expected<Request, Advice> request_of(const CLI::App& root, Values& values) 
     if (name == "path") return Request{values.common, values.path};
     if (name == "labels") return Request{values.common, LabelsOptions{}};
     if (name == "peers") return Request{values.common, PeersOptions{}};
+    if (values.watches) values.flows.watch = std::chrono::milliseconds{std::llround(values.watch * 1'000)};
     if (name == "flows") return Request{values.common, values.flows};
     return Request{values.common, StatusOptions{}};
 }
@@ -380,6 +449,7 @@ std::expected<Request, Advice> parse_command_line(std::span<const char* const> a
     root.footer(closing);
     add_common(root, values.common, true);
     describe_node(root, values);
+    describe_events(root, values);
     describe_paths(root, values);
     describe_nc(root, values);
     describe_tap(root, values);

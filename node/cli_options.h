@@ -39,6 +39,19 @@ struct StatusOptions {};
 struct PeersOptions {};
 struct FlowsOptions {
     bool details{false};
+    std::string filter;                // empty: all
+    std::chrono::milliseconds watch{0};  // between two looks; 0: one look
+};
+struct TraceOptions {
+    std::string file;                  // a recording; empty: the node
+    std::string which;                 // PLACE:GENERATION or a filter; empty: all
+    std::string classes{"edges"};
+};
+struct RecordOptions {
+    std::string output;                // empty: a name of its own, "-": stdout
+    std::string classes{"all"};
+    std::optional<std::chrono::milliseconds> duration;
+    bool overwrite{false};
 };
 
 struct PluginListOptions {};
@@ -85,7 +98,7 @@ struct CommonOptions {
 
 using Command = std::variant<StatusOptions, KeyGenOptions, KeyShowOptions, UpOptions, DownOptions, PeersOptions,
                              FlowsOptions, PathOfOptions, LabelsOptions, NcOptions, PluginListOptions, PluginLoadOptions,
-                             PluginUnloadOptions, CcOptions, TapOptions>;
+                             PluginUnloadOptions, CcOptions, TapOptions, TraceOptions, RecordOptions>;
 
 struct Request {
     CommonOptions common;

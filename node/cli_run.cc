@@ -31,6 +31,8 @@ int run(const Request& request) {
                           [&](const PluginUnloadOptions& options) { return run_plugin_unload(options, common, console); },
                           [&](const CcOptions& options) { return run_cc(options, common, console); },
                           [&](const TapOptions& options) { return run_tap(options, common, console); },
+                          [&](const TraceOptions& options) { return run_trace(options, common, console); },
+                          [&](const RecordOptions& options) { return run_record(options, common, console); },
                           [&](const NcOptions& options) { return run_nc(options, common, console); },
                       },
                       request.command);

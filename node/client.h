@@ -60,6 +60,12 @@ public:
     // The next notification, the oldest first; timed_out if none comes.
     std::expected<Notification, ControlError> next(Milliseconds timeout);
 
+    // The socket itself, for what it carries from here on; `rest`: what was read beyond the last line. Nothing may be asked any more.
+    UniqueFd release(std::string& rest) {
+        rest = std::move(received_);
+        return std::move(socket_);
+    }
+
     // Readable when next(0) may have something; what has_waiting() says was read already.
     int descriptor() const { return socket_.get(); }
     bool has_waiting() const { return !waiting_.empty(); }

@@ -14,10 +14,12 @@
 #include <toml++/toml.h>
 
 #include "node/paths.h"
+#include "node/recordings.h"
 #include "node/suggest.h"
 #include "node/units.h"
 #include "plugins/host/file.h"
 #include "stack/core/address_text.h"
+#include "stack/core/trace_names.h"
 #include "stack/tcp/congestion/controller.h"
 
 namespace weft::node {
@@ -26,7 +28,7 @@ namespace {
 constexpr std::size_t longest_file = 1 << 20, most_mistakes = 20, most_peers = 4'096, most_endpoints = 8;
 constexpr std::size_t most_routes = 65'536, most_rules = 4'096;
 constexpr std::size_t most_taps = 64;
-constexpr std::string_view fault_keys[]{"loss", "delay", "jitter", "reorder", "duplicate", "corrupt", "seed"};
+constexpr std::string_view fault_keys[]{"loss", "delay", "jitter", "rate", "reorder", "duplicate", "corrupt", "seed"};
 
 std::string_view type_of(const toml::node& node) {
     switch (node.type()) {
@@ -203,6 +205,7 @@ private:
     void each_text(const toml::table& table, std::string_view key, std::string_view form, Parse parse,
                    std::vector<Value>& into);
     void read_services(const toml::table& root, NodeConfig& config);
+    void read_record(const toml::table& root, NodeConfig& config);
 
     const std::string& path_;
     std::map<std::string, std::vector<Address>, std::less<>> groups_;
@@ -211,7 +214,7 @@ private:
 NodeConfig Reader::read(const toml::table& root) {
     static constexpr std::string_view sections[]{"node",    "log",   "network", "listen",  "peer", "names", "groups", "routing",
                                                  "route",   "expose", "transit", "tcp",    "rekey", "fault", "plugins",
-                                                 "tap",     "services"};
+                                                 "tap",     "services", "record"};
     NodeConfig config;
     config.key = default_key_path(path_);
     only(root, "the file", sections);
@@ -231,6 +234,7 @@ NodeConfig Reader::read(const toml::table& root) {
     read_fault(section(root, "fault", fault_keys), config.fault);
     read_taps(root, config);
     read_services(root, config);
+    read_record(root, config);
     if (!config.overlay && !config.peers.empty())
         mistake(root.get("peer")->source(),
                 "[[peer]] needs a UDP socket: name an endpoint in \"udp\" of [listen], such as \"0.0.0.0:7001\"");
@@ -617,6 +621,12 @@ void Reader::read_fault(const toml::table* table, FaultConfig& fault) {
     duration(table, "delay", Duration{}, Duration::seconds(10), "0s to 10s", fault.delay);
     duration(table, "jitter", Duration{}, Duration::seconds(10), "0s to 10s", fault.jitter);
     integer(table, "seed", 0, std::numeric_limits<std::int64_t>::max(), fault.seed);
+    const auto* rate = text(table, "rate", rate_form);
+    const auto parsed = rate ? parse_rate(rate->get()) : std::uint64_t{0};
+    if (!parsed || (rate && *parsed < 1'000))
+        return mistake(rate->source(), fmt::format("\"rate\": \"{}\" {}; write {}, at least \"8kbit\"", rate->get(),
+                                                   parsed ? "is too little" : parsed.error(), rate_form));
+    fault.rate = *parsed;
 }
 
 // The strings under a key, each through `parse`, whose error is a part of a sentence.
@@ -680,6 +690,24 @@ void Reader::read_services(const toml::table& root, NodeConfig& config) {
     boolean(table, "echo", config.services.echo);
     boolean(table, "discard", config.services.discard);
     boolean(table, "source", config.services.source);
+}
+
+void Reader::read_record(const toml::table& root, NodeConfig& config) {
+    static constexpr std::string_view keys[]{"directory", "classes", "limit", "start", "queue"};
+    const toml::table* table = section(root, "record", keys);
+    config.record.directory = default_recording_directory();
+    if (const auto* directory = text(table, "directory", "the directory of recordings")) {
+        if (directory->get().empty()) mistake(directory->source(), "\"directory\" is empty; it must be the directory of recordings");
+        else config.record.directory = beside(directory->get());
+    }
+    if (const auto* classes = text(table, "classes", "names of classes of events such as \"all,-segments\"")) {
+        const auto parsed = trace::parse_classes(classes->get());
+        if (!parsed) mistake(classes->source(), fmt::format("\"classes\": {}", parsed.error()));
+        else config.record.classes = classes->get();
+    }
+    size(table, "limit", 1 << 20, 1ull << 40, "1MiB to 1024GiB", config.record.limit);
+    boolean(table, "start", config.record.start);
+    size(table, "queue", 64 << 10, 1 << 30, "64KiB to 1GiB", config.record.queue);
 }
 
 }  // namespace

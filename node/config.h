@@ -32,9 +32,10 @@ struct PeerConfig {
 struct FaultConfig {
     std::uint32_t loss_ppm{0}, duplicate_ppm{0}, corrupt_ppm{0}, reorder_ppm{0};  // parts per million
     Duration delay, jitter;
+    std::uint64_t rate{0};                // bytes a second; 0: no limit
     std::uint64_t seed{1};
     bool any() const {
-        return loss_ppm != 0 || duplicate_ppm != 0 || corrupt_ppm != 0 || reorder_ppm != 0 || delay > Duration{} ||
+        return rate != 0 || loss_ppm != 0 || duplicate_ppm != 0 || corrupt_ppm != 0 || reorder_ppm != 0 || delay > Duration{} ||
                jitter > Duration{};
     }
     friend bool operator==(const FaultConfig&, const FaultConfig&) = default;
@@ -60,6 +61,16 @@ struct ServicesConfig {
     std::uint16_t http_port{80};
     bool echo{false}, discard{false}, source{false};  // ports 7, 9, 19
     friend bool operator==(const ServicesConfig&, const ServicesConfig&) = default;
+};
+
+// [record]
+struct RecordConfig {
+    std::string directory;                // of recordings
+    std::string classes{"all"};           // of events, unless record.start says which
+    std::uint64_t limit{4ull << 30};      // bytes of a recording, at most
+    bool start{false};                    // with the node
+    std::uint64_t queue{8 << 20};         // bytes that a listener may leave unread
+    friend bool operator==(const RecordConfig&, const RecordConfig&) = default;
 };
 
 struct NodeConfig {
@@ -117,6 +128,7 @@ struct NodeConfig {
 
     std::vector<TapEntry> taps;           // [[tap]]
     ServicesConfig services;
+    RecordConfig record;
 
     friend bool operator==(const NodeConfig&, const NodeConfig&) = default;
 };

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -296,9 +297,29 @@ void Control::drop(ClientId id) {
     Client* client = find(id);
     if (!client) return;
     loop_.remove(client->watch);
-    const std::uint32_t next = client->generation + 1;
-    *client = Client{};
-    client->generation = next;
+    forget(id, *client);
+}
+
+std::expected<Control::Taken, std::string> Control::take(ClientId id) {
+    Client* client = find(id);
+    if (!client) return std::unexpected("the client has gone");
+    if (client->holds > 0 || std::ranges::any_of(client->out, [](const Out& out) { return bool(out.fd); }))
+        return std::unexpected("this connection carries flows or waits for answers: use one of its own");
+    if (!is_blank(std::string_view(client->in).substr(client->begin)))
+        return std::unexpected("more was sent behind this request, and nothing may follow it: use a connection of its own");
+    Taken taken;
+    for (const Out& out : client->out) taken.unsent += std::string_view(out.bytes).substr(out.sent);
+    loop_.remove(client->watch);
+    taken.fd = std::move(client->fd);
+    client->watch = {};
+    forget(id, *client);
+    return taken;
+}
+
+void Control::forget(ClientId id, Client& client) {
+    const std::uint32_t next = client.generation + 1;
+    client = Client{};
+    client.generation = next;
     --living_;
     callbacks_.gone(id);
 }

@@ -52,6 +52,14 @@ public:
     void hold(ClientId client);
     void release(ClientId client);
 
+    // A client that becomes something else than a client: its socket, and what it has not read yet. Refused (a sentence says why)
+    // while flows or other answers are on their way to it, or it has sent more than this request.
+    struct Taken {
+        UniqueFd fd;
+        std::string unsent;
+    };
+    std::expected<Taken, std::string> take(ClientId client);
+
     void flush();  // at the end: what fits into the sockets
     std::size_t clients() const { return living_; }
 
@@ -93,6 +101,7 @@ private:
     bool write(Client& client);          // false: the client has gone
     void settle(ClientId id);            // watches what is needed now, or lets the client go
     void drop(ClientId id);
+    void forget(ClientId id, Client& client);
 
     Loop& loop_;
     ControlPaths paths_;

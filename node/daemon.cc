@@ -55,17 +55,9 @@ std::expected<overlay::Identity, std::string> read_identity(const NodeConfig& co
     return identity;
 }
 
-std::optional<link::FaultConfig> fault_link(const FaultConfig& fault) {
+std::optional<link::FaultConfig> fault_if_any(const FaultConfig& fault) {
     if (!fault.any()) return std::nullopt;
-    link::FaultConfig made;
-    made.seed = fault.seed;
-    made.loss = fault.loss_ppm;
-    made.reorder = fault.reorder_ppm;
-    made.duplicate = fault.duplicate_ppm;
-    made.corrupt = fault.corrupt_ppm;
-    made.delay = fault.delay;
-    made.jitter = fault.jitter;
-    return made;
+    return fault_link(fault);
 }
 
 std::expected<ShardConfig, std::string> shard_config(const NodeConfig& config) {
@@ -87,8 +79,8 @@ std::expected<ShardConfig, std::string> shard_config(const NodeConfig& config) {
     shard.udp.listen4 = config.listen4;
     const bool no_ipv6 = config.listen_anywhere && !UniqueFd{::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
     if (!no_ipv6) shard.udp.listen6 = config.listen6;
-    shard.fault = fault_link(config.fault);
-    for (const TapEntry& tap : config.taps) shard.taps.push_back({tap.device, fault_link(tap.fault)});
+    shard.fault = fault_if_any(config.fault);
+    for (const TapEntry& tap : config.taps) shard.taps.push_back({tap.device, fault_if_any(tap.fault)});
     shard.engine.send_buffer = config.send_buffer;
     shard.engine.receive_buffer = config.receive_buffer;
     shard.engine.time_wait = config.time_wait;
@@ -105,6 +97,7 @@ void block_signals() {
     const sigset_t set = handled_signals();
     ::sigprocmask(SIG_BLOCK, &set, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of its write
 }
 
 void forbid_core_dumps() {
@@ -138,6 +131,7 @@ std::expected<void, std::string> Daemon::open() {
     shard_ = std::move(*opened);
     started_ = monotonic_now();
     if (auto loaded = open_plugins(); !loaded) return loaded;
+    if (auto telemetry = open_telemetry(); !telemetry) return telemetry;
 
     const sigset_t set = handled_signals();
     signals_ = UniqueFd{::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
@@ -231,7 +225,8 @@ void Daemon::reload() {
                       read->rekey_initiator == config_.rekey_initiator && read->rekey_responder == config_.rekey_responder &&
                       read->rekey_idle == config_.rekey_idle && read->fault == config_.fault &&
                       read->call_budget == config_.call_budget && read->module_defaults == config_.module_defaults &&
-                      read->taps == config_.taps && read->services == config_.services && read->overlay == config_.overlay;
+                      read->taps == config_.taps && read->record.queue == config_.record.queue &&
+                      read->services == config_.services && read->overlay == config_.overlay;
     const bool routed = reload_routes(*read);
     config_.peers = std::move(read->peers);
     config_.log_level = read->log_level;
@@ -239,13 +234,14 @@ void Daemon::reload() {
     config_.user_timeout = read->user_timeout;
     config_.backlog = read->backlog;
     config_.nodelay = read->nodelay;
+    config_.record = read->record;   // of the next recording
     reload_plugins(*read);
     log(LogLevel::info, "config",
         fmt::format("read again: {} peers new or changed, {} removed{}", added, removed,
                     routed ? "" : "; the routes stay as they were"));
     if (!rest)
         log(LogLevel::warning, "config",
-            "beside peers, names, routes, expose, transit, log, directories and load of [plugins], and user_timeout, backlog, "
+            "beside peers, names, routes, expose, transit, log, record, directories and load of [plugins], and user_timeout, backlog, "
             "nodelay and congestion of [tcp], "
             "changes need a restart");
 }

@@ -16,6 +16,7 @@
 #include "node/control.h"
 #include "node/plugins.h"
 #include "node/shard.h"
+#include "node/telemetry.h"
 
 namespace weft::node {
 
@@ -56,6 +57,12 @@ private:
         std::uint16_t port{0};
     };
 
+    struct Stopping {  // a record.stop that has no answer yet
+        ClientId client;
+        Json id;
+        bool wants_answer{true};
+    };
+
     struct Instead {                     // a flow that does not run what was asked for
         std::uint32_t generation{0};
         std::string module, why;
@@ -80,9 +87,8 @@ private:
 
     Json node_info() const;
     Json peer_list(std::size_t limit) const;
-    Json link_list() const;
     Json tap_list() const;
-    Json flow_list(std::size_t limit) const;
+    std::expected<Json, RpcError> flow_list(const Json& params) const;
     Json describe_flow(Flow flow) const;
     std::expected<Json, RpcError> peer_add(const Json& params);
     std::expected<Json, RpcError> peer_remove(const Json& params);
@@ -97,6 +103,7 @@ private:
     Json plugin_list() const;
     std::expected<Json, RpcError> plugin_load(const Json& params);
     std::expected<Json, RpcError> plugin_unload(const Json& params);
+    std::expected<Json, RpcError> plugin_swap(const Json& params);
     std::expected<Json, RpcError> flow_set(const Json& params);
     std::expected<std::vector<std::pair<std::uint32_t, weft_value>>, RpcError> parameters_for(std::uint16_t slot,
                                                                                              const Json& given) const;
@@ -105,6 +112,20 @@ private:
     void flow_opened(std::uint64_t number, Flow flow, UniqueFd fd);
     void flow_ended(ClientId client, std::uint64_t number, Flow flow, std::optional<Error> error, const FlowReport& report);
     RpcError connect_error(Error error, const Address& peer, std::uint16_t port) const;
+
+    // daemon_events.cc
+    std::expected<void, std::string> open_telemetry();
+    std::optional<RpcError> events_subscribe(ClientId client, const RpcRequest& request);   // answers, and the client is none any more
+    std::expected<Json, RpcError> begin_recording(std::string_view name, const Json& params);
+    std::expected<Json, RpcError> record_start(const Json& params);
+    std::optional<RpcError> record_stop(ClientId client, const RpcRequest& request);         // answers when the file is whole
+    std::expected<Json, RpcError> record_mark(const Json& params);
+    Json record_status() const;
+    void take_notices();
+
+    // daemon_links.cc
+    Json link_list() const;
+    std::expected<Json, RpcError> link_set(const Json& params);
 
     // daemon_routes.cc
     bool reload_routes(const NodeConfig& read);  // false: its routing was refused, and the old one stays
@@ -115,6 +136,7 @@ private:
     std::map<overlay::LinkNumber, Address> neighbours() const;
     std::optional<std::expected<Json, RpcError>> answer_routes(const RpcRequest& request);
     std::expected<Json, RpcError> route_lookup(const Json& params);
+    Json lookup_trace(const std::string& text, const Address& address, const Json& answer) const;
     Json route_list(std::size_t limit) const;
     Json route_row(const weft_route_row& row) const;
     Json label_list(std::size_t limit) const;
@@ -133,12 +155,14 @@ private:
     Instant started_;
     std::vector<PeerConfig> added_;      // by peer.add; those of the configuration are in config_
     std::unique_ptr<Plugins> plugins_;   // outlives the engine, which calls its code
+    std::unique_ptr<Telemetry> telemetry_;   // outlives the shard, which writes into its ring
     std::unique_ptr<Shard> shard_;       // outlives control and the watch, which are in its loop
     std::unique_ptr<Control> control_;
     UniqueFd signals_;
     Loop::Watch signal_watch_;
     std::vector<std::pair<std::uint64_t, Opening>> opening_;
     std::vector<Listening> listening_;
+    std::vector<Stopping> stopping_;
     std::uint64_t last_number_{0};       // of openings and listeners
     std::size_t taps_living_{0};         // as last looked at
     unsigned stops_{0};                  // signals and calls that asked for the end
@@ -152,6 +176,9 @@ private:
 RoutingConfig routing_config(const NodeConfig& config);
 
 Json fault_statistics(const link::FaultStatistics& statistics);
+Json udp_statistics(const link::Udp::Statistics& statistics);
+Json listening_on(const link::Udp& udp);
+link::FaultConfig fault_link(const FaultConfig& fault);
 
 // SIGTERM, SIGINT and SIGHUP come by a descriptor from here on. Before any thread.
 void block_signals();

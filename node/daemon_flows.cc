@@ -6,7 +6,10 @@
 #include "node/daemon.h"
 #include "node/error_names.h"
 #include "node/flow_text.h"
+#include "node/methods.h"
 #include "stack/core/address_text.h"
+#include "stack/core/filter.h"
+#include "stack/core/replay.h"
 #include "stack/tcp/tcb.h"
 
 namespace weft::node {
@@ -230,14 +233,41 @@ Json Daemon::describe_flow(Flow flow) const {
     return one;
 }
 
-Json Daemon::flow_list(std::size_t limit) const {
+namespace {
+
+// A filter looks at flows as trace records tell of them: here, too.
+trace::Replay flows_of(const Engine& engine) {
+    trace::Replay flows;
+    const trace::Sink fold{trace::all, &flows, [](void* to, const trace::Record& record) {
+                               static_cast<trace::Replay*>(to)->apply(record);
+                           }};
+    const Instant now = monotonic_now();
+    for (std::uint32_t cursor = 0; engine.tell_flows(fold, cursor, 4'096, now);) {}
+    return flows;
+}
+
+}  // namespace
+
+std::expected<Json, RpcError> Daemon::flow_list(const Json& params) const {
+    const std::size_t limit = params.value("limit", most_listed);
+    const auto filter = trace::Filter::parse(params.value("filter", std::string{}));
+    if (!filter)
+        return std::unexpected(
+            RpcError{RpcCode::bad_parameters, "\"filter\": " + trace::to_string(filter.error()), "bad_filter"});
+    const Engine& engine = shard_->engine();
+    const trace::Replay replay = filter->empty() ? trace::Replay{} : flows_of(engine);
     Json list = Json::array();
     std::map<std::string, unsigned> hops;  // of the sessions, by their text forms
     for (const overlay::PeerStatus& peer : shard_->links().peers())
         if (peer.session) hops[OverlayFamily::format(peer.address)] = peer.hops;
-    const std::vector<Flow> flows = shard_->engine().flows();
+    const std::vector<Flow> flows = engine.flows();
+    std::size_t matching = 0;
     for (const Flow flow : flows) {
-        if (list.size() == limit) break;
+        if (!filter->empty()) {
+            const trace::FlowState* known = replay.find(flow.place, flow.generation);
+            if (!known || !filter->matches(replay, *known)) continue;
+        }
+        if (++matching > limit) continue;
         Json one = describe_flow(flow);
         if (one.is_null()) continue;
         const auto session = hops.find(one["remote"]["address"].get<std::string>());
@@ -246,7 +276,7 @@ Json Daemon::flow_list(std::size_t limit) const {
         one["hops"] = session != hops.end() ? session->second : 1;
         list.push_back(std::move(one));
     }
-    return Json{{"flows", std::move(list)}, {"total", flows.size()}};
+    return Json{{"flows", std::move(list)}, {"total", flows.size()}, {"matching", matching}};
 }
 
 }  // namespace weft::node

@@ -10,6 +10,7 @@
 #include "node/methods.h"
 #include "node/suggest.h"
 #include "stack/core/address_text.h"
+#include "stack/core/filter.h"
 
 namespace weft::node {
 namespace {
@@ -19,13 +20,6 @@ constexpr std::size_t most_endpoints = 8;
 double seconds(Duration duration) { return double(duration.count() / 1'000) / 1e6; }
 
 RpcError bad(std::string message) { return {RpcCode::bad_parameters, std::move(message), {}}; }
-
-Json udp_statistics(const link::Udp::Statistics& s) {
-    return Json{{"datagrams_in", s.datagrams_in}, {"datagrams_out", s.datagrams_out}, {"bytes_in", s.bytes_in},
-                {"bytes_out", s.bytes_out},       {"calls_in", s.calls_in},           {"calls_out", s.calls_out},
-                {"dropped_in", s.dropped_in},     {"dropped_out", s.dropped_out},     {"overflowed", s.overflowed},
-                {"blocked", s.blocked},           {"soft_errors", s.soft_errors}};
-}
 
 Json tcp_statistics(const Statistics& s) {
     return Json{{"segments_in", s.segments_in},
@@ -73,13 +67,6 @@ Json overlay_statistics(const overlay::LinksStatistics& s) {
                 {"unreachable", s.unreachable}};
 }
 
-Json listening_on(const link::Udp& udp) {
-    Json list = Json::array();
-    for (const UdpEndpoint& endpoint : {udp.local4(), udp.local6()})
-        if (endpoint.port != 0) list.push_back(to_string(endpoint));
-    return list;
-}
-
 std::size_t listed_limit(const Json& params) { return params.value("limit", most_listed); }
 
 std::string_view state_name(overlay::PeerStatus::State state) {
@@ -96,25 +83,18 @@ std::string_view state_name(overlay::PeerStatus::State state) {
 
 }  // namespace
 
-Json fault_statistics(const link::FaultStatistics& s) {
-    return Json{{"datagrams", s.datagrams},
-                {"sent", s.sent},
-                {"lost", s.lost},
-                {"reordered", s.reordered},
-                {"duplicated", s.duplicated},
-                {"corrupted", s.corrupted},
-                {"overflowed", s.overflowed},
-                {"refused", s.refused}};
-}
-
 void Daemon::request(ClientId client, RpcRequest request) {
-    if (request.method->name == "flow.connect") {
-        if (!request.wants_answer) return;  // there would be no way to hand over its descriptor
-        if (const auto error = flow_connect(client, request); error && request.wants_answer)
-            control_->send(client, error_line(request.id, *error));
+    const std::string_view name = request.method->name;
+    if (name == "flow.connect" || name == "events.subscribe" || name == "record.stop") {  // they answer later, or otherwise
+        // Without an answer there is no way to hand over a descriptor, or to say where a stream begins.
+        if (!request.wants_answer && name != "record.stop") return;
+        const auto error = name == "flow.connect"       ? flow_connect(client, request)
+                           : name == "events.subscribe" ? events_subscribe(client, request)
+                                                        : record_stop(client, request);
+        if (error && request.wants_answer) control_->send(client, error_line(request.id, *error));
         return;
     }
-    auto result = request.method->name == "flow.listen" ? flow_listen(client, request.params) : answer(request);
+    auto result = name == "flow.listen" ? flow_listen(client, request.params) : answer(request);
     if (!request.wants_answer) return;
     control_->send(client, result ? result_line(request.id, std::move(*result)) : error_line(request.id, result.error()));
 }
@@ -130,13 +110,26 @@ std::expected<Json, RpcError> Daemon::answer(const RpcRequest& request) {
     if (name == "peer.add") return peer_add(request.params);
     if (name == "peer.remove") return peer_remove(request.params);
     if (name == "link.list") return link_list();
-    if (name == "flow.list") return flow_list(listed_limit(request.params));
+    if (name == "link.set") return link_set(request.params);
+    if (name == "flow.list") return flow_list(request.params);
     if (name == "flow.abort") return flow_abort(request.params);
     if (name == "flow.set") return flow_set(request.params);
     if (name == "plugin.list") return plugin_list();
     if (name == "plugin.load") return plugin_load(request.params);
     if (name == "plugin.unload") return plugin_unload(request.params);
-    if (name == "rpc.discover") return describe(control_methods());
+    if (name == "plugin.swap") return plugin_swap(request.params);
+    if (name == "record.start") return record_start(request.params);
+    if (name == "record.mark") return record_mark(request.params);
+    if (name == "record.status") return record_status();
+    if (name == "rpc.discover") {
+        Json all = describe(control_methods());
+        for (const trace::Filter::Field& field : trace::Filter::fields())
+            all["filter_fields"].push_back({{"name", field.name},
+                                            {"kind", trace::Filter::kind_name(field.kind)},
+                                            {"example", trace::Filter::example(field.kind)},
+                                            {"doc", field.doc}});
+        return all;
+    }
     if (auto routed = answer_routes(request)) return std::move(*routed);
     return std::unexpected(RpcError{RpcCode::internal, fmt::format("{} has no handler", name), {}});
 }
@@ -196,20 +189,6 @@ Json Daemon::peer_list(std::size_t limit) const {
     for (const auto& [name, address] : config_.names)
         names.push_back({{"name", name}, {"address", OverlayFamily::format(address)}});
     return Json{{"peers", std::move(list)}, {"total", peers.size()}, {"names", std::move(names)}};
-}
-
-Json Daemon::link_list() const {
-    const link::Udp& udp = shard_->udp();
-    Json one{{"link", 0},
-             {"kind", "udp"},
-             {"listen", listening_on(udp)},
-             {"mtu", config_.mtu},
-             {"statistics", udp_statistics(udp.statistics())}};
-    if (const link::FaultStatistics* fault = shard_->faults()) one["fault"] = fault_statistics(*fault);
-    Json list = Json::array();
-    if (config_.overlay) list.push_back(std::move(one));
-    for (Json taps = tap_list(); Json& tap : taps) list.push_back(std::move(tap));
-    return Json{{"links", std::move(list)}};
 }
 
 const PeerConfig* Daemon::find_peer(const Address& address) const {

@@ -131,12 +131,10 @@ std::expected<void, std::string> Daemon::open_plugins() {
     Plugins::Settings settings{config_.plugin_directories.value_or(default_plugin_directories()), config_.call_budget,
                                config_.module_defaults};
     plugins_ = std::make_unique<Plugins>(std::move(settings));
-    shard_->input([this](Engine& engine, Instant) {
-        engine.trace({trace::bit(trace::Type::plugin), this, [](void* self, const trace::Record& record) {
-                          auto& records = static_cast<Daemon*>(self)->module_records_;
-                          if (records.size() < most_records) records.push_back(record);
-                      }});
-    });
+    shard_->trace_modules({trace::bit(trace::Type::plugin), this, [](void* self, const trace::Record& record) {
+                               auto& records = static_cast<Daemon*>(self)->module_records_;
+                               if (records.size() < most_records) records.push_back(record);
+                           }});
     for (const std::string& name : config_.plugin_files) {
         const auto loaded = shard_->input([&](Engine& engine, Instant now) { return plugins_->load(name, engine, now); });
         if (!loaded) return std::unexpected(fmt::format("[plugins] load \"{}\": {}", name, loaded.error().message));
@@ -287,6 +285,26 @@ std::expected<Json, RpcError> Daemon::plugin_unload(const Json& params) {
         config_.congestion = tcp::controller_names[0];
     }
     return Json{{"name", name}, {"moved", *moved}};
+}
+
+std::expected<Json, RpcError> Daemon::plugin_swap(const Json& params) {
+    const auto from = plugins_->slot(params["from"].get<std::string>()), to = plugins_->slot(params["to"].get<std::string>());
+    if (!from) return std::unexpected(refusal(from.error()));
+    if (!to) return std::unexpected(refusal(to.error()));
+    if (const auto status = shard_->engine().module(*to); status && status->quarantined)
+        return std::unexpected(RpcError{RpcCode::failed,
+                                        fmt::format("{} is in quarantine: mend its file and load it again (weft plugin load)",
+                                                    plugins_->name_in(*to)),
+                                        "quarantined"});
+    std::size_t moved = 0, listeners = 0;
+    if (*from != *to)
+        shard_->input([&](Engine& engine, Instant now) {
+            for (const Flow flow : engine.flows())
+                if (engine.congestion_slot(flow) == *from) moved += engine.steer(flow, *to, now).has_value();
+            for (const ListenerId listener : shard_->listeners())
+                if (engine.congestion_slot(listener) == *from) listeners += engine.steer(listener, *to, now).has_value();
+        });
+    return Json{{"from", plugins_->name_in(*from)}, {"to", plugins_->name_in(*to)}, {"moved", moved}, {"listeners", listeners}};
 }
 
 std::expected<std::vector<std::pair<std::uint32_t, weft_value>>, RpcError> Daemon::parameters_for(std::uint16_t slot,

@@ -236,7 +236,33 @@ std::expected<Json, RpcError> Daemon::route_lookup(const Json& params) {
     } else if (decision.verdict == WEFT_ROUTE_UNREACHABLE) {
         one["reason"] = to_string(decision.reason == 0 ? NakReason::no_route : NakReason(decision.reason));
     }
+    if (params.value("trace", false)) one["trace"] = lookup_trace(params["address"], *address, one);
     return one;
+}
+
+// What was looked at, in the order in which the module has it.
+Json Daemon::lookup_trace(const std::string& text, const Address& address, const Json& answer) const {
+    Json trace = Json::array();
+    const auto step = [&](std::string_view what, std::string said) { trace.push_back({{"step", what}, {"text", std::move(said)}}); };
+    step("name", fmt::format("\"{}\" is {}", text, OverlayFamily::format(address)));
+    if (address == shard_->address()) {
+        step("self", "this node itself: what goes there is delivered here");
+        return trace;
+    }
+    for (const weft_route_row& row : shard_->router().rows(most_listed)) {
+        const bool any = (row.flags & WEFT_ROW_ANY) != 0;
+        if (!any && address_of(row.dst) != address) continue;
+        const std::string via = label_of(address_of(row.via));
+        const bool direct = (row.flags & WEFT_ROW_DIRECT) != 0;
+        step("row", fmt::format("{}: {}{}", any ? "every destination" : label_of(address), direct ? "a neighbour" : "via " + via,
+                                row.link == 0                       ? ", whose link is down"
+                                : (row.flags & WEFT_ROW_USED) != 0 ? fmt::format(", link {}, cost {}: used", row.link, row.cost)
+                                                                    : fmt::format(", link {}, cost {}: not the best", row.link, row.cost)));
+    }
+    step("verdict", fmt::format("the module \"{}\" says {}{}", shard_->router().module(), answer["verdict"].get<std::string>(),
+                                answer.contains("via_name") ? " to " + answer["via_name"].get<std::string>() : std::string{}));
+    step("path", fmt::format("the way as it is now: {}", path_of(address)["state"].get<std::string>()));
+    return trace;
 }
 
 Json Daemon::label_list(std::size_t limit) const {

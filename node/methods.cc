@@ -12,6 +12,10 @@ constexpr RpcParameter flow_parameter{"flow", Type::string, true, 0, 0, "PLACE:G
 
 constexpr RpcParameter limit_parameter{"limit", Type::integer, false, 1, most_listed, "at most so many entries; else 1000"};
 constexpr RpcParameter listing[]{limit_parameter};
+constexpr RpcParameter flow_listing[]{
+    limit_parameter,
+    {"filter", Type::string, false, 0, 0, "which flows: `tcp.state == ESTABLISHED && rtt > 20ms` (docs/node.md, Filters)"},
+};
 constexpr RpcParameter peer_add[]{
     {"address", Type::string, true, 0, 0, "the peer's 512-bit address (weft1...)"},
     {"name", Type::string, false, 0, 0, "what to call it, 1 to 32 characters"},
@@ -42,6 +46,42 @@ constexpr RpcParameter flow_listen[]{
     {"port", Type::integer, true, 1, 65'535, "the port of this node that opens to members"}};
 
 constexpr RpcParameter of_address[]{address_parameter};
+constexpr RpcParameter route_lookup[]{
+    address_parameter,
+    {"trace", Type::boolean, false, 0, 0, "true: also what was looked at on the way to the answer, step by step"},
+};
+
+constexpr RpcParameter link_set[]{
+    {"link", Type::integer, true, 0, 255, "its number, as link.list shows it: 0 is the overlay's UDP sockets"},
+    {"loss", Type::string, false, 0, 0, "share of the datagrams that are lost: \"1%\""},
+    {"delay", Type::string, false, 0, 0, "of each datagram: \"20ms\""},
+    {"rate", Type::string, false, 0, 0, "at most so much leaves: \"10Mbit\", or \"unlimited\""},
+    {"jitter", Type::string, false, 0, 0, "beside the delay, from 0 up to this: \"5ms\""},
+    {"reorder", Type::string, false, 0, 0, "share that others overtake"},
+    {"duplicate", Type::string, false, 0, 0, "share that leaves twice"},
+    {"corrupt", Type::string, false, 0, 0, "share of which one bit is flipped"},
+};
+
+constexpr RpcParameter classes_parameter{
+    "classes", Type::strings, false, 0, 0,
+    "of events, from left to right: names of classes, `all`, `samples`, `edges`, `segments`; one with a minus is left out. Else all"};
+constexpr RpcParameter events_subscribe[]{
+    classes_parameter,
+    {"flows", Type::strings, false, 0, 0, "of these flows alone, each PLACE or PLACE:GENERATION; else of all"},
+    {"rate_limit", Type::integer, false, 1, 1'000'000'000, "samples a second, at most"},
+    {"snapshot", Type::boolean, false, 0, 0, "false: do not begin with the state of all flows"},
+};
+constexpr RpcParameter record_start[]{
+    {"name", Type::string, false, 0, 0, "of the file in [record] directory, without .weft; else the node's name and the time"},
+    classes_parameter,
+    {"limit", Type::string, false, 0, 0, "size at which it ends: \"100MB\"; else [record] limit"},
+    {"overwrite", Type::boolean, false, 0, 0, "true: in place of a recording that is there"},
+};
+constexpr RpcParameter record_mark[]{{"text", Type::string, true, 0, 0, "what to remember; 48 bytes of it are kept"}};
+constexpr RpcParameter plugin_swap[]{
+    {"from", Type::string, true, 0, 0, "the module whose flows and listeners go on with another one"},
+    {"to", Type::string, true, 0, 0, "that other one; plugin.list shows them"},
+};
 
 constexpr RpcMethod methods[]{
     {"node.info",
@@ -60,12 +100,16 @@ constexpr RpcMethod methods[]{
     {"link.list", {}, false, "The UDP sockets under the overlay and the TUN and TAP devices.",
      "{links: [{link, kind, mtu, statistics, fault; udp: listen; tap, tun: name, state, vnet_hdr, address, kernel, route, mac, "
      "kernel_mac}]}"},
-    {"flow.list", listing, false, "The connections, in the terms of RFC 9293; times in the unit of their names.",
+    {"link.set", link_set, true,
+     "Loses, delays, slows down, reorders, duplicates or corrupts on purpose what leaves by a link, from now on; what is not named stays "
+     "as it is, zeros end it.",
+     "{link, fault: {loss, reorder, duplicate, corrupt, delay_us, jitter_us, rate_bit_s}}"},
+    {"flow.list", flow_listing, false, "The connections, in the terms of RFC 9293; times in the unit of their names.",
      "{flows: [{flow, state, local, remote, congestion, module: {slot, hash, quarantined, violations, parameters, variables}, mss, cwnd, ssthresh, srtt_us, rttvar_us, min_rtt_us, rto_ms, "
      "snd_wnd, rcv_wnd, unacked, "
      "send_queue, receive_queue, bytes_in, bytes_out, segments_in, segments_out, retransmissions, timeouts, age_s, way, "
      "hops}], "
-     "total}"},
+     "total, matching}"},
     {"flow.abort", flow_abort, true, "Resets a connection.", "{flow}"},
     {"flow.set", flow_set, true,
      "Changes a living connection. All is checked before anything is changed; the module's change is in the trace.",
@@ -86,10 +130,13 @@ constexpr RpcMethod methods[]{
      "Loads a file of the configured directories, or its newer version: new flows take it, living ones if its module agrees.",
      "{outcome, file, hash, quarantined, modules: [{name, slot, moved, left}]}"},
     {"plugin.unload", plugin_unload, true, "Takes a file's modules away and closes it.", "{name, moved}"},
+    {"plugin.swap", plugin_swap, true,
+     "Gives all flows and listeners of one module another one; windows stay as they are.",
+     "{from, to, moved, listeners}"},
     {"route.list", listing, false, "What the routing module knows, in its order: neighbours, then routes.",
      "{module, routes: [{to, to_name, via, via_name, link, cost, used, direct}]}"},
-    {"route.lookup", of_address, false, "Where a path to an address would begin.",
-     "{module, address, name, verdict, link, via, via_name, reason}"},
+    {"route.lookup", route_lookup, false, "Where a path to an address would begin.",
+     "{module, address, name, verdict, link, via, via_name, reason, trace: [{step, text}]}"},
     {"path.get", of_address, false,
      "The way to an address as it is now; `state` is up, opening, unreachable, none or self. Nodes on the way are hints.",
      "{address, name, state, kind, srtt_us, mtu, hops, cost, next_hop, reason, reporter, accused, message, path: {id, link, "
@@ -105,7 +152,20 @@ constexpr RpcMethod methods[]{
      "Who may link, reach this host, and send through it; with counters.",
      "{link, reach: {rules, listening, flows, refused}, transit: {allow, from, bytes_per_s, packets, bytes, refused, "
      "capped}}"},
-    {"rpc.discover", {}, false, "This list.", "{methods: [{name, params, changes, doc, result}]}"},
+    {"events.subscribe", events_subscribe, false,
+     "Turns the connection into an event connection: after the answer's line come the bytes of a recording (docs/wire.md), and nothing that "
+     "the client sends is a request any more.",
+     "{classes, flows, rate_limit, snapshot}"},
+    {"record.start", record_start, true, "Begins to write events to a file of mode 0600 that holds neither payload nor keys.",
+     "{path, classes, limit}"},
+    {"record.stop", {}, true, "Ends the recording; answers when the file is whole.",
+     "{path, bytes, records, dropped, seconds, error}"},
+    {"record.mark", record_mark, true, "Puts a mark with a text into the stream of events.", "{text, listeners}"},
+    {"record.status", {}, false, "The recording that runs, or ran last, and who listens to events.",
+     "{recording, path, bytes, records, dropped, seconds, error, directory, subscribers: [{number, classes, bytes, records, dropped, "
+     "queued}], records_taken, ring_dropped}"},
+    {"rpc.discover", {}, false, "This list, and what filters know.",
+     "{methods: [{name, params, changes, doc, result}], filter_fields: [{name, kind, example, doc}]}"},
 };
 
 }  // namespace

@@ -117,6 +117,7 @@ Shard::Shard(overlay::Identity identity, const ShardConfig& config, overlay::Ent
 
 Shard::~Shard() {
     for (const Loop::Watch watch : udp_watches_) loop_.remove(watch);
+    loop_.remove(notice_watch_);
     for (Carried& carried : carried_)
         if (carried.watch.generation != 0) loop_.remove(carried.watch);
 }
@@ -136,6 +137,17 @@ const link::FaultStatistics* Shard::faults() const {
     return fault ? &fault->statistics() : nullptr;
 }
 
+std::optional<link::FaultConfig> Shard::fault(std::uint32_t link) const {
+    return link == 0 ? fault_of(device_) : taps_.fault(link);
+}
+
+void Shard::set_fault(std::uint32_t link, const link::FaultConfig& config) {
+    const Instant now = monotonic_now();
+    if (link == 0) put_fault(device_, config, pool_, now);
+    else taps_.set_fault(link, config, now);
+    work_left_ = true;
+}
+
 std::size_t Shard::device_receive(std::span<Receive> in) {
     return std::visit([&](auto& device) { return device.receive(in, pool_); }, device_);
 }
@@ -145,7 +157,7 @@ std::size_t Shard::device_send(std::span<const Transmit> out) {
 }
 
 Instant Shard::deadline() const {
-    Instant next = std::min({engine_.deadline(), links_.deadline(), release_at_, starved_until_});
+    Instant next = std::min({engine_.deadline(), links_.deadline(), release_at_, starved_until_, tell_at_, count_at_});
     if (!due_.empty()) next = std::min(next, due_.begin()->first);
     if (const auto* fault = std::get_if<link::Fault<link::Udp>>(&device_)) next = std::min(next, fault->deadline());
     return std::min(next, taps_.deadline());
@@ -156,7 +168,7 @@ void Shard::turn(Instant until) {
     loop_.wait(busy ? Instant{} : std::min(until, deadline()));
     work_left_ = false;
     const Instant now = monotonic_now();
-    if (auto* fault = std::get_if<link::Fault<link::Udp>>(&device_)) fault->advance(now);
+    advance_fault(device_, now);
     taps_.advance(now);
     if (udp_readable_) receive(now);
     if (taps_.readable()) receive_taps(now);
@@ -173,6 +185,7 @@ void Shard::turn(Instant until) {
     }
     wake_due(now);
     settle(now);
+    if (telemetry_) tend_events(now);
 }
 
 void Shard::receive(Instant now) {

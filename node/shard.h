@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "node/fault_device.h"
 #include "node/log.h"
 #include "node/loop.h"
 #include "node/router.h"
@@ -30,6 +31,9 @@
 #include "stack/link/udp.h"
 
 namespace weft::node {
+
+class EventRing;
+class Telemetry;
 
 struct ShardConfig {
     overlay::LinksConfig links;
@@ -118,18 +122,27 @@ public:
     }
     std::vector<ListenerId> listeners() const;
 
+    // From now on it tells `telemetry`, which outlives it, what that wants to hear. `noticed` is called in turn() when it has
+    // notices; without it they are thrown away.
+    void observe(Telemetry& telemetry, std::function<void()> noticed = {});
+    // Beside it: records of class `plugin`, whether anybody listens or not.
+    void trace_modules(const trace::Sink& sink);
+
     Loop& loop() { return loop_; }
     const Engine& engine() const { return engine_; }
     const overlay::Links& links() const { return links_; }
     const BufferPool& pool() const { return pool_; }
     const link::Udp& udp() const;
     const link::FaultStatistics* faults() const;  // nullptr: no fault link
+    // What a link does on purpose to what leaves by it: 0 the UDP sockets, then the devices; all zero: nothing. nullopt: no such link.
+    std::optional<link::FaultConfig> fault(std::uint32_t link) const;
+    void set_fault(std::uint32_t link, const link::FaultConfig& config);  // from now on; of no link: nothing
     const Taps& taps() const { return taps_; }
     const Address& address() const { return links_.address(); }
     FlowReport report(Flow flow) const;
 
 private:
-    using Device = std::variant<link::Udp, link::Fault<link::Udp>>;
+    using Device = FaultDevice<link::Udp>;
     struct Carried {  // a flow and its program
         Flow flow;  // none: the place is free
         FlowCallbacks callbacks;
@@ -193,6 +206,14 @@ private:
     void reset(std::uint32_t place, Error error, Instant now);
     void end(std::uint32_t place, Instant now);
 
+    // shard_events.cc
+    static void write_event(void* context, const trace::Record& record);
+    void set_sinks();
+    void tend_events(Instant now);
+    void tell_all(Instant now);
+    void tell_counters(Instant now);
+    bool ring_has_room();
+
     BufferPool pool_;  // outlives all that holds its chunks
     Loop loop_;
     Device device_;
@@ -223,6 +244,18 @@ private:
     std::size_t living_{0};
     std::vector<std::uint32_t> starved_;  // places that wait for a free chunk
     Instant starved_until_{Instant::never()};
+
+    struct Telling {  // of all that there is: flows, neighbours, labels
+        unsigned part{0};
+        std::uint32_t cursor{0};
+    };
+    Telemetry* telemetry_{nullptr};  // nullptr: nobody will ever listen
+    EventRing* ring_{nullptr};
+    trace::Sink modules_;
+    std::uint32_t event_classes_{0}, told_{0}, count_cursor_{0};
+    Telling telling_;
+    Instant tell_at_{Instant::never()}, count_at_{Instant::never()};
+    Loop::Watch notice_watch_;
 
     std::array<Receive, 64> in_;
     std::array<Transmit, 32> out_;

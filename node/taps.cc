@@ -149,8 +149,7 @@ void Taps::send(std::span<const Transmit> out) {
 }
 
 void Taps::advance(Instant now) {
-    for (Port& port : ports_)
-        if (auto* fault = std::get_if<link::Fault<link::Tap>>(&port.device)) fault->advance(now);
+    for (Port& port : ports_) advance_fault(port.device, now);
 }
 
 Instant Taps::deadline() const {
@@ -180,6 +179,15 @@ bool Taps::drop_gone(Engine& engine, Instant now) {
 
 std::size_t Taps::living() const {
     return std::size_t(std::ranges::count_if(ports_, [](const Port& port) { return !port.gone; }));
+}
+
+std::optional<link::FaultConfig> Taps::fault(std::uint32_t link) const {
+    if (link == 0 || link > ports_.size() || ports_[link - 1].gone) return std::nullopt;
+    return fault_of(ports_[link - 1].device);
+}
+
+void Taps::set_fault(std::uint32_t link, const link::FaultConfig& config, Instant now) {
+    if (fault(link)) put_fault(ports_[link - 1].device, config, pool_, now);
 }
 
 Taps::Status Taps::status(std::size_t index) const {

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "node/fault_device.h"
 #include "node/loop.h"
 #include "node/tap_settings.h"
 #include "overlay/entropy.h"
@@ -65,8 +66,12 @@ public:
     };
     Status status(std::size_t index) const;  // below size()
 
+    // What the fault link before a device does, all zero without one; nullopt: no such link, or its device is gone.
+    std::optional<link::FaultConfig> fault(std::uint32_t link) const;
+    void set_fault(std::uint32_t link, const link::FaultConfig& config, Instant now);
+
 private:
-    using Device = std::variant<link::Tap, link::Fault<link::Tap>>;
+    using Device = FaultDevice<link::Tap>;
     struct Port {
         Device device;
         TapSettings settings;

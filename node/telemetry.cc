@@ -15,6 +15,7 @@
 #include <thread>
 #include <unordered_set>
 #include <utility>
+#include <variant>
 
 #include "node/event_listener.h"
 #include "node/loop.h"
@@ -76,11 +77,8 @@ public:
         std::string path;                     // of a file
         std::uint64_t limit{0};
     };
-    struct Inbox {
-        std::vector<Joining> joining;
-        std::vector<trace::Record> marks;
-        bool stop_recording{false};
-    };
+    struct StopRecording {};
+    using Inbox = std::vector<std::variant<Joining, StopRecording, trace::Record>>;  // a record: a mark. In the order of the calls
 
     // From other threads.
     template <class Change>
@@ -223,16 +221,13 @@ void Telemetry::Thread::take_requests(std::int64_t now) {
         const std::lock_guard guard{mutex_};
         asked = std::exchange(inbox_, {});
     }
-    if (asked.stop_recording && recorder_) {
-        (void)drain(now);  // what happened before the word came belongs to it
-        end_recording({}, now);
+    for (auto& one : asked) {
+        (void)drain(now);  // what happened before the word came, came before it
+        if (auto* joining = std::get_if<Joining>(&one)) join(std::move(*joining), now);
+        if (auto* mark = std::get_if<trace::Record>(&one)) take({mark, 1});
+        if (std::holds_alternative<StopRecording>(one) && recorder_) end_recording({}, now);
     }
-    for (Joining& one : asked.joining) join(std::move(one), now);
-    if (!asked.joining.empty() || asked.stop_recording) want();
-    for (trace::Record& mark : asked.marks) {
-        (void)drain(now);
-        take({&mark, 1});
-    }
+    if (!asked.empty()) want();
 }
 
 void Telemetry::Thread::join(Joining joining, std::int64_t now) {
@@ -385,9 +380,10 @@ void Telemetry::Thread::publish() {
         status.subscribers.push_back(
             {number, listener.classes(), listener.bytes(), listener.records(), listener.dropped(), listener.queued()});
     const std::lock_guard guard{mutex_};
-    for (const Joining& one : inbox_.joining) {  // not looked at yet, and there for who counts
-        if (one.kind == EventListener::Kind::socket) status.subscribers.push_back({.classes = one.wants.classes});
-        else status.record = {.running = true, .path = one.path};
+    for (const auto& asked : inbox_) {  // not looked at yet, and there for who counts
+        const auto* one = std::get_if<Joining>(&asked);
+        if (one && one->kind == EventListener::Kind::socket) status.subscribers.push_back({.classes = one->wants.classes});
+        if (one && one->kind == EventListener::Kind::file) status.record = {.running = true, .path = one->path};
     }
     status_ = std::move(status);
 }
@@ -409,7 +405,7 @@ std::expected<void, std::string> Telemetry::subscribe(UniqueFd socket, const Sub
     return thread_->ask([&](Thread::Inbox& inbox, TelemetryStatus& status) -> std::expected<void, std::string> {
         if (status.subscribers.size() >= max_subscribers) return std::unexpected("the node has too many event connections");
         status.subscribers.push_back({.classes = wants.classes});
-        inbox.joining.push_back({EventListener::Kind::socket, std::move(socket), wants, std::move(first), {}, 0});
+        inbox.emplace_back(Thread::Joining{EventListener::Kind::socket, std::move(socket), wants, std::move(first), {}, 0});
         return {};
     });
 }
@@ -418,15 +414,15 @@ std::expected<void, std::string> Telemetry::record(RecordingFile file, const Sub
     return thread_->ask([&](Thread::Inbox& inbox, TelemetryStatus& status) -> std::expected<void, std::string> {
         if (status.record.running) return std::unexpected("a recording runs already");
         status.record = {.running = true, .path = file.path};
-        inbox.joining.push_back(
-            {EventListener::Kind::file, std::move(file.fd), wants, {}, std::move(file.path), file.limit});
+        inbox.emplace_back(
+            Thread::Joining{EventListener::Kind::file, std::move(file.fd), wants, {}, std::move(file.path), file.limit});
         return {};
     });
 }
 
 bool Telemetry::stop_recording() {
     return thread_->ask([](Thread::Inbox& inbox, TelemetryStatus& status) {
-        if (status.record.running) inbox.stop_recording = true;
+        if (status.record.running) inbox.emplace_back(Thread::StopRecording{});
         return status.record.running;
     });
 }
@@ -436,7 +432,7 @@ void Telemetry::mark(std::string_view text) {
     std::ranges::copy(text.substr(0, body.utf8.size()), body.utf8.begin());
     const trace::Record record = record_of(monotonic_now().nanoseconds(), trace::Type::mark, body);
     thread_->ask([&](Thread::Inbox& inbox, TelemetryStatus&) {
-        inbox.marks.push_back(record);
+        inbox.emplace_back(record);
         return true;
     });
 }

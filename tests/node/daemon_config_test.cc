@@ -124,7 +124,7 @@ TEST(Config, AnUnknownSectionIsNamedWithWhatIsAllowed) {
     EXPECT_EQ(mistake("[lisen]\nmtu = 1400\n"),
               "weft.toml:1:2: unknown key \"lisen\" in the file; did you mean \"listen\"? (allowed: node, log, network, "
               "listen, peer, names, groups, routing, route, expose, transit, tcp, rekey, fault, plugins, tap, "
-              "services)");
+              "services, record)");
 }
 
 TEST(Config, PluginsAreNamedAndTheirParametersAreNumbers) {
@@ -277,7 +277,7 @@ TEST(Config, TheDocumentTellsEverySettingAndItsDefault) {
 
     for (const std::string section : {"[node]", "[log]", "[network]", "[listen]", "[[peer]]", "[routing]", "[[route]]",
                                       "[[expose]]", "[transit]", "[tcp]", "[rekey]", "[fault]", "[plugins]",
-                                      "[[tap]]", "[services]"}) {
+                                      "[[tap]]", "[services]", "[record]"}) {
         const auto refused = parse_config(section + "\nno_such_key = 1\n", "weft.toml");
         ASSERT_FALSE(refused);
         std::string allowed = refused.error().messages.front();

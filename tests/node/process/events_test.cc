@@ -1,0 +1,515 @@
+// Real nodes and who watches them: event connections, recordings, the commands over them, and what a hostile or lazy watcher can do.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdint>
+#include <random>
+
+#include "node/keyfile.h"
+#include "node/methods.h"
+#include "stack/core/address_text.h"
+#include "tests/node/event_stream.h"
+#include "tests/node/process/line.h"
+
+namespace weft::node {
+namespace {
+
+using trace::Type;
+
+std::string hex(std::span<const std::byte> bytes) {
+    std::string text;
+    for (const std::byte byte : bytes) text += "0123456789abcdef"[std::to_integer<unsigned>(byte) >> 4], text += "0123456789abcdef"[std::to_integer<unsigned>(byte) & 15];
+    return text;
+}
+
+std::string base64(std::string_view bytes) {
+    static constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string text;
+    std::uint32_t word = 0, bits = 0;
+    for (const char c : bytes)
+        for (word = word << 8 | std::uint8_t(c), bits += 8; bits >= 6; bits -= 6) text += letters[word >> (bits - 6) & 63];
+    return text;
+}
+
+// `weft` as a process of its own, its output in a file.
+class Running {
+public:
+    Running(const TemporaryDirectory& directory, std::vector<std::string> words) : out_{directory / ("out." + std::to_string(++count_))} {
+        pid_ = ::fork();
+        if (pid_ != 0) return;
+        ::setenv("WEFT_RUNTIME_DIR", (directory / "run").c_str(), 1);
+        if (::chdir(directory.path().c_str()) != 0) ::_exit(126);
+        const int out = ::open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        ::dup2(out, STDOUT_FILENO);
+        ::dup2(out, STDERR_FILENO);
+        std::vector<char*> arguments{const_cast<char*>("weft")};
+        for (std::string& word : words) arguments.push_back(word.data());
+        arguments.push_back(nullptr);
+        ::execv(WEFT_BINARY_DIR "/node/weft", arguments.data());
+        ::_exit(127);
+    }
+    ~Running() {
+        if (pid_ > 0) ::kill(pid_, SIGKILL), ::waitpid(pid_, nullptr, 0);
+    }
+    void interrupt() const { ::kill(pid_, SIGINT); }
+    // Its exit status, or -1 when it does not end.
+    int wait() {
+        int status = 0;
+        for (const auto begin = Clock::now(); since(begin) < milliseconds{10'000}; std::this_thread::sleep_for(milliseconds{5}))
+            if (::waitpid(pid_, &status, WNOHANG) == pid_) {
+                pid_ = -1;
+                return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+            }
+        return -1;
+    }
+    std::string text() const { return read_file(out_); }
+
+private:
+    static inline int count_ = 0;
+    std::string out_;
+    pid_t pid_{-1};
+};
+
+class Events : public Line {
+protected:
+    void SetUp() override { ::setenv("WEFT_RUNTIME_DIR", (directory / "run").c_str(), 1); }
+    // Two neighbours; recordings lie in `rec` of the test's directory.
+    void start_two(std::string_view more = {}) {
+        make(2);
+        for (std::size_t i = 0; i < 2; ++i) configure(i, "[record]\ndirectory = \"rec-" + node(i).name() + "\"\n" + std::string(more));
+        ASSERT_NO_FATAL_FAILURE(start());
+    }
+    std::string socket_of(std::size_t i, bool read_only) const {
+        return directory / ("run/" + nodes[i]->name() + (read_only ? ".ro.sock" : ".sock"));
+    }
+    EventReader subscribe(std::size_t i, const Json& params = Json::object(), bool read_only = true) {
+        auto client = Client::connect(socket_of(i, read_only));
+        EXPECT_TRUE(client);
+        const auto answer = client->call("events.subscribe", params, milliseconds{5'000});
+        EXPECT_TRUE(answer) << answer.error().message;
+        std::string begun;
+        UniqueFd socket = client->release(begun);
+        return EventReader{std::move(socket), std::move(begun)};
+    }
+    UniqueFd raw(std::size_t i, bool read_only) const {
+        UniqueFd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+        sockaddr_un name{.sun_family = AF_UNIX, .sun_path = {}};
+        std::snprintf(name.sun_path, sizeof name.sun_path, "%s", socket_of(i, read_only).c_str());
+        EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
+        const timeval patience{10, 0};
+        ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        return fd;
+    }
+    static std::expected<Json, ControlError> call(const NodeProcess& node, std::string_view method, const Json& params) {
+        Client control = node.client();
+        auto answer = control.call(method, params, milliseconds{10'000});
+        if (!answer) return std::unexpected(answer.error());
+        return std::move(answer->result);
+    }
+    static std::expected<trace::Recording, std::string> open(const std::string& bytes) {
+        return trace::Recording::open(std::as_bytes(std::span(bytes)));
+    }
+};
+
+TEST_F(Events, AnEventConnectionOnTheReadOnlySocketTellsAFlowsWholeLife) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    EventReader events = subscribe(0);
+    Ends ends = connect(node(0), node(1), 7000);
+    ASSERT_TRUE(ends.sender && ends.receiver);
+    begin_transfer(ends, 1 << 20);
+    join();
+    ASSERT_EQ(result.bytes, 1u << 20);
+    ends.sender.reset();
+    ends.receiver.reset();
+    ASSERT_TRUE(events.read_until([&] { return events.saw_state(4) && events.saw_state(5) && events.saw_state(10); }));
+    ASSERT_NE(events.stream.info(), nullptr);
+    EXPECT_EQ(events.stream.info()->node, "a");
+    EXPECT_EQ(to_string(events.stream.info()->address), node(0).address());
+    EXPECT_GT(events.count(Type::congestion), 0u);
+    EXPECT_EQ(events.error, "");
+    const Json status = node(0).call("record.status");
+    EXPECT_EQ(status["subscribers"].size(), 1u);
+    EXPECT_EQ(node(0).call("node.info")["control"]["clients"], 2) << "the sender's and the one that asks: it is no client any more";
+    node(0).signal(SIGTERM);
+    ASSERT_TRUE(events.read_until([&] { return events.stream.ended(); })) << "the stream ends in order with the node";
+    EXPECT_EQ(node(0).wait(), 0);
+}
+
+TEST_F(Events, ASubscriptionIsRefusedWithASentenceAndTheConnectionServesOn) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    Client control = node(0).client();
+    const auto fails = [&](const Json& params) {
+        const auto answer = control.call("events.subscribe", params, milliseconds{5'000});
+        return answer ? std::string("it was done") : answer.error().message;
+    };
+    EXPECT_NE(fails({{"classes", {"stat"}}}).find("'stat'"), std::string::npos);
+    EXPECT_NE(fails({{"flows", {"x"}}}).find("PLACE:GENERATION"), std::string::npos);
+    EXPECT_NE(fails({{"rate_limit", 0}}).find("from 1 to"), std::string::npos);
+    EXPECT_NE(fails({{"snapshots", true}}).find("did you mean \"snapshot\""), std::string::npos);
+    ASSERT_TRUE(control.call("flow.listen", {{"port", 7000}}, milliseconds{5'000}));
+    EXPECT_NE(fails(Json::object()).find("use one of its own"), std::string::npos);
+    EXPECT_TRUE(control.call("node.info", Json::object(), milliseconds{5'000}));
+    std::vector<EventReader> many;
+    for (int i = 0; i < 16; ++i) many.push_back(subscribe(0));
+    EXPECT_NE(fails(Json::object()).find("16 event connections"), std::string::npos);
+    many.clear();
+    ASSERT_TRUE(wait_until([&] { return node(0).call("record.status")["subscribers"].empty(); })) << "who goes away is forgotten";
+}
+
+TEST_F(Events, WhatAWatcherSendsAfterwardsEndsItsStreamAndNothingElse) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    EventReader polite = subscribe(0), rude = subscribe(0);
+    ASSERT_EQ(::shutdown(polite.descriptor(), SHUT_WR), 0);
+    const std::string garbage = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"node.stop\"}\n";
+    ASSERT_EQ(::send(rude.descriptor(), garbage.data(), garbage.size(), MSG_NOSIGNAL), ssize_t(garbage.size()));
+    EXPECT_FALSE(rude.read_until([] { return false; }, 5'000));
+    ASSERT_TRUE(wait_until([&] { return node(0).call("record.status")["subscribers"].size() == 1; }));
+    node(0).call("record.mark", {{"text", "still here"}});
+    ASSERT_TRUE(polite.read_until([&] { return polite.count(Type::mark) == 1; })) << "half a close is none";
+    // A request that was sent with the subscription in one piece.
+    const UniqueFd fd = raw(0, true);
+    const std::string two = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events.subscribe\"}\n" + garbage;
+    ASSERT_EQ(::send(fd.get(), two.data(), two.size(), MSG_NOSIGNAL), ssize_t(two.size()));
+    std::string answer(4'096, '\0');
+    answer.resize(std::size_t(std::max<ssize_t>(0, ::recv(fd.get(), answer.data(), answer.size(), 0))));
+    EXPECT_NE(answer.find("nothing may follow"), std::string::npos) << answer;
+    EXPECT_TRUE(node(0).alive());
+}
+
+TEST_F(Events, AWatcherThatNeverReadsSlowsNobodyAndHearsWhatItMissed) {
+    constexpr std::uint64_t size = 12 << 20;
+    ASSERT_NO_FATAL_FAILURE(start_two("queue = \"256KiB\"\n"));
+    const auto timed = [&] {
+        const auto begin = Clock::now();
+        transfer(node(0), node(1), 7000, size);
+        return since(begin);
+    };
+    timed();
+    const milliseconds alone = timed();
+    EventReader stalled = subscribe(0), other = subscribe(1);
+    const milliseconds watched = timed();
+    EXPECT_LT(watched, alone * 3 + milliseconds{2'000}) << alone.count() << " ms without";
+    // Enough to fill every queue, whatever the transfer made: marks are edges.
+    Client control = node(0).client();
+    const auto queued = [&] { return node(0).call("record.status")["subscribers"][0]; };
+    std::uint64_t marks = 0;
+    const std::string text(48, 'm');
+    for (int i = 0; i < 400 && queued()["dropped"] == 0; ++i)
+        for (int j = 0; j < 500; ++j, ++marks) {
+            const std::string line = "{\"jsonrpc\":\"2.0\",\"method\":\"record.mark\",\"params\":{\"text\":\"" + text + "\"}}\n";
+            ASSERT_EQ(::send(control.descriptor(), line.data(), line.size(), MSG_NOSIGNAL), ssize_t(line.size()));
+        }
+    ASSERT_TRUE(control.call("node.info", Json::object(), milliseconds{10'000})) << "all of them were heard";
+    ASSERT_GT(queued()["dropped"].get<std::uint64_t>(), 0u);
+    EXPECT_LE(queued()["queued"].get<std::uint64_t>(), 512u << 10);
+    ASSERT_TRUE(stalled.read_until([&] { return stalled.count(Type::mark) + stalled.lagged[Type::mark] >= marks; }));
+    EXPECT_EQ(stalled.count(Type::mark) + stalled.lagged[Type::mark], marks);
+    EXPECT_GE(stalled.lost(), 1u);
+    EXPECT_EQ(stalled.error, "");
+}
+
+TEST_F(Events, ARecordingHoldsTheFlowAndTheMarkAndIsWholeAfterItsStop) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    const Json began = node(0).call("record.start", {{"name", "run"}, {"classes", {"all", "-segments"}}});
+    EXPECT_EQ(began["path"], directory / "rec-a/run.weft");
+    EXPECT_EQ(call(node(0), "record.start", Json::object()).error().cause, "in_use");
+    transfer(node(0), node(1), 7000, 1 << 20);
+    node(0).call("record.mark", {{"text", "done"}});
+    const Json ended = node(0).call("record.stop");
+    EXPECT_EQ(ended["path"], directory / "rec-a/run.weft");
+    EXPECT_EQ(ended["dropped"], 0);
+    const std::string bytes = read_file(directory / "rec-a/run.weft");
+    EXPECT_EQ(ended["bytes"], bytes.size());
+    const auto recording = open(bytes);
+    ASSERT_TRUE(recording) << recording.error();
+    EXPECT_TRUE(recording->ended());
+    ASSERT_EQ(recording->marks().size(), 1u);
+    std::size_t segments = 0, states = 0;
+    recording->read(INT64_MIN, INT64_MAX, [&](std::span<const trace::Record> records) {
+        for (const trace::Record& record : records) segments += record.type == Type::segment_sent, states += record.type == Type::state;
+        return true;
+    });
+    EXPECT_EQ(segments, 0u);
+    EXPECT_GE(states, 3u);
+    EXPECT_EQ(call(node(0), "record.stop", Json::object()).error().cause, "not_recording");
+    EXPECT_EQ(call(node(0), "record.start", {{"name", "run"}}).error().cause, "exists");
+    EXPECT_EQ(call(node(0), "record.start", {{"name", "../run"}}).error().cause, "bad_name");
+    EXPECT_TRUE(call(node(0), "record.start", {{"name", "run"}, {"overwrite", true}}));
+}
+
+TEST_F(Events, ANodeThatIsKilledWhileItRecordsLeavesAReadableFile) {
+    ASSERT_NO_FATAL_FAILURE(start_two("start = true\n"));
+    transfer(node(0), node(1), 7000, 1 << 20);
+    ASSERT_TRUE(wait_until([&] { return node(0).call("record.status")["records"].get<int>() > 30; }));
+    const std::string path = node(0).call("record.status")["path"];
+    std::this_thread::sleep_for(milliseconds{250});  // what the thread holds back at most, twice
+    node(0).kill();
+    const std::string bytes = read_file(path);
+    const auto recording = open(bytes);
+    ASSERT_TRUE(recording) << recording.error();
+    EXPECT_FALSE(recording->ended());
+    bool established = false;
+    EXPECT_EQ(recording->read(INT64_MIN, INT64_MAX,
+                              [&](std::span<const trace::Record> records) {
+                                  for (const trace::Record& record : records)
+                                      established |= record.type == Type::state && trace::body_of<trace::StateChange>(record).to == 4;
+                                  return true;
+                              }),
+              0u);
+    EXPECT_TRUE(established);
+    Running shown{directory, {"trace", path}};
+    EXPECT_EQ(shown.wait(), 0);
+    EXPECT_NE(shown.text().find("-> ESTABLISHED"), std::string::npos) << shown.text();
+}
+
+TEST_F(Events, AFullDiskIsLoggedAndCountedAndTheRecordingGoesOnWhenThereIsRoom) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    const std::string path = node(0).call("record.start", {{"name", "full"}})["path"];
+    // A file may not grow beyond this: to the node that is a full disk, with another number.
+    const rlimit small{64 << 10, RLIM_INFINITY};
+    ASSERT_EQ(::prlimit(node(0).pid(), RLIMIT_FSIZE, &small, nullptr), 0);
+    const auto status = [&] { return node(0).call("record.status"); };
+    for (int i = 0; i < 20 && status()["error"].is_null(); ++i) transfer(node(0), node(1), std::uint16_t(7100 + i), 4 << 20);
+    const Json stuck = status();
+    ASSERT_TRUE(stuck["error"].is_string());
+    EXPECT_EQ(stuck["recording"], true);
+    ASSERT_TRUE(wait_until([&] { return node(0).log().find("cannot be written: File too large") != std::string::npos; }));
+    EXPECT_LE(read_file(path).size(), 64u << 10);
+    const rlimit large{RLIM_INFINITY, RLIM_INFINITY};
+    ASSERT_EQ(::prlimit(node(0).pid(), RLIMIT_FSIZE, &large, nullptr), 0);
+    ASSERT_TRUE(wait_until([&] { return status()["error"].is_null(); })) << "it tries again by itself";
+    transfer(node(0), node(1), 7200, 100'000);
+    const Json ended = node(0).call("record.stop");
+    const std::string bytes = read_file(path);
+    const auto recording = open(bytes);
+    ASSERT_TRUE(recording) << recording.error();
+    EXPECT_TRUE(recording->ended());
+    EXPECT_EQ(recording->read(INT64_MIN, INT64_MAX, [](auto) { return true; }), 0u) << "no batch is damaged";
+    EXPECT_GT(bytes.size(), 64u << 10);
+    EXPECT_EQ(ended["error"], nullptr);
+}
+
+TEST_F(Events, RecordingsAndLogsHoldNeitherPlaintextNorKeys) {
+    ASSERT_NO_FATAL_FAILURE(start_two("start = true\n"));
+    Running client{directory, {"record", "--node", "a", "-o", "client.weft"}};
+    ASSERT_TRUE(wait_until([&] { return node(0).call("record.status")["subscribers"].size() == 1; }));
+    Ends ends = connect(node(0), node(1), 7000);
+    std::mt19937_64 random{std::random_device{}()};
+    std::string marker;
+    while (marker.size() < 16) marker += char('A' + random() % 26);
+    std::string text;
+    while (text.size() < (512 << 10)) text += marker + ' ';
+    std::thread sender{[&] {
+        for (std::size_t at = 0; at < text.size();) {
+            const ssize_t wrote = ::send(ends.sender.get(), text.data() + at, text.size() - at, MSG_NOSIGNAL);
+            if (wrote <= 0) return;
+            at += std::size_t(wrote);
+        }
+    }};
+    std::string got(text.size(), '\0');
+    EXPECT_EQ(::recv(ends.receiver.get(), got.data(), got.size(), MSG_WAITALL), ssize_t(got.size()));
+    sender.join();
+    EXPECT_EQ(got, text);
+    client.interrupt();
+    EXPECT_EQ(client.wait(), 0) << client.text();
+    std::vector<std::string> files{directory / "client.weft"};
+    for (std::size_t i = 0; i < 2; ++i) {
+        files.push_back(node(i).call("record.stop")["path"]);
+        files.push_back(directory / (node(i).name() + ".log"));
+    }
+    // What must not be found: the text, each node's seed, and the keys of hash and handshake that come of it, in any form.
+    std::vector<std::string> secrets{marker.substr(0, 8), hex(std::as_bytes(std::span(marker).first(8))), base64(marker).substr(0, 12)};
+    for (std::size_t i = 0; i < 2; ++i) {
+        const auto seed = read_secret_file(directory / (node(i).name() + ".key"), SecretKind::node_key);
+        ASSERT_TRUE(seed);
+        const auto bytes = std::as_bytes(std::span(seed->bytes()));
+        for (const std::size_t at : {0u, 8u, 16u, 24u}) {
+            const auto part = bytes.subspan(at, 8);
+            secrets.emplace_back(reinterpret_cast<const char*>(part.data()), part.size());
+            secrets.push_back(hex(part));
+        }
+        secrets.push_back(base64({reinterpret_cast<const char*>(bytes.data()), 24}).substr(0, 16));
+    }
+    EXPECT_NE(text.find(secrets.front()), std::string::npos) << "or this search would find nothing anywhere";
+    for (const std::string& file : files) {
+        const std::string bytes = read_file(file);
+        EXPECT_GT(bytes.size(), 500u) << file;
+        for (const std::string& secret : secrets) EXPECT_EQ(bytes.find(secret), std::string::npos) << file;
+    }
+}
+
+TEST_F(Events, TheReadOnlySocketRefusesEveryChange) {
+    make(1);
+    ASSERT_NO_FATAL_FAILURE(start());
+    auto watcher = Client::connect(socket_of(0, true));
+    ASSERT_TRUE(watcher);
+    std::size_t refused = 0;
+    for (const RpcMethod& method : control_methods()) {
+        if (!method.changes) continue;
+        const auto answer = watcher->call(method.name, Json::object(), milliseconds{5'000});
+        ASSERT_FALSE(answer) << method.name;
+        EXPECT_EQ(answer.error().code, int(RpcCode::read_only)) << method.name;
+        ++refused;
+    }
+    EXPECT_GE(refused, 14u);
+    EXPECT_TRUE(node(0).alive());
+}
+
+TEST_F(Events, GarbageOnEitherSocketGetsAClearMessageAndNothingCrashes) {
+    make(1);
+    ASSERT_NO_FATAL_FAILURE(start());
+    std::mt19937_64 random{7};
+    const std::string ask = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events.subscribe\",\"params\":{\"classes\":[\"all\"]}}";
+    for (const bool read_only : {false, true})
+        for (int i = 0; i < 60; ++i) {
+            const UniqueFd fd = raw(0, read_only);
+            std::string bytes;
+            if (i % 3 == 0)
+                for (std::size_t n = random() % 3'000; n > 0; --n) bytes += char(random());
+            if (i % 3 == 1) bytes = ask.substr(0, random() % ask.size());
+            if (i % 3 == 2) {
+                bytes = ask;
+                for (int n = 0; n < 4; ++n) bytes[random() % bytes.size()] = char(random());
+            }
+            bytes += '\n';
+            if (::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) != ssize_t(bytes.size())) continue;
+            ::shutdown(fd.get(), SHUT_WR);
+            std::string answer(65'536, '\0');
+            answer.resize(std::size_t(std::max<ssize_t>(0, ::recv(fd.get(), answer.data(), answer.size(), 0))));
+            if (bytes.find_first_not_of(" \t\r\n") == std::string::npos) continue;
+            EXPECT_NE(answer.find("\"jsonrpc\":\"2.0\""), std::string::npos) << i << ": " << bytes;
+        }
+    // Too long a line, and too deep a one.
+    const UniqueFd fd = raw(0, true);
+    std::thread pusher{[&] {
+        const std::string piece(64 << 10, 'x');
+        for (int i = 0; i < 17; ++i)
+            if (::send(fd.get(), piece.data(), piece.size(), MSG_NOSIGNAL) <= 0) return;
+    }};
+    std::string answer(4'096, '\0');
+    answer.resize(std::size_t(std::max<ssize_t>(0, ::recv(fd.get(), answer.data(), answer.size(), 0))));
+    pusher.join();
+    EXPECT_NE(answer.find("longer than 1048576 bytes"), std::string::npos) << answer;
+    const UniqueFd deep = raw(0, true);
+    const std::string nested = std::string(40, '[') + std::string(40, ']') + "\n";
+    ASSERT_EQ(::send(deep.get(), nested.data(), nested.size(), MSG_NOSIGNAL), ssize_t(nested.size()));
+    answer.assign(4'096, '\0');
+    answer.resize(std::size_t(std::max<ssize_t>(0, ::recv(deep.get(), answer.data(), answer.size(), 0))));
+    EXPECT_NE(answer.find("32"), std::string::npos) << answer;
+    EXPECT_EQ(node(0).call("node.info")["name"], "a") << "it serves on";
+}
+
+TEST_F(Events, ALinkIsDamagedAndMendedWhileItRuns) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    transfer(node(0), node(1), 7000, 1 << 20);
+    EXPECT_FALSE(node(0).call("link.list")["links"][0].contains("fault"));
+    const Json slow = node(0).call("link.set", {{"link", 0}, {"delay", "30ms"}, {"rate", "20Mbit"}});
+    EXPECT_EQ(slow["fault"]["delay_us"], 30'000);
+    EXPECT_EQ(slow["fault"]["rate_bit_s"], 20'000'000);
+    auto begin = Clock::now();
+    transfer(node(0), node(1), 7001, 1 << 20);
+    EXPECT_GE(since(begin), milliseconds{400}) << "8.4 Mbit take that at 20 Mbit/s";
+    EXPECT_EQ(node(0).call("link.set", {{"link", 0}, {"loss", "2%"}})["fault"]["delay_us"], 30'000) << "the rest stays";
+    transfer(node(0), node(1), 7002, 200'000);
+    EXPECT_GT(node(0).call("link.list")["links"][0]["fault"]["lost"].get<int>(), 0);
+    node(0).call("link.set", {{"link", 0}, {"loss", "0%"}, {"delay", "0ms"}, {"rate", "unlimited"}});
+    ASSERT_TRUE(wait_until([&] { return !node(0).call("link.list")["links"][0].contains("fault"); })) << "nothing stands in the way any more";
+    transfer(node(0), node(1), 7003, 1 << 20);
+    EXPECT_EQ(call(node(0), "link.set", {{"link", 9}, {"loss", "1%"}}).error().cause, "no_such_link");
+    EXPECT_NE(call(node(0), "link.set", {{"link", 0}, {"loss", "1"}}).error().message.find("such as \"0.5%\""), std::string::npos);
+    EXPECT_NE(call(node(0), "link.set", {{"link", 0}, {"delay", "1h"}}).error().message.find("at most 10s"), std::string::npos);
+}
+
+TEST_F(Events, FlowsAreListedByAFilterAndAWrongOneSaysWhere) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    const Ends one = connect(node(0), node(1), 7000), other = connect(node(0), node(1), 7001);
+    const auto matching = [&](const std::string& filter) { return node(0).call("flow.list", {{"filter", filter}}); };
+    EXPECT_EQ(matching("remote.port == 7001")["flows"].size(), 1u);
+    EXPECT_EQ(matching("remote.port == 7001")["flows"][0]["flow"], other.sender_flow);
+    EXPECT_EQ(matching("remote.port == 7001")["total"], 2);
+    EXPECT_EQ(matching("tcp.state == ESTABLISHED && family == overlay")["matching"], 2);
+    EXPECT_EQ(matching("tcp.state == LISTEN")["matching"], 0);
+    EXPECT_EQ(matching("rtt > 10s || retransmissions > 1000")["matching"], 0);
+    const auto wrong = call(node(0), "flow.list", {{"filter", "tcp.stat == 3"}});
+    ASSERT_FALSE(wrong);
+    EXPECT_EQ(wrong.error().cause, "bad_filter");
+    EXPECT_NE(wrong.error().message.find("at character"), std::string::npos) << wrong.error().message;
+    Running listed{directory, {"flows", "--node", "a", "remote.port == 7001"}};
+    EXPECT_EQ(listed.wait(), 0);
+    EXPECT_NE(listed.text().find(":7001"), std::string::npos) << listed.text();
+    EXPECT_EQ(listed.text().find(":7000"), std::string::npos) << listed.text();
+    Running mistaken{directory, {"flows", "--node", "a", "port = 3"}};
+    EXPECT_EQ(mistaken.wait(), 2) << mistaken.text();
+    Running watched{directory, {"flows", "--node", "a", "-w", "--every", "0.05", "--json"}};
+    ASSERT_TRUE(wait_until([&] { return std::ranges::count(watched.text(), '\n') >= 3; }));
+    watched.interrupt();
+    EXPECT_EQ(watched.wait(), 0);
+    EXPECT_EQ(Json::parse(watched.text().substr(0, watched.text().find('\n')))["total"], 2);
+}
+
+TEST_F(Events, ALookupTellsItsSteps) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    EXPECT_FALSE(node(0).call("route.lookup", {{"address", "b"}}).contains("trace"));
+    const Json trace = node(0).call("route.lookup", {{"address", "b"}, {"trace", true}})["trace"];
+    ASSERT_GE(trace.size(), 3u) << trace;
+    EXPECT_EQ(trace[0]["step"], "name");
+    EXPECT_NE(trace.dump().find("\"verdict\""), std::string::npos) << trace;
+    EXPECT_EQ(node(0).call("route.lookup", {{"address", node(0).address()}, {"trace", true}})["trace"][1]["step"], "self");
+}
+
+TEST_F(Events, OneModuleTakesAnothersPlaceForAllItsFlows) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    const Ends one = connect(node(0), node(1), 7000), other = connect(node(0), node(1), 7001);
+    EXPECT_EQ(node(0).call("plugin.swap", {{"from", "newreno"}, {"to", "cubic"}})["moved"], 2);
+    const Json all = node(0).call("flow.list");
+    for (const Json& flow : all["flows"]) EXPECT_EQ(flow["congestion"], "cubic");
+    EXPECT_EQ(node(0).call("plugin.swap", {{"from", "newreno"}, {"to", "cubic"}})["moved"], 0);
+    EXPECT_FALSE(call(node(0), "plugin.swap", {{"from", "newreno"}, {"to", "none such"}}));
+}
+
+TEST_F(Events, TraceShowsALineForEachEventOfAFlowLiveAndFromAFile) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    Running all{directory, {"trace", "--node", "a"}}, chosen{directory, {"trace", "--node", "a", "remote.port == 7001", "--json"}};
+    ASSERT_TRUE(wait_until([&] { return node(0).call("record.status")["subscribers"].size() == 2; }));
+    Running record{directory, {"record", "--node", "a", "-o", "kept.weft", "--duration", "20"}};
+    ASSERT_TRUE(wait_until([&] { return node(0).call("record.status")["subscribers"].size() == 3; }));
+    transfer(node(0), node(1), 7000, 50'000);
+    transfer(node(0), node(1), 7001, 50'000);
+    const auto shows = [](const Running& command, std::string_view what) { return command.text().find(what) != std::string::npos; };
+    ASSERT_TRUE(wait_until([&] { return shows(all, "SYN-SENT -> ESTABLISHED (segment"); })) << all.text();
+    ASSERT_TRUE(wait_until([&] { return shows(all, "-> CLOSED") || shows(all, "-> TIME-WAIT"); })) << all.text();
+    ASSERT_TRUE(wait_until([&] { return shows(chosen, "\"ESTABLISHED\""); })) << chosen.text();
+    all.interrupt();
+    chosen.interrupt();
+    record.interrupt();
+    EXPECT_EQ(all.wait(), 0);
+    EXPECT_EQ(chosen.wait(), 0);
+    EXPECT_EQ(record.wait(), 0) << record.text();
+    EXPECT_EQ(chosen.text().find(":7000"), std::string::npos) << "another flow's";
+    const std::string bytes = read_file(directory / "kept.weft");
+    const auto recording = open(bytes);
+    ASSERT_TRUE(recording) << recording.error();
+    EXPECT_TRUE(recording->ended()) << "Ctrl-C ends it whole";
+    struct stat status{};
+    ASSERT_EQ(::stat((directory / "kept.weft").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777, 0600u);
+    Running again{directory, {"trace", "kept.weft", "remote.port == 7000", "--class", "state"}};
+    EXPECT_EQ(again.wait(), 0);
+    EXPECT_TRUE(shows(again, "state SYN-SENT -> ESTABLISHED")) << again.text();
+    Running there{directory, {"record", "--node", "a", "-o", "kept.weft"}};
+    EXPECT_EQ(there.wait(), 1) << "nothing is overwritten untold";
+    directory.write("bad.weft", "this is no recording, and long enough to have a head: " + std::string(400, 'x'));
+    Running bad{directory, {"trace", "bad.weft"}};
+    EXPECT_EQ(bad.wait(), 1);
+    EXPECT_TRUE(shows(bad, "bad.weft")) << bad.text();
+    Running missing{directory, {"trace", "none.weft"}};
+    EXPECT_EQ(missing.wait(), 2) << missing.text();
+}
+
+}  // namespace
+}  // namespace weft::node

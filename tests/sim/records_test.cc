@@ -26,8 +26,8 @@ struct Heard {
 };
 
 // A storm that is listened to from its first SYN on, its engines copied once on the way or not.
-struct Run {
-    Run(BufferPool& pool, std::uint64_t seed, bool listen, std::uint64_t copy_at_step)
+struct Passage {
+    Passage(BufferPool& pool, std::uint64_t seed, bool listen, std::uint64_t copy_at_step)
         : transfer{pool, Transfer::storm(seed)} {
         if (listen)
             for (const auto& [node, heard] : {std::pair{transfer.a.get(), &a}, std::pair{transfer.b.get(), &b}}) {
@@ -52,7 +52,7 @@ struct Run {
 TEST(Records, GoElsewhereTooWithoutThatTheDigestFeelsIt) {
     BufferPool pool{std::size_t{512} << 20};
     for (std::uint64_t seed = 1; seed <= 8; ++seed) {
-        const Run alone{pool, seed, false, 0}, listened{pool, seed, true, 0}, copied{pool, seed, true, 100 * seed};
+        const Passage alone{pool, seed, false, 0}, listened{pool, seed, true, 0}, copied{pool, seed, true, 100 * seed};
         EXPECT_EQ(alone.transfer.digest(), listened.transfer.digest()) << "seed " << seed;
         EXPECT_EQ(listened.a.digest.hex(), copied.a.digest.hex()) << "seed " << seed;
         EXPECT_EQ(listened.b.digest.hex(), copied.b.digest.hex()) << "seed " << seed;

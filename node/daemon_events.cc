@@ -57,6 +57,7 @@ std::expected<void, std::string> Daemon::open_telemetry() {
                                      .queue = config_.record.queue});
     if (!started) return std::unexpected(started.error());
     telemetry_ = std::move(*started);
+    if (config_.record.directory.empty()) config_.record.directory = default_recording_directory();  // no file was read
     shard_->observe(*telemetry_, [this] { take_notices(); });
     if (!config_.record.start) return {};
     const auto recording = begin_recording(recording_name_for(config_.name), Json::object());
@@ -103,8 +104,7 @@ std::expected<Json, RpcError> Daemon::begin_recording(std::string_view name, con
     if (const RecordStatus now = telemetry_->status().record; now.running)
         return std::unexpected(
             RpcError{RpcCode::failed, fmt::format("a recording runs already, {}: record.stop ends it", now.path), "in_use"});
-    const std::string& directory = config_.record.directory;
-    auto file = open_recording(directory.empty() ? default_recording_directory() : directory, name, params.value("overwrite", false));
+    auto file = open_recording(config_.record.directory, name, params.value("overwrite", false));
     if (!file) return std::unexpected(RpcError{RpcCode::failed, file.error().message, file.error().cause});
     file->limit = limit;
     const std::string path = file->path;

@@ -1,0 +1,24 @@
+// The numbers beside a plot: round steps between ticks, units with their prefixes, times of a session as text.
+#pragma once
+
+#include <QString>
+#include <cstdint>
+
+namespace weft::gui {
+
+enum class Unit : std::uint8_t { bytes, bits_per_second, nanoseconds, count };
+
+// 1, 2 or 5 times a power of ten: the smallest step that cuts `span` into at most `most` pieces. span > 0.
+double tickStep(double span, int most);
+
+struct Scaled {
+    double factor;  // multiply by it
+    QString name;   // "kB"
+};
+Scaled scaledUnit(Unit unit, double largest);
+QString valueText(Unit unit, double value);               // "124 kB", four figures at most
+QString tickText(double value, double step);              // with as many places as the step needs
+QString timeText(std::int64_t ns, std::int64_t step_ns);  // "22.5 s", "3:07", "1:02:05"
+QString durationText(std::int64_t ns);                    // "1.2 ms", "3 min 20 s"
+
+}  // namespace weft::gui

@@ -9,6 +9,7 @@
 #include <QPainterPath>
 #include <QToolTip>
 #include <algorithm>
+#include <iterator>
 
 #include "gui/plot_axis.h"
 #include "gui/theme.h"
@@ -65,13 +66,16 @@ DiagramWidget::DiagramWidget(QWidget* parent) : QWidget(parent) {
     describe();
 }
 
-void DiagramWidget::setFlow(int state, const std::vector<Step>& steps, std::int64_t begin_ns) {
-    if (state == state_ && begin_ns == begin_ns_ && steps == steps_) return;
+void DiagramWidget::setFlow(int state, const std::vector<Transition>& steps, std::int64_t begin_ns) {
+    std::vector<Transition> told;
+    std::ranges::copy_if(steps, std::back_inserter(told), [](const Transition& step) { return !step.toldAgain; });
+    const auto same = [](const Transition& a, const Transition& b) { return a.tNs == b.tNs && a.from == b.from && a.to == b.to; };
+    if (state == state_ && begin_ns == begin_ns_ && std::ranges::equal(told, steps_, same)) return;
     state_ = state;
-    steps_ = steps;
+    steps_ = std::move(told);
     begin_ns_ = begin_ns;
     taken_.fill(0);
-    for (const Step& step : steps_) {
+    for (const Transition& step : steps_) {
         const std::size_t edge = trace::transition_of(step.from, step.to);
         if (edge < taken_.size()) ++taken_[edge];
     }
@@ -92,10 +96,10 @@ std::vector<unsigned> DiagramWidget::litEdges() const {
 // For who hears the window: the state, and the way to it.
 void DiagramWidget::describe() {
     QString told = state_ < 0 ? tr("No flow is selected.") : tr("State %1.").arg(text(trace::state_name(std::uint8_t(state_))));
-    for (const Step& step : steps_) {
+    for (const Transition& step : steps_) {
         told += tr(" %1 to %2 at %3.")
                     .arg(text(trace::state_name(step.from)), text(trace::state_name(step.to)),
-                         timeText(step.t_ns - begin_ns_, 1'000'000));
+                         clockText(step.tNs - begin_ns_, 1'000'000));
     }
     setAccessibleDescription(told);
 }
@@ -110,9 +114,9 @@ QString DiagramWidget::edgeText(unsigned edge) const {
     if (!way.made) told += tr("\nthis engine never takes it");
     if (taken_[edge] == 0) return told;
     told += taken_[edge] == 1 ? tr("\ntaken once") : tr("\ntaken %1 times").arg(taken_[edge]);
-    for (const Step& step : steps_) {
+    for (const Transition& step : steps_) {
         if (step.from != way.from || step.to != way.to) continue;
-        told += tr("\nat %1 by %2").arg(timeText(step.t_ns - begin_ns_, 1'000), text(trace::cause_name(step.cause)));
+        told += tr("\nat %1 by %2").arg(clockText(step.tNs - begin_ns_, 1'000), text(trace::cause_name(step.cause)));
     }
     return told;
 }
@@ -205,7 +209,7 @@ void DiagramWidget::drawBox(QPainter& painter, unsigned state) const {
     const Colours& c = colours();
     const QRectF box = boxOf(state);
     const bool here = int(state) == state_;
-    const bool visited = std::ranges::any_of(steps_, [&](const Step& step) { return step.from == state || step.to == state; });
+    const bool visited = std::ranges::any_of(steps_, [&](const Transition& step) { return step.from == state || step.to == state; });
     if (here) {
         painter.setPen(Qt::NoPen);
         for (int ring = 3; ring > 0; --ring) {  // a glow: the state is found at a glance
@@ -254,7 +258,7 @@ void DiagramWidget::renderLayer() {
 
 // The step that the keyboard is at.
 void DiagramWidget::drawMarked(QPainter& painter) const {
-    const Step& step = steps_[std::size_t(marked_)];
+    const Transition& step = steps_[std::size_t(marked_)];
     const Route* route = routeOf(step.from, step.to);
     if (route == nullptr) return;
     painter.translate(origin());
@@ -309,8 +313,8 @@ void DiagramWidget::jumpAlong(int edge) {
     clicked_ = edge;
     const trace::Transition& way = trace::transitions[unsigned(edge)];
     std::vector<std::int64_t> times;
-    for (const Step& step : steps_) {
-        if (step.from == way.from && step.to == way.to) times.push_back(step.t_ns);
+    for (const Transition& step : steps_) {
+        if (step.from == way.from && step.to == way.to) times.push_back(step.tNs);
     }
     Q_EMIT jump(times[times.size() - 1 - round_ % times.size()]);
 }
@@ -320,7 +324,7 @@ void DiagramWidget::keyPressEvent(QKeyEvent* event) {
     if (event->key() == Qt::Key_Up && last >= 0) marked_ = marked_ == none ? last : std::max(0, marked_ - 1);
     else if (event->key() == Qt::Key_Down && last >= 0) marked_ = marked_ == none ? 0 : std::min(last, marked_ + 1);
     else if ((event->key() == Qt::Key_Return || event->key() == Qt::Key_Enter) && marked_ != none)
-        Q_EMIT jump(steps_[std::size_t(marked_)].t_ns);
+        Q_EMIT jump(steps_[std::size_t(marked_)].tNs);
     else return QWidget::keyPressEvent(event);
     update();
 }

@@ -10,25 +10,18 @@
 #include <vector>
 
 #include "gui/diagram_routes.h"
+#include "gui/flow_series.h"
 
 namespace weft::gui {
-
-// One transition of a flow. What it is not told of a flow that was there before the recording began is not in its steps.
-struct Step {
-    std::int64_t t_ns;
-    std::uint8_t from, to;  // tcp::State
-    std::uint8_t cause;     // tcp::Cause
-    std::uint8_t flags;     // of the segment that did it, 0: none
-    bool operator==(const Step&) const = default;
-};
 
 class DiagramWidget : public QWidget {
     Q_OBJECT
 public:
     explicit DiagramWidget(QWidget* parent = nullptr);
 
-    // `state` -1: no flow is chosen. Times are told relative to `begin_ns`.
-    void setFlow(int state, const std::vector<Step>& steps, std::int64_t begin_ns);
+    // `state` -1: no flow is chosen. `steps`: what it took until the cursor; those told again light no edge. Times are told relative to
+    // `begin_ns`.
+    void setFlow(int state, const std::vector<Transition>& steps, std::int64_t begin_ns);
 
     unsigned taken(unsigned edge) const { return taken_[edge]; }  // `edge`: place in trace::transitions
     std::vector<unsigned> litEdges() const;
@@ -68,7 +61,7 @@ private:
     void describe();
 
     int state_{none};
-    std::vector<Step> steps_;
+    std::vector<Transition> steps_;  // none of them told again
     std::int64_t begin_ns_{0};
     std::array<std::uint32_t, edges> taken_{};
     int hovered_{none};     // an edge

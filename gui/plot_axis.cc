@@ -53,7 +53,7 @@ QString tickText(double value, double step) {
     return QString::number(value, 'f', places);
 }
 
-QString timeText(std::int64_t ns, std::int64_t step_ns) {
+QString clockText(std::int64_t ns, std::int64_t step_ns) {
     const std::int64_t whole = ns / 1'000'000'000;
     if (std::abs(whole) < 120) return tickText(double(ns) / 1e9, std::min(1.0, double(step_ns) / 1e9)) + QLatin1String(" s");
     const auto two = [](std::int64_t n) { return QStringLiteral("%1").arg(n, 2, 10, QLatin1Char('0')); };
@@ -62,14 +62,6 @@ QString timeText(std::int64_t ns, std::int64_t step_ns) {
                        : QString::number(whole / 60) + QLatin1Char(':') + two(whole % 60);
     if (step_ns < 1'000'000'000) text += tickText(double(ns % 1'000'000'000) / 1e9, double(step_ns) / 1e9).mid(1);
     return text;
-}
-
-QString durationText(std::int64_t ns) {
-    if (std::abs(ns) >= 120'000'000'000) {
-        const std::int64_t seconds = ns / 1'000'000'000;
-        return QStringLiteral("%1 min %2 s").arg(seconds / 60).arg(seconds % 60);
-    }
-    return valueText(Unit::nanoseconds, double(ns));
 }
 
 }  // namespace weft::gui

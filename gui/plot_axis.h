@@ -18,7 +18,6 @@ struct Scaled {
 Scaled scaledUnit(Unit unit, double largest);
 QString valueText(Unit unit, double value);               // "124 kB", four figures at most
 QString tickText(double value, double step);              // with as many places as the step needs
-QString timeText(std::int64_t ns, std::int64_t step_ns);  // "22.5 s", "3:07", "1:02:05"
-QString durationText(std::int64_t ns);                    // "1.2 ms", "3 min 20 s"
+QString clockText(std::int64_t ns, std::int64_t step_ns);  // "22.5 s", "3:07", "1:02:05": since the session's begin
 
 }  // namespace weft::gui

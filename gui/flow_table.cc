@@ -1,0 +1,177 @@
+// Cells are painted here, not by the style: a screen full of them costs a fraction of a frame.
+#include "gui/flow_table.h"
+
+#include <QHeaderView>
+#include <QKeyEvent>
+#include <QPainter>
+#include <array>
+
+#include "gui/flow_model.h"
+#include "gui/session.h"
+#include "gui/theme.h"
+
+namespace weft::gui {
+namespace {
+
+constexpr int row_height = 27;
+
+void paintPill(QPainter& painter, const QRect& cell, int state, bool ended, const QString& name) {
+    const Colours& c = colours();
+    const QColor colour = ended || state < 0 ? c.grey : stateColour(unsigned(state));
+    const QRectF pill = QRectF(cell).adjusted(6, 4, -6, -4);
+    painter.setRenderHint(QPainter::Antialiasing);
+    painter.setPen(QPen(colour, 1, ended ? Qt::DashLine : Qt::SolidLine));
+    painter.setBrush(mixed(colour, c.panel, c.dark ? 24 : 14));
+    painter.drawRoundedRect(pill, pill.height() / 2, pill.height() / 2);
+    painter.setFont(uiFont(11, true));
+    painter.setPen(ended ? c.dim : colour);
+    painter.drawText(pill, Qt::AlignCenter, name);
+}
+
+}  // namespace
+
+void FlowDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const {
+    const Colours& c = colours();
+    const bool selected = (option.state & QStyle::State_Selected) != 0;
+    const QColor ground = selected ? c.selection : index.row() % 2 != 0 ? c.alternate : c.panel;
+    painter->fillRect(option.rect, ground);
+    const QString shown = index.data(Qt::DisplayRole).toString();
+    const bool ended = index.data(FlowModel::EndedRole).toBool();
+    painter->save();
+    if (index.column() == FlowModel::State) {
+        paintPill(*painter, option.rect, index.data(FlowModel::StateRole).toInt(), ended, shown);
+    } else {
+        const bool words = index.column() == FlowModel::Path || index.column() == FlowModel::Module;
+        const bool left = words || index.column() == FlowModel::Local || index.column() == FlowModel::Remote;
+        const QFont font = words ? uiFont(12) : monoFont(12);
+        const bool lost = index.column() == FlowModel::Retransmissions && !shown.isEmpty() && shown != QLatin1String("0") && shown != QStringLiteral("–");
+        painter->setFont(font);
+        painter->setPen(selected ? c.selectedText : lost ? c.vermillion : ended ? c.dim : c.text);
+        const QRect room = option.rect.adjusted(7, 0, -7, 0);
+        const QFontMetrics metrics(font);
+        painter->drawText(room, Qt::AlignVCenter | (left ? Qt::AlignLeft : Qt::AlignRight),
+                          metrics.elidedText(shown, left ? Qt::ElideMiddle : Qt::ElideRight, room.width()));
+    }
+    painter->restore();
+}
+
+QSize FlowDelegate::sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const { return {80, row_height}; }
+
+FlowTable::FlowTable(Session& session, FlowModel& model, QWidget* parent) : QTableView(parent), session_{&session}, model_{&model} {
+    setObjectName(QStringLiteral("flows"));
+    setAccessibleName(tr("Flows"));
+    setItemDelegate(new FlowDelegate(this));
+    setSelectionBehavior(SelectRows);
+    setSelectionMode(SingleSelection);
+    setTabKeyNavigation(false);
+    setShowGrid(false);
+    setWordWrap(false);
+    setSortingEnabled(true);
+    setFrameShape(QFrame::NoFrame);
+    setVerticalScrollMode(ScrollPerPixel);
+    setHorizontalScrollMode(ScrollPerPixel);
+    verticalHeader()->hide();
+    verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
+    verticalHeader()->setDefaultSectionSize(row_height);
+    horizontalHeader()->setHighlightSections(false);
+    horizontalHeader()->setFont(uiFont(12, true));
+    horizontalHeader()->setMinimumSectionSize(44);
+    horizontalHeader()->setAccessibleName(tr("Columns of the flows"));
+    horizontalHeader()->setFocusPolicy(Qt::NoFocus);
+    setModel(model_);
+    horizontalHeader()->setSortIndicator(-1, Qt::AscendingOrder);
+    connect(session_, &Session::selectionChanged, this, &FlowTable::followSelection);
+    connect(model_, &QAbstractItemModel::modelReset, this, &FlowTable::followSelection);
+    connect(model_, &QAbstractItemModel::layoutChanged, this, &FlowTable::followSelection);
+    connect(model_, &QAbstractItemModel::rowsInserted, this, &FlowTable::followSelection);
+}
+
+void FlowTable::fitColumns() {
+    // State, Local, Remote, Path, CC, cwnd, srtt, Mbit/s, Rtx: the addresses share what the others leave.
+    constexpr std::array<int, FlowModel::ColumnCount> widths{126, 0, 0, 76, 66, 76, 76, 72, 48};
+    const int free = viewport()->width();
+    if (free == fitted_) return;
+    fitted_ = free;
+    int used = 0;
+    for (const int width : widths) used += width;
+    const int addresses = std::max(220, free - used);
+    for (int column = 0; column < FlowModel::ColumnCount; ++column) {
+        const int width = column == FlowModel::Local    ? addresses * 45 / 100
+                          : column == FlowModel::Remote ? addresses - addresses * 45 / 100
+                                                        : widths[std::size_t(column)];
+        setColumnWidth(column, width);
+    }
+}
+
+void FlowTable::resizeEvent(QResizeEvent* event) {
+    QTableView::resizeEvent(event);
+    fitColumns();
+}
+
+void FlowTable::followSelection() {
+    const auto chosen = session_->selected();
+    const int row = chosen ? model_->rowOf(*chosen) : -1;
+    if (row == currentIndex().row() && (row < 0 || selectionModel()->isRowSelected(row))) return;
+    following_ = true;
+    if (row < 0) {
+        clearSelection();
+        setCurrentIndex({});
+    } else {
+        setCurrentIndex(model_->index(row, 0));
+    }
+    following_ = false;
+}
+
+void FlowTable::currentChanged(const QModelIndex& current, const QModelIndex& previous) {
+    QTableView::currentChanged(current, previous);
+    if (!following_ && current.isValid()) session_->select(model_->keyAt(current.row()));
+}
+
+void FlowTable::chooseBest() {
+    if (session_->selected() || model_->rowCount() == 0) return;
+    const trace::Replay& state = session_->state();
+    const trace::FlowState* best = nullptr;
+    const auto moved = [](const trace::FlowState& flow) { return flow.counters.bytes_in + flow.counters.bytes_out; };
+    for (std::size_t i = 0; i < state.size(); ++i) {
+        const trace::FlowState& flow = state.at(i);
+        if (flow.state == trace::state_listen || model_->rowOf({flow.place, flow.generation}) < 0) continue;
+        if (best == nullptr || moved(flow) > moved(*best)) best = &flow;
+    }
+    if (best != nullptr) session_->select({best->place, best->generation});
+}
+
+void FlowTable::step(int direction) {
+    const int rows = model_->rowCount();
+    if (rows == 0) return;
+    const int row = currentIndex().isValid() ? std::clamp(currentIndex().row() + direction, 0, rows - 1) : 0;
+    setCurrentIndex(model_->index(row, 0));
+}
+
+// Left, Right and Space are time's, not the table's.
+void FlowTable::keyPressEvent(QKeyEvent* event) {
+    switch (event->key()) {
+    case Qt::Key_Left:
+    case Qt::Key_Right:
+    case Qt::Key_Space:
+    case Qt::Key_Escape: event->ignore(); return;
+    case Qt::Key_Up:
+    case Qt::Key_Down:
+    case Qt::Key_PageUp:
+    case Qt::Key_PageDown:
+    case Qt::Key_Home:
+    case Qt::Key_End: QTableView::keyPressEvent(event); return;
+    default: event->ignore(); return;
+    }
+}
+
+void FlowTable::paintEvent(QPaintEvent* event) {
+    QTableView::paintEvent(event);
+    if (model_->rowCount() != 0) return;
+    QPainter painter(viewport());
+    painter.setFont(uiFont(12));
+    painter.setPen(colours().dim);
+    const QString why = model_->total() != 0 ? tr("No flow matches the filter (of %1)").arg(model_->total()) : tr("No flows yet");
+    painter.drawText(viewport()->rect(), Qt::AlignCenter, why);
+}
+
+}  // namespace weft::gui

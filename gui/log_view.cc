@@ -1,0 +1,141 @@
+// A table over the records near the cursor; the line of the cursor is kept in sight.
+#include "gui/log_view.h"
+
+#include <QCheckBox>
+#include <QHBoxLayout>
+#include <QHeaderView>
+#include <QKeyEvent>
+#include <QLabel>
+#include <QPainter>
+#include <QStyledItemDelegate>
+#include <QTableView>
+#include <QVBoxLayout>
+
+#include "gui/log_model.h"
+#include "gui/session.h"
+#include "gui/theme.h"
+
+namespace weft::gui {
+namespace {
+
+constexpr int line_height = 19;
+
+QColor colourOf(int type) {
+    const Colours& c = colours();
+    switch (trace::Type(type)) {
+    case trace::Type::state:
+    case trace::Type::flow: return c.green;
+    case trace::Type::loss:
+    case trace::Type::drop:
+    case trace::Type::lagged: return c.vermillion;
+    case trace::Type::timer: return c.purple;
+    case trace::Type::congestion:
+    case trace::Type::plugin:
+    case trace::Type::limit: return c.blue;
+    case trace::Type::mark:
+    case trace::Type::text: return c.orange;
+    default: return c.text;
+    }
+}
+
+class LogDelegate : public QStyledItemDelegate {
+public:
+    LogDelegate(const LogModel& model, QObject* parent) : QStyledItemDelegate(parent), model_{&model} {}
+
+    void paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const override {
+        const Colours& c = colours();
+        const bool selected = (option.state & QStyle::State_Selected) != 0, here = index.row() == model_->cursorRow();
+        painter->fillRect(option.rect, selected ? c.selection : here ? mixed(c.blue, c.panel, 18) : c.panel);
+        if (here && index.column() == 0) painter->fillRect(QRect(option.rect.topLeft(), QSize(3, option.rect.height())), c.blue);
+        const bool dim = index.column() == LogModel::Time || index.column() == LogModel::Flow;
+        const bool later = index.row() > model_->cursorRow();
+        QColor colour = dim ? c.dim : index.column() == LogModel::Event ? colourOf(index.data(LogModel::TypeRole).toInt()) : c.text;
+        if (selected) colour = c.selectedText;
+        else if (later) colour = mixed(colour, c.panel, 62);
+        const QFont font = monoFont(11);
+        painter->setFont(font);
+        painter->setPen(colour);
+        const QRect room = option.rect.adjusted(8, 0, -2, 0);
+        painter->drawText(room, Qt::AlignVCenter | Qt::AlignLeft,
+                          QFontMetrics(font).elidedText(index.data(Qt::DisplayRole).toString(), Qt::ElideRight, room.width()));
+    }
+    QSize sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const override { return {60, line_height}; }
+
+private:
+    const LogModel* model_;
+};
+
+class LogTable : public QTableView {
+public:
+    using QTableView::QTableView;
+
+protected:
+    // Left, Right, Space and Escape are time's.
+    void keyPressEvent(QKeyEvent* event) override {
+        const bool mine = event->key() == Qt::Key_Up || event->key() == Qt::Key_Down || event->key() == Qt::Key_PageUp ||
+                          event->key() == Qt::Key_PageDown || event->key() == Qt::Key_Home || event->key() == Qt::Key_End ||
+                          event->key() == Qt::Key_Return || event->key() == Qt::Key_Enter || event->matches(QKeySequence::Copy);
+        if (!mine) return event->ignore();
+        const bool enter = event->key() == Qt::Key_Return || event->key() == Qt::Key_Enter;
+        if (enter && currentIndex().isValid()) Q_EMIT activated(currentIndex());
+        else if (!enter) QTableView::keyPressEvent(event);
+    }
+};
+
+}  // namespace
+
+LogView::LogView(Session& session, LogModel& model, QWidget* parent)
+    : QWidget(parent), session_{&session}, model_{&model}, table_{new LogTable(this)}, all_{new QCheckBox(tr("All flows"), this)} {
+    auto* title = new QLabel(tr("Events"), this);
+    title->setFont(uiFont(13, true));
+    all_->setFont(uiFont(12));
+    all_->setAccessibleName(tr("Show the events of all flows"));
+    all_->setObjectName(QStringLiteral("log-all"));
+    all_->setChecked(model_->allFlows());
+    connect(all_, &QCheckBox::toggled, this, [this](bool on) { model_->setAllFlows(on); });
+    table_->setObjectName(QStringLiteral("log"));
+    table_->setAccessibleName(tr("Events"));
+    table_->setModel(model_);
+    table_->setItemDelegate(new LogDelegate(*model_, table_));
+    table_->setSelectionBehavior(QAbstractItemView::SelectRows);
+    table_->setSelectionMode(QAbstractItemView::SingleSelection);
+    table_->setTabKeyNavigation(false);
+    table_->setShowGrid(false);
+    table_->setWordWrap(false);
+    table_->setFrameShape(QFrame::NoFrame);
+    table_->horizontalHeader()->hide();
+    table_->verticalHeader()->hide();
+    table_->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
+    table_->verticalHeader()->setMinimumSectionSize(line_height);
+    table_->verticalHeader()->setDefaultSectionSize(line_height);
+    table_->horizontalHeader()->setStretchLastSection(true);
+    table_->setColumnWidth(LogModel::Time, 92);
+    table_->setColumnWidth(LogModel::Flow, 48);
+    table_->setColumnWidth(LogModel::Event, 112);
+    connect(table_, &QTableView::activated, this, [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });
+    connect(table_, &QTableView::doubleClicked, this, [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });
+    connect(model_, &LogModel::cursorRowChanged, this, &LogView::followCursor);
+    auto* head = new QHBoxLayout;
+    head->setContentsMargins(12, 5, 10, 1);
+    head->addWidget(title);
+    head->addStretch();
+    head->addWidget(all_);
+    auto* layout = new QVBoxLayout(this);
+    layout->setContentsMargins(0, 0, 0, 4);
+    layout->setSpacing(2);
+    layout->addLayout(head);
+    layout->addWidget(table_);
+    setAutoFillBackground(true);
+    setBackgroundRole(QPalette::Base);
+}
+
+void LogView::followCursor() {
+    table_->viewport()->update();
+    const int row = model_->cursorRow();
+    if (row < 0) return;
+    // A third of what follows stays in sight, so that one sees what comes.
+    const bool atEnd = session_->isLive();
+    table_->scrollTo(model_->index(row, 0), atEnd ? QAbstractItemView::PositionAtBottom : QAbstractItemView::PositionAtCenter);
+}
+
+}  // namespace weft::gui

@@ -1,0 +1,106 @@
+// Arithmetic of what is shown: always within the bounds, never shorter than PlotView::shortest.
+#include "gui/plot_view.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace weft::gui {
+
+PlotView::PlotView(QObject* parent) : QObject(parent) {}
+
+void PlotView::set(std::int64_t from, std::int64_t to) {
+    const std::int64_t room = std::max(end_ - begin_, shortest);
+    const std::int64_t span = std::clamp(to - from, shortest, std::max(room, youngest));
+    from = span >= room ? begin_ : std::clamp(from, begin_, begin_ + room - span);
+    to = from + span;
+    if (from == from_ && to == to_) return;
+    from_ = from;
+    to_ = to;
+    Q_EMIT rangeChanged();
+}
+
+void PlotView::setAutomatic() {
+    const std::int64_t span = std::clamp(end_ - begin_, youngest, usual);
+    const std::int64_t to = cursor_shown_ && cursor_ < end_ - span / 2 ? cursor_ + span / 2 : end_;
+    set(to - span, to);
+}
+
+void PlotView::setBounds(std::int64_t begin, std::int64_t end, bool follow) {
+    begin_ = begin;
+    end_ = std::max(begin, end);
+    if (first_ && !follow) mode_ = Mode::whole;
+    first_ = false;
+    if (mode_ == Mode::whole) return set(begin_, std::max(end_, begin_ + shortest));
+    if (mode_ == Mode::automatic) return follow || !cursor_shown_ ? setAutomatic() : set(from_, to_);
+    const std::int64_t span = to_ - from_;
+    if (follow && following_) return set(end_ - span, end_);
+    set(from_, to_);
+}
+
+void PlotView::bringCursorIntoSight() {
+    const std::int64_t span = to_ - from_;
+    if (!cursor_shown_ || (cursor_ >= from_ && cursor_ <= to_)) return;
+    set(cursor_ - span / 2, cursor_ - span / 2 + span);
+}
+
+void PlotView::setCursor(std::int64_t t, bool shown) {
+    if (t == cursor_ && shown == cursor_shown_) return;
+    cursor_ = t;
+    cursor_shown_ = shown;
+    if (!shown) following_ = true;
+    bringCursorIntoSight();
+    Q_EMIT cursorChanged();
+}
+
+void PlotView::hover(std::int64_t t) {
+    hover_ = t;
+    hovering_ = true;
+    Q_EMIT cursorChanged();
+}
+
+void PlotView::leave() {
+    if (!hovering_) return;
+    hovering_ = false;
+    Q_EMIT cursorChanged();
+}
+
+void PlotView::zoom(double factor, std::int64_t about) {
+    const double left = double(about - from_) * factor, right = double(to_ - about) * factor;
+    const double most = double(std::max(end_ - begin_, youngest));
+    mode_ = left + right >= most ? Mode::whole : Mode::chosen;
+    const std::int64_t from = about - std::int64_t(std::min(left, most)), to = about + std::int64_t(std::min(right, most));
+    following_ = to >= end_;
+    set(from, std::max(to, from + shortest));
+}
+
+void PlotView::zoomAtCursor(double factor) {
+    const bool seen = cursor_shown_ && cursor_ >= from_ && cursor_ <= to_;
+    zoom(factor, seen ? cursor_ : following_ && end_ <= to_ ? std::min(end_, to_) : from_ + (to_ - from_) / 2);
+}
+
+void PlotView::pan(double part) {
+    mode_ = Mode::chosen;
+    const std::int64_t by = std::int64_t(double(to_ - from_) * part);
+    following_ = to_ + by >= end_;
+    set(from_ + by, to_ + by);
+}
+
+void PlotView::show(std::int64_t from, std::int64_t to) {
+    mode_ = Mode::chosen;
+    following_ = to >= end_;
+    set(from, to);
+}
+
+void PlotView::fit() {
+    mode_ = Mode::whole;
+    following_ = true;
+    set(begin_, std::max(end_, begin_ + shortest));
+}
+
+void PlotView::recentre() {
+    mode_ = Mode::automatic;
+    following_ = true;
+    setAutomatic();
+}
+
+}  // namespace weft::gui

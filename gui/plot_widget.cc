@@ -1,0 +1,430 @@
+// Painting and pointing of one plot. A frame in which only the cursor moves copies the kept image and draws a line.
+#include "gui/plot_widget.h"
+
+#include <QAccessible>
+#include <QEvent>
+#include <QMouseEvent>
+#include <QPainter>
+#include <QPainterPath>
+#include <QWheelEvent>
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "gui/plot_raster.h"
+#include "gui/plot_view.h"
+#include "gui/theme.h"
+
+namespace weft::gui {
+namespace {
+
+constexpr double left_room = 50, right_room = 14, top_room = 27;
+
+const Mark* firstMark(const std::vector<Mark>& marks, std::int64_t t) {
+    return marks.data() + (std::ranges::lower_bound(marks, t, {}, &Mark::tNs) - marks.begin());
+}
+
+}  // namespace
+
+void drawMark(QPainter& painter, PlotWidget::Shape shape, const QPointF& middle, double size) {
+    const double r = size / 2;
+    const QPointF m = middle;
+    switch (shape) {
+    case PlotWidget::Shape::triangle:
+        painter.drawPolygon(QPolygonF({m + QPointF(-r, -r), m + QPointF(r, -r), m + QPointF(0, r)}));
+        break;
+    case PlotWidget::Shape::square: painter.drawRect(QRectF(m.x() - r * 0.85, m.y() - r * 0.85, size * 0.85, size * 0.85)); break;
+    case PlotWidget::Shape::diamond:
+        painter.drawPolygon(QPolygonF({m + QPointF(0, -r), m + QPointF(r, 0), m + QPointF(0, r), m + QPointF(-r, 0)}));
+        break;
+    case PlotWidget::Shape::disc: painter.drawEllipse(m, r * 0.9, r * 0.9); break;
+    case PlotWidget::Shape::bar: painter.drawRect(QRectF(m.x() - 1, m.y() - r, 2, size)); break;
+    }
+}
+
+PlotWidget::PlotWidget(QString title, Unit unit, PlotView& view, QWidget* parent)
+    : QWidget(parent), title_{std::move(title)}, unit_{unit}, view_{&view} {
+    setMouseTracking(true);
+    setFocusPolicy(Qt::StrongFocus);
+    setAttribute(Qt::WA_OpaquePaintEvent);
+    setAccessibleName(tr("Plot: %1").arg(title_));
+    connect(view_, &PlotView::rangeChanged, this, &PlotWidget::dataChanged);
+    connect(view_, &PlotView::cursorChanged, this, [this] {
+        if (QAccessible::isActive()) describe();
+        update();
+    });
+}
+
+void PlotWidget::setCurves(std::vector<Layer> layers, std::vector<Marks> kinds, const std::vector<Mark>* marks) {
+    layers_ = std::move(layers);
+    kinds_ = std::move(kinds);
+    marks_ = marks;
+    dataChanged();
+}
+
+void PlotWidget::setEmptyText(const QString& text) {
+    if (text == empty_text_) return;
+    empty_text_ = text;
+    update();
+}
+
+void PlotWidget::dataChanged() {
+    stale_ = true;
+    update();
+}
+
+bool PlotWidget::isEmpty() const {
+    return std::ranges::all_of(layers_, [](const Layer& layer) { return layer.data->isEmpty(); });
+}
+
+void PlotWidget::describe() { setAccessibleDescription(hoverText(shownTime())); }
+
+// ---- geometry
+
+QRectF PlotWidget::area() const {
+    const double bottom = shows_times_ ? 21 : 7;
+    return QRectF(left_room, top_room, std::max(8.0, width() - left_room - right_room), std::max(8.0, height() - top_room - bottom));
+}
+
+double PlotWidget::xOf(std::int64_t t) const {
+    const QRectF box = area();
+    return box.left() + double(t - view_->fromNs()) / double(view_->toNs() - view_->fromNs()) * box.width();
+}
+
+double PlotWidget::yOf(double value) const {
+    const QRectF box = area();
+    return box.bottom() - (value - low_) / (high_ - low_) * box.height();
+}
+
+std::int64_t PlotWidget::timeAt(double x) const {
+    const QRectF box = area();
+    const double part = std::clamp((x - box.left()) / box.width(), 0.0, 1.0);
+    return view_->fromNs() + std::int64_t(part * double(view_->toNs() - view_->fromNs()));
+}
+
+std::int64_t PlotWidget::shownTime() const { return view_->hovering() ? view_->hoverNs() : view_->cursorNs(); }
+
+// The y axis holds what is in sight, and ends on round numbers.
+void PlotWidget::findScale() {
+    double low = 1e300, high = -1e300;
+    for (const Layer& layer : layers_) {
+        const Pyramid& curve = *layer.data;
+        const auto column = curve.range(curve.lowerBound(view_->fromNs()), curve.lowerBound(view_->toNs()));
+        if (column.count != 0) {
+            low = std::min(low, column.min * layer.factor);
+            high = std::max(high, column.max * layer.factor);
+        }
+        if (const auto held = curve.held(view_->fromNs()); held && layer.style != Style::dots) {
+            low = std::min(low, *held * layer.factor);
+            high = std::max(high, *held * layer.factor);
+        }
+    }
+    if (low > high) low = 0, high = 1;
+    if (from_zero_) low = 0;
+    if (high <= low) high = low + (low == 0 ? 1 : std::abs(low) * 0.1 + 1);
+    high += (high - low) * 0.06;
+    const int most = std::clamp(int(area().height() / 30), 2, 6);
+    step_ = tickStep(high - low, most);
+    low_ = std::floor(low / step_) * step_;
+    high_ = std::max(low_ + step_, high);
+}
+
+// ---- the kept image
+
+void PlotWidget::renderGrid(QPainter& painter) const {
+    const QRectF box = area();
+    const Scaled scaled = scaledUnit(unit_, std::max(std::abs(low_), std::abs(high_)));
+    painter.setFont(monoFont(10));
+    for (double value = low_; value <= high_ * (1 + 1e-9); value += step_) {
+        const double y = std::floor(yOf(value)) + 0.5;
+        painter.setPen(colours().grid);
+        painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y));
+        painter.setPen(colours().dim);
+        painter.drawText(QRectF(0, y - 8, left_room - 6, 16), Qt::AlignRight | Qt::AlignVCenter,
+                         tickText(value * scaled.factor, step_ * scaled.factor));
+    }
+    painter.setFont(uiFont(11));
+    painter.drawText(QRectF(box.right() - 80, 4, 80, 18), Qt::AlignRight | Qt::AlignVCenter, scaled.name);
+    const double span = double(view_->toNs() - view_->fromNs());
+    const double step = tickStep(span, std::max(2, int(box.width() / 110)));
+    painter.setFont(monoFont(10));
+    const double origin = double(view_->beginNs());
+    const double first = std::ceil((double(view_->fromNs()) - origin) / step) * step;
+    for (double t = first; t <= double(view_->toNs()) - origin; t += step) {
+        const double x = std::floor(xOf(view_->beginNs() + std::int64_t(t))) + 0.5;
+        painter.setPen(colours().grid);
+        painter.drawLine(QPointF(x, box.top()), QPointF(x, box.bottom()));
+        if (!shows_times_) continue;
+        painter.setPen(colours().dim);
+        const double middle = std::clamp(x, 34.0, width() - 34.0);
+        painter.drawText(QRectF(middle - 55, box.bottom() + 4, 110, 15), Qt::AlignCenter, clockText(std::int64_t(t), std::int64_t(step)));
+    }
+}
+
+void PlotWidget::renderCurve(PlotRaster& raster, const Layer& layer) const {
+    const double ratio = devicePixelRatioF();
+    const QRectF box = area();
+    const auto toX = [&](std::int64_t t) { return xOf(t) * ratio; };
+    const auto toY = [&](double value) { return yOf(value * layer.factor) * ratio; };
+    const std::int64_t from = view_->fromNs(), to = view_->toNs();
+    std::vector<Pyramid::Column> columns(std::size_t(std::max(1.0, box.width() * ratio)));
+    layer.data->columns(from, to, columns);
+    const QColor colour = colours().*layer.colour;
+    if (layer.style == Style::dots) {
+        QColor soft = colour;
+        soft.setAlpha(190);
+        for (std::size_t i = 0; i < columns.size(); ++i) {
+            const Pyramid::Column& column = columns[i];
+            if (column.count == 0) continue;
+            const double x = box.left() * ratio + double(i) + 0.5, size = 2.8 * ratio;
+            raster.dot(x, toY(column.first), size, soft);
+            if (column.count > 1) raster.dot(x, toY(column.last), size, soft);
+            if (column.count > 2) raster.dot(x, toY(column.min), size, soft);
+            if (column.count > 2) raster.dot(x, toY(column.max), size, soft);
+        }
+        return;
+    }
+    raster.begin(colour, 1.6 * ratio);
+    const bool step = layer.style == Style::step;
+    const auto on = [&](double x, double y) { step ? raster.stepTo(x, y) : raster.lineTo(x, y); };
+    const std::size_t index = layer.data->lowerBound(from);
+    if (index > 0) on(step ? box.left() * ratio : toX(layer.data->timeAt(index - 1)), toY(layer.data->valueAt(index - 1)));
+    double last = 0;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+        const Pyramid::Column& column = columns[i];
+        if (column.count == 0) continue;
+        const double x = box.left() * ratio + double(i) + 0.5;
+        on(x, toY(column.first));
+        if (column.count > 1) {
+            raster.lineTo(x, toY(column.min));
+            raster.lineTo(x, toY(column.max));
+            raster.lineTo(x, toY(column.last));
+        }
+        last = toY(column.last);
+    }
+    const std::size_t next = layer.data->lowerBound(to);
+    if (step && index < next) raster.stepTo(toX(std::min(held_until_, to)), last);
+    else if (step && index > 0) raster.stepTo(toX(std::min(held_until_, to)), toY(layer.data->valueAt(index - 1)));
+    else if (next < layer.data->size()) raster.lineTo(toX(layer.data->timeAt(next)), toY(layer.data->valueAt(next)));
+    raster.finish();
+}
+
+// One mark a place: those behind it would hide under it.
+void PlotWidget::renderMarks(QPainter& painter) const {
+    if (marks_ == nullptr) return;
+    const QRectF box = area();
+    painter.setRenderHint(QPainter::Antialiasing);
+    const Mark* const end = firstMark(*marks_, view_->toNs());
+    for (const Marks& kind : kinds_) {
+        const QColor colour = colours().*kind.colour;
+        double after = -1e9;
+        for (const Mark* mark = firstMark(*marks_, view_->fromNs()); mark < end; ++mark) {
+            if (mark->kind != kind.kind) continue;
+            const double x = xOf(mark->tNs);
+            if (kind.at_value) {
+                if (x < after + 1.5) continue;
+                painter.setPen(Qt::NoPen);
+                painter.setBrush(colour);
+                drawMark(painter, kind.shape, QPointF(x, yOf(mark->value)), 6);
+            } else {
+                if (x < after + 5) continue;
+                painter.setPen(QPen(mixed(colour, colours().panel, 40), 1));
+                painter.drawLine(QPointF(x, box.top()), QPointF(x, box.bottom()));
+                painter.setPen(Qt::NoPen);
+                painter.setBrush(colour);
+                drawMark(painter, kind.shape, QPointF(x, box.top() + 4), 8);
+            }
+            after = x;
+        }
+    }
+}
+
+void PlotWidget::renderLayer() {
+    const double ratio = devicePixelRatioF();
+    const QSize wanted = (QSizeF(size()) * ratio).toSize();
+    if (layer_.size() != wanted) layer_ = QImage(wanted, QImage::Format_RGB32);
+    layer_.setDevicePixelRatio(ratio);
+    layer_.fill(colours().panel);
+    findScale();
+    {
+        QPainter painter(&layer_);
+        painter.setFont(uiFont(13, true));
+        painter.setPen(colours().text);
+        painter.drawText(QRectF(12, 3, width(), 20), Qt::AlignLeft | Qt::AlignVCenter, title_);
+        if (!isEmpty()) renderGrid(painter);
+        painter.setClipRect(area().adjusted(-4, -1, 4, 1));
+        renderMarks(painter);
+    }
+    const QRectF box = area();
+    const QRectF device(box.topLeft() * ratio, box.size() * ratio);
+    PlotRaster raster(layer_, device.toRect());
+    for (const Layer& layer : layers_) renderCurve(raster, layer);
+    stale_ = false;
+}
+
+// ---- each frame
+
+void PlotWidget::paintEvent(QPaintEvent*) {
+    if (stale_ || layer_.size() != (QSizeF(size()) * devicePixelRatioF()).toSize()) renderLayer();
+    QPainter painter(this);
+    painter.drawImage(QPointF(0, 0), layer_);
+    paintLegend(painter);
+    if (isEmpty()) {
+        painter.setFont(uiFont(12));
+        painter.setPen(colours().dim);
+        painter.drawText(area(), Qt::AlignCenter, empty_text_);
+    } else {
+        paintCursor(painter);
+        if (view_->hovering() && underMouse() && !dragging_) paintHover(painter);
+    }
+    if (hasFocus()) {
+        painter.setPen(QPen(colours().focus, 1));
+        painter.setBrush(Qt::NoBrush);
+        painter.drawRect(QRectF(0.5, 0.5, width() - 1, height() - 1));
+    }
+}
+
+void PlotWidget::paintLegend(QPainter& painter) const {
+    const QFont heading = uiFont(13, true), small = uiFont(12);
+    const QFontMetricsF metrics(small);
+    double x = 12 + QFontMetricsF(heading).horizontalAdvance(title_) + 14;
+    const double end = width() - 70, y = 13;
+    painter.setFont(small);
+    painter.setRenderHint(QPainter::Antialiasing);
+    const bool values = view_->cursorShown() || view_->hovering();
+    for (const Layer& layer : layers_) {
+        QString name = layer.name;
+        const auto held = layer.data->held(shownTime());
+        if (values && held) name += QLatin1Char(' ') + valueText(unit_, *held * layer.factor);
+        const double wide = metrics.horizontalAdvance(name);
+        if (x + 22 + wide > end) return;
+        const QColor colour = colours().*layer.colour;
+        painter.setPen(QPen(colour, 2));
+        if (layer.style == Style::dots) {
+            painter.setBrush(colour);
+            painter.setPen(Qt::NoPen);
+            for (const double at : {3.0, 9.0, 15.0}) painter.drawEllipse(QPointF(x + at, y + (at == 9.0 ? -2 : 1.5)), 1.7, 1.7);
+        } else {
+            painter.drawLine(QPointF(x, y), QPointF(x + 16, y));
+        }
+        painter.setPen(colours().dim);
+        painter.drawText(QRectF(x + 21, 3, wide + 4, 20), Qt::AlignLeft | Qt::AlignVCenter, name);
+        x += 21 + wide + 16;
+    }
+    for (const Marks& kind : kinds_) {
+        const bool any = marks_ != nullptr && std::ranges::any_of(*marks_, [&](const Mark& mark) { return mark.kind == kind.kind; });
+        const double wide = metrics.horizontalAdvance(kind.name);
+        if (!any || x + 14 + wide > end) continue;
+        painter.setPen(Qt::NoPen);
+        painter.setBrush(colours().*kind.colour);
+        drawMark(painter, kind.shape, QPointF(x + 4, y), 8);
+        painter.setPen(colours().dim);
+        painter.drawText(QRectF(x + 12, 3, wide + 4, 20), Qt::AlignLeft | Qt::AlignVCenter, kind.name);
+        x += 12 + wide + 16;
+    }
+}
+
+void PlotWidget::paintCursor(QPainter& painter) const {
+    const QRectF box = area();
+    painter.setRenderHint(QPainter::Antialiasing, false);
+    const auto line = [&](std::int64_t t, const QColor& colour, Qt::PenStyle style) {
+        if (t < view_->fromNs() || t > view_->toNs()) return;
+        const double x = std::floor(xOf(t)) + 0.5;
+        painter.setPen(QPen(colour, 1, style));
+        painter.drawLine(QPointF(x, box.top()), QPointF(x, box.bottom()));
+    };
+    if (view_->cursorShown()) line(view_->cursorNs(), colours().text, Qt::DashLine);
+    if (view_->hovering()) line(view_->hoverNs(), colours().dim, Qt::SolidLine);
+}
+
+QString PlotWidget::hoverText(std::int64_t t) const {
+    const std::int64_t step = (view_->toNs() - view_->fromNs()) / 2'000;
+    QString told = clockText(t - view_->beginNs(), std::max<std::int64_t>(1, step));
+    for (const Layer& layer : layers_) {
+        if (const auto held = layer.data->held(t)) told += QLatin1Char('\n') + layer.name + QLatin1Char(' ') + valueText(unit_, *held * layer.factor);
+    }
+    const Mark* near = nullptr;
+    double distance = 5;
+    if (marks_ != nullptr) {
+        const Mark* const end = marks_->data() + marks_->size();
+        const std::int64_t reach = std::int64_t(double(view_->toNs() - view_->fromNs()) / area().width() * distance);
+        for (const Mark* mark = firstMark(*marks_, t - reach); mark < end && mark->tNs <= t + reach; ++mark) {
+            const bool shown = std::ranges::any_of(kinds_, [&](const Marks& kind) { return kind.kind == mark->kind; });
+            const double off = std::abs(xOf(mark->tNs) - xOf(t));
+            if (!shown || off >= distance) continue;
+            near = mark;
+            distance = off;
+        }
+    }
+    if (near != nullptr && tell_mark_) told += QLatin1Char('\n') + tell_mark_(*near);
+    return told;
+}
+
+void PlotWidget::paintHover(QPainter& painter) const {
+    const QString told = hoverText(view_->hoverNs());
+    painter.setFont(monoFont(11));
+    const QRectF box = area();
+    const QRectF text = painter.boundingRect(QRectF(0, 0, 420, 400), Qt::AlignLeft | Qt::AlignTop, told);
+    QRectF frame(0, 0, text.width() + 14, text.height() + 10);
+    const double x = xOf(view_->hoverNs());
+    frame.moveLeft(x + 12 + frame.width() > width() ? x - 12 - frame.width() : x + 12);
+    frame.moveTop(std::max(2.0, std::min(box.top() + 4, height() - frame.height() - 2)));
+    painter.setRenderHint(QPainter::Antialiasing);
+    painter.setPen(colours().border);
+    QColor ground = palette().color(QPalette::ToolTipBase);
+    ground.setAlpha(240);
+    painter.setBrush(ground);
+    painter.drawRoundedRect(frame, 4, 4);
+    painter.setPen(palette().color(QPalette::ToolTipText));
+    painter.drawText(frame.adjusted(7, 5, -7, -5), Qt::AlignLeft | Qt::AlignTop, told);
+}
+
+// ---- pointing
+
+void PlotWidget::wheelEvent(QWheelEvent* event) {
+    const QPoint turned = event->angleDelta();
+    const bool sideways = std::abs(turned.x()) > std::abs(turned.y()) || (event->modifiers() & Qt::ShiftModifier) != 0;
+    const double notches = (sideways && turned.x() != 0 ? turned.x() : turned.y()) / 120.0;
+    if (sideways) view_->pan(-0.1 * notches);
+    else view_->zoom(std::pow(0.8, notches), timeAt(event->position().x()));
+    event->accept();
+}
+
+void PlotWidget::mousePressEvent(QMouseEvent* event) {
+    if (event->button() != Qt::LeftButton) return;
+    pressed_ = true;
+    pressed_at_ = event->position();
+    pressed_from_ = view_->fromNs();
+    pressed_to_ = view_->toNs();
+}
+
+void PlotWidget::mouseMoveEvent(QMouseEvent* event) {
+    const double moved = event->position().x() - pressed_at_.x();
+    if (pressed_ && (dragging_ || std::abs(moved) > 4)) {
+        dragging_ = true;
+        setCursor(Qt::ClosedHandCursor);
+        const auto by = std::int64_t(-moved / area().width() * double(pressed_to_ - pressed_from_));
+        view_->show(pressed_from_ + by, pressed_to_ + by);
+        return;
+    }
+    if (area().adjusted(-2, 0, 2, 0).contains(event->position())) view_->hover(timeAt(event->position().x()));
+    else view_->leave();
+}
+
+void PlotWidget::mouseReleaseEvent(QMouseEvent* event) {
+    if (event->button() != Qt::LeftButton || !pressed_) return;
+    if (!dragging_ && area().contains(event->position())) Q_EMIT seek(timeAt(event->position().x()));
+    pressed_ = dragging_ = false;
+    unsetCursor();
+}
+
+void PlotWidget::mouseDoubleClickEvent(QMouseEvent*) { view_->fit(); }
+
+void PlotWidget::leaveEvent(QEvent*) { view_->leave(); }
+
+void PlotWidget::changeEvent(QEvent* event) {
+    if (event->type() == QEvent::PaletteChange || event->type() == QEvent::FontChange) stale_ = true;
+    QWidget::changeEvent(event);
+}
+
+}  // namespace weft::gui

@@ -37,6 +37,12 @@ void PlotView::setBounds(std::int64_t begin, std::int64_t end, bool follow) {
     set(from_, to_);
 }
 
+void PlotView::reset() {
+    mode_ = Mode::automatic;
+    following_ = first_ = true;
+    cursor_shown_ = false;
+}
+
 void PlotView::bringCursorIntoSight() {
     const std::int64_t span = to_ - from_;
     if (!cursor_shown_ || (cursor_ >= from_ && cursor_ <= to_)) return;

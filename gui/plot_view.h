@@ -27,6 +27,7 @@ public:
 
     // What there is to see. When `follow`, the newest end stays in sight unless the view was moved away from it.
     void setBounds(std::int64_t begin, std::int64_t end, bool follow);
+    void reset();  // another session: nothing was chosen
     void setCursor(std::int64_t t, bool shown);
     void hover(std::int64_t t);
     void leave();

@@ -10,6 +10,9 @@
 #include <QToolTip>
 #include <array>
 
+// Of a static library nobody would ask for the fonts; the macro works outside of namespaces alone.
+static void loadResources() { Q_INIT_RESOURCE(fonts); }
+
 namespace weft::gui {
 namespace {
 
@@ -80,6 +83,7 @@ QString familyOf(const QString& file, const QString& otherwise) {
 void loadFonts() {
     if (look().fonts) return;
     look().fonts = true;
+    loadResources();
     look().ui = familyOf(QStringLiteral(":/fonts/Inter-Regular.otf"), QStringLiteral("Sans Serif"));
     familyOf(QStringLiteral(":/fonts/Inter-SemiBold.otf"), QString());
     look().mono = familyOf(QStringLiteral(":/fonts/JetBrainsMono-Regular.ttf"), QStringLiteral("Monospace"));
@@ -162,7 +166,7 @@ QFont monoFont(double pixels, bool bold) {
     return font;
 }
 
-void applyTheme(QApplication& application, ThemeChoice choice) {
+void applyTheme(ThemeChoice choice) {
     loadFonts();
     look().choice = choice;
     const bool dark = choice == ThemeChoice::dark || (choice == ThemeChoice::system && systemIsDark());
@@ -173,7 +177,6 @@ void applyTheme(QApplication& application, ThemeChoice choice) {
     QToolTip::setPalette(palette);
     QApplication::setFont(uiFont());
     QToolTip::setFont(uiFont(12));
-    Q_UNUSED(application);
 }
 
 ThemeChoice themeChoice() { return look().choice; }

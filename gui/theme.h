@@ -7,8 +7,6 @@
 #include <QString>
 #include <cstdint>
 
-class QApplication;
-
 namespace weft::gui {
 
 enum class ThemeChoice : std::uint8_t { system, light, dark };
@@ -33,8 +31,9 @@ QColor mixed(const QColor& colour, const QColor& ground, int part);
 QFont uiFont(double pixels = 13, bool bold = false);
 QFont monoFont(double pixels = 12, bool bold = false);
 
-// Sets style, palette, fonts of the program. Call once before the first widget, and again whenever the choice or the system's look changed.
-void applyTheme(QApplication& application, ThemeChoice choice);
+// Sets style, palette, fonts of the program. Call it once behind the QApplication, and again whenever
+// the choice or the system's look changed.
+void applyTheme(ThemeChoice choice);
 ThemeChoice themeChoice();  // what was asked for last
 bool parseTheme(const QString& text, ThemeChoice& choice);
 

@@ -1,0 +1,253 @@
+// Every view as a picture, light and dark; that none is without a name for who hears it; and that all can be done by keyboard.
+#include <gtest/gtest.h>
+
+#include <QAccessible>
+#include <QApplication>
+#include <QLineEdit>
+#include <QTableView>
+#include <QTest>
+#include <QToolButton>
+
+#include "gui/diagram_widget.h"
+#include "gui/filter_line.h"
+#include "gui/flow_model.h"
+#include "gui/flow_table.h"
+#include "gui/help_dialog.h"
+#include "gui/main_window.h"
+#include "gui/plot_view.h"
+#include "gui/session.h"
+#include "gui/theme.h"
+#include "tests/gui/scene.h"
+
+namespace weft::gui {
+namespace {
+
+// The window on the made-up session, paused in the middle.
+class Shown {
+public:
+    explicit Shown(ThemeChoice theme, QSize size = {1'280, 800}, double at = 22.412) {
+        applyTheme(theme);
+        session_.setClock([] { return std::int64_t{0}; });
+        session_.push(scene_.records());
+        window_.resize(size);
+        window_.show();
+        QApplication::setActiveWindow(&window_);
+        window_.finish();
+        window_.selectFlow(QStringLiteral("0"));
+        session_.seek(Scene::begin + std::int64_t(at * 1e9));
+        window_.plotView().fit();
+        window_.finish();
+        QApplication::processEvents();
+    }
+
+    Session& session() { return session_; }
+    MainWindow& window() { return window_; }
+    template <class Widget>
+    Widget* find(const char* name) {
+        auto* found = window_.findChild<Widget*>(QLatin1String(name));
+        EXPECT_NE(found, nullptr) << name;
+        return found;
+    }
+    double cursor() const { return double(session_.cursorNs() - Scene::begin) / 1e9; }
+
+private:
+    Scene scene_{thirtySeconds()};
+    Session session_;
+    MainWindow window_{session_};
+};
+
+QString themed(const char* name, ThemeChoice theme) {
+    return QLatin1String(name) + (theme == ThemeChoice::dark ? QLatin1String("-dark") : QLatin1String("-light"));
+}
+
+class Pictures : public testing::TestWithParam<ThemeChoice> {};
+
+TEST_P(Pictures, OfTheWholeWindowIsAsItWas) {
+    Shown shown(GetParam());
+    EXPECT_EQ(differs(shown.window().grab().toImage(), themed("window", GetParam())), "");
+}
+
+TEST_P(Pictures, OfEachViewIsAsItWas) {
+    Shown shown(GetParam());
+    for (const char* name : {"flows", "plot-window", "plot-rtt", "plot-rate", "plot-sequence", "diagram", "history", "log", "timeline"}) {
+        EXPECT_EQ(differs(shown.find<QWidget>(name)->grab().toImage(), themed(name, GetParam())), "") << name;
+    }
+}
+
+TEST_P(Pictures, OfTheListOfKeysIsAsItWas) {
+    Shown shown(GetParam());
+    HelpDialog help;
+    help.resize(640, help.sizeHint().height());
+    EXPECT_EQ(differs(help.grab().toImage(), themed("help", GetParam())), "");
+}
+
+TEST_P(Pictures, OfAWindowWithoutASessionIsAsItWas) {
+    applyTheme(GetParam());
+    Session session;
+    MainWindow window(session);
+    window.resize(1'280, 800);
+    EXPECT_EQ(differs(window.grab().toImage(), themed("empty", GetParam())), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Themes, Pictures, testing::Values(ThemeChoice::dark, ThemeChoice::light),
+                         [](const auto& theme) { return theme.param == ThemeChoice::dark ? "Dark" : "Light"; });
+
+TEST(Views, AComparisonOfPicturesSeesADifference) {
+    if (qEnvironmentVariableIsSet("WEFT_UPDATE_PICTURES")) GTEST_SKIP() << "references are being written";
+    Shown shown(ThemeChoice::dark);
+    QImage other = shown.find<QWidget>("diagram")->grab().toImage();
+    for (int y = 40; y < 80; ++y) {
+        for (int x = 40; x < 160; ++x) other.setPixel(x, y, qRgb(255, 0, 255));
+    }
+    EXPECT_NE(differs(other, QStringLiteral("diagram-dark")), "");
+    EXPECT_NE(differs(shown.find<QWidget>("history")->grab().toImage(), QStringLiteral("diagram-dark")), "");
+}
+
+TEST(Views, EveryThingThatCanHaveTheFocusHasAName) {
+    Shown shown(ThemeChoice::light);
+    HelpDialog help;
+    int seen = 0;
+    for (QWidget* top : {static_cast<QWidget*>(&shown.window()), static_cast<QWidget*>(&help)}) {
+        for (QWidget* widget : top->findChildren<QWidget*>()) {
+            if (widget->focusPolicy() == Qt::NoFocus || !widget->isVisibleTo(top)) continue;
+            ++seen;
+            QAccessibleInterface* heard = QAccessible::queryAccessibleInterface(widget);
+            ASSERT_NE(heard, nullptr);
+            EXPECT_FALSE(heard->text(QAccessible::Name).isEmpty())
+                << widget->metaObject()->className() << ' ' << widget->objectName().toStdString();
+        }
+    }
+    EXPECT_GT(seen, 16);
+}
+
+TEST(Views, TabReachesEveryViewAndComesBack) {
+    Shown shown(ThemeChoice::light);
+    std::vector<QString> order;
+    for (int i = 0; i < 60; ++i) {
+        QWidget* focus = QApplication::focusWidget();
+        ASSERT_NE(focus, nullptr);
+        if (!order.empty() && focus->objectName() == order.front()) break;
+        order.push_back(focus->objectName());
+        QTest::keyClick(focus, Qt::Key_Tab);
+    }
+    for (const char* name : {"open", "connect", "filter", "freeze", "theme", "keys", "flows", "plot-window", "plot-rtt", "plot-rate",
+                             "plot-sequence", "diagram", "history", "log-all", "log", "to-begin", "play", "timeline"}) {
+        EXPECT_NE(std::ranges::find(order, QLatin1String(name)), order.end()) << name;
+    }
+}
+
+void press(MainWindow& window, Qt::Key key, Qt::KeyboardModifiers modifiers = Qt::NoModifier) {
+    QWidget* focus = QApplication::focusWidget();
+    QTest::keyClick(focus != nullptr ? focus : &window, key, modifiers);
+    QApplication::processEvents();
+    window.finish();
+}
+
+TEST(Views, AWalkByKeyboardAlone) {
+    Shown shown(ThemeChoice::dark);
+    MainWindow& window = shown.window();
+    Session& session = shown.session();
+
+    press(window, Qt::Key_1);
+    EXPECT_EQ(QApplication::focusWidget(), &window.flows());
+    press(window, Qt::Key_Home);
+    press(window, Qt::Key_Down);
+    EXPECT_EQ(window.flows().currentIndex().row(), 1);
+    ASSERT_TRUE(session.selected());
+    EXPECT_EQ(*session.selected(), window.flowModel().keyAt(1));
+    press(window, Qt::Key_P);
+    EXPECT_EQ(window.flows().currentIndex().row(), 0);
+
+    window.selectFlow(QStringLiteral("0"));
+    window.finish();
+    const double before = shown.cursor();
+    press(window, Qt::Key_Right);
+    EXPECT_GT(shown.cursor(), before);
+    press(window, Qt::Key_Left);
+    press(window, Qt::Key_Right, Qt::ShiftModifier);
+    EXPECT_NEAR(shown.cursor(), 29.1, 0.001);  // ESTABLISHED to FIN-WAIT-1
+    press(window, Qt::Key_Left, Qt::ShiftModifier);
+    EXPECT_NEAR(shown.cursor(), 0.141, 0.001);
+    press(window, Qt::Key_Escape);
+    EXPECT_TRUE(session.isLive());
+    press(window, Qt::Key_2);  // in a table Home is the first row
+    press(window, Qt::Key_Home);
+    EXPECT_EQ(session.cursorNs(), session.beginNs());
+
+    press(window, Qt::Key_Space);
+    EXPECT_TRUE(session.isPlaying());
+    press(window, Qt::Key_BracketRight);
+    EXPECT_EQ(session.speed(), 2);
+    press(window, Qt::Key_Space);
+    EXPECT_FALSE(session.isPlaying());
+
+    const std::int64_t span = window.plotView().toNs() - window.plotView().fromNs();
+    press(window, Qt::Key_Plus);
+    EXPECT_LT(window.plotView().toNs() - window.plotView().fromNs(), span);
+    const std::int64_t from = window.plotView().fromNs();
+    press(window, Qt::Key_PageDown);
+    EXPECT_GT(window.plotView().fromNs(), from);
+    press(window, Qt::Key_0);
+    EXPECT_EQ(window.plotView().toNs() - window.plotView().fromNs(), span);
+
+    press(window, Qt::Key_End);
+    press(window, Qt::Key_3);
+    EXPECT_EQ(QApplication::focusWidget(), &window.diagram());
+    press(window, Qt::Key_Up);
+    press(window, Qt::Key_Return);  // the last transition
+    EXPECT_NEAR(shown.cursor(), 29.16, 0.001);
+
+    press(window, Qt::Key_F);
+    EXPECT_TRUE(session.isFrozen());
+    press(window, Qt::Key_F);
+    EXPECT_FALSE(session.isFrozen());
+}
+
+TEST(Views, TheFilterIsTypedLeftAndSaysWhatIsWrong) {
+    Shown shown(ThemeChoice::dark);
+    MainWindow& window = shown.window();
+    const int all = window.flowModel().rowCount();
+    press(window, Qt::Key_F, Qt::ControlModifier);
+    ASSERT_EQ(QApplication::focusWidget(), &window.filter());
+    QTest::keyClicks(&window.filter(), QStringLiteral("tcp.state == ESTABLISHED"));
+    press(window, Qt::Key_Return);
+    EXPECT_EQ(QApplication::focusWidget(), &window.flows());
+    EXPECT_LT(window.flowModel().rowCount(), all);
+    EXPECT_GT(window.flowModel().rowCount(), 0);
+    press(window, Qt::Key_F, Qt::ControlModifier);
+    QTest::keyClicks(&window.filter(), QStringLiteral("no.such.field == 1"));
+    EXPECT_FALSE(window.filter().problem().isEmpty());
+    EXPECT_FALSE(window.filter().accessibleDescription().isEmpty());
+    press(window, Qt::Key_Escape);
+    EXPECT_TRUE(window.filter().text().isEmpty());
+    EXPECT_EQ(window.flowModel().rowCount(), all);
+    press(window, Qt::Key_Escape);
+    EXPECT_EQ(QApplication::focusWidget(), &window.flows());
+}
+
+TEST(Views, AFrozenWindowStandsStillAndCatchesUp) {
+    Shown shown(ThemeChoice::dark);
+    press(shown.window(), Qt::Key_Escape);
+    const QImage before = shown.find<QWidget>("timeline")->grab().toImage();
+    press(shown.window(), Qt::Key_F);
+    const trace::Record late = told(Scene::begin + 60 * Scene::second, 0, trace::Type::limit, trace::Limit{1, 0});
+    shown.session().push({&late, 1});
+    shown.session().flush();
+    QApplication::processEvents();
+    EXPECT_EQ(shown.find<QWidget>("timeline")->grab().toImage(), before);
+    press(shown.window(), Qt::Key_F);
+    EXPECT_NE(shown.find<QWidget>("timeline")->grab().toImage(), before);
+}
+
+TEST(Views, AnotherThemeChangesEveryPixelOfTheGround) {
+    Shown shown(ThemeChoice::dark);
+    const QRgb dark = shown.find<QWidget>("diagram")->grab().toImage().pixel(2, 40);
+    applyTheme(ThemeChoice::light);
+    QApplication::processEvents();
+    const QRgb light = shown.find<QWidget>("diagram")->grab().toImage().pixel(2, 40);
+    EXPECT_LT(qGray(dark), 64);
+    EXPECT_GT(qGray(light), 192);
+}
+
+}  // namespace
+}  // namespace weft::gui

@@ -10,9 +10,9 @@
 
 namespace weft::gui {
 
-inline constexpr double canvas_width = 540, canvas_height = 330;
-inline constexpr double box_width = 92, box_height = 22;
-inline constexpr unsigned state_count = 11;
+inline constexpr double canvasWidth = 540, canvasHeight = 330;
+inline constexpr double boxWidth = 92, boxHeight = 22;
+inline constexpr unsigned stateCount = 11;
 
 enum class Side : std::int8_t { right = -1, centre = 0, left = 1 };  // which side of the label its point is
 
@@ -22,14 +22,14 @@ struct Route {
     bool aside;            // reset, abort, time-out: drawn dashed
     QPointF way[7];        // the last is the arrow's point
     const char* label;     // event / what is sent; "": told by the legend or on hover
-    QPointF label_at;      // middle line of the text
-    Side label_side;
+    QPointF labelAt;      // middle line of the text
+    Side labelSide;
 };
 
 std::span<const Route> routes();
 const Route* routeOf(unsigned from, unsigned to);  // nullptr: no such edge
-QRectF boxOf(unsigned state);                      // state < state_count
-QPointF middleOf(const Route& route);              // half way along it: where the count stands
+QRectF boxOf(unsigned state);                      // state < stateCount
+QPointF countAt(const Route& route);  // where its count stands: on it, clear of labels
 // From a point to the nearest of its segments, units.
 double distanceTo(const Route& route, const QPointF& point);
 

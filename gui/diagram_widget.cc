@@ -18,9 +18,9 @@
 namespace weft::gui {
 namespace {
 
-constexpr double title_height = 24;  // of the widget, above the canvas
+constexpr double titleHeight = 24;  // of the widget, above the canvas
 constexpr double margin = 6;
-constexpr double caption_height = 18;  // of the canvas, below it
+constexpr double captionHeight = 18;  // of the canvas, below it
 
 static_assert(trace::transitions.size() == 27);
 
@@ -66,14 +66,14 @@ DiagramWidget::DiagramWidget(QWidget* parent) : QWidget(parent) {
     describe();
 }
 
-void DiagramWidget::setFlow(int state, const std::vector<Transition>& steps, std::int64_t begin_ns) {
+void DiagramWidget::setFlow(int state, const std::vector<Transition>& steps, std::int64_t beginNs) {
     std::vector<Transition> told;
     std::ranges::copy_if(steps, std::back_inserter(told), [](const Transition& step) { return !step.toldAgain; });
     const auto same = [](const Transition& a, const Transition& b) { return a.tNs == b.tNs && a.from == b.from && a.to == b.to; };
-    if (state == state_ && begin_ns == begin_ns_ && std::ranges::equal(told, steps_, same)) return;
+    if (state == state_ && beginNs == beginNs_ && std::ranges::equal(told, steps_, same)) return;
     state_ = state;
     steps_ = std::move(told);
-    begin_ns_ = begin_ns;
+    beginNs_ = beginNs;
     taken_.fill(0);
     for (const Transition& step : steps_) {
         const std::size_t edge = trace::transition_of(step.from, step.to);
@@ -99,7 +99,7 @@ void DiagramWidget::describe() {
     for (const Transition& step : steps_) {
         told += tr(" %1 to %2 at %3.")
                     .arg(text(trace::state_name(step.from)), text(trace::state_name(step.to)),
-                         clockText(step.tNs - begin_ns_, 1'000'000));
+                         clockText(step.tNs - beginNs_, 1'000'000));
     }
     setAccessibleDescription(told);
 }
@@ -116,20 +116,20 @@ QString DiagramWidget::edgeText(unsigned edge) const {
     told += taken_[edge] == 1 ? tr("\ntaken once") : tr("\ntaken %1 times").arg(taken_[edge]);
     for (const Transition& step : steps_) {
         if (step.from != way.from || step.to != way.to) continue;
-        told += tr("\nat %1 by %2").arg(clockText(step.tNs - begin_ns_, 1'000), text(trace::cause_name(step.cause)));
+        told += tr("\nat %1 by %2").arg(clockText(step.tNs - beginNs_, 1'000), text(trace::cause_name(step.cause)));
     }
     return told;
 }
 
 double DiagramWidget::scale() const {
-    const double wide = (width() - 2 * margin) / canvas_width;
-    const double high = (height() - title_height - margin) / (canvas_height + caption_height);
+    const double wide = (width() - 2 * margin) / canvasWidth;
+    const double high = (height() - titleHeight - margin) / (canvasHeight + captionHeight);
     return std::clamp(std::min(wide, high), 0.3, 2.4);
 }
 
 QPointF DiagramWidget::origin() const {
-    const double s = scale(), free = height() - title_height - margin - (canvas_height + caption_height) * s;
-    return {(width() - canvas_width * s) / 2, title_height + std::max(0.0, free / 2)};
+    const double s = scale(), free = height() - titleHeight - margin - (canvasHeight + captionHeight) * s;
+    return {(width() - canvasWidth * s) / 2, titleHeight + std::max(0.0, free / 2)};
 }
 
 QPointF DiagramWidget::onScreen(const QPointF& canvas) const { return origin() + canvas * scale(); }
@@ -178,22 +178,21 @@ void DiagramWidget::drawLabel(QPainter& painter, unsigned edge) const {
     painter.setFont(uiFont(9, lit));
     painter.setPen(lit ? colours().blue : int(edge) == hovered_ ? colours().text : colours().dim);
     constexpr double wide = 120, high = 14;
-    QRectF area(route.label_at.x() - wide / 2, route.label_at.y() - high / 2, wide, high);
+    QRectF area(route.labelAt.x() - wide / 2, route.labelAt.y() - high / 2, wide, high);
     Qt::Alignment align = Qt::AlignVCenter | Qt::AlignHCenter;
-    if (route.label_side == Side::right) {
-        area.moveRight(route.label_at.x());
+    if (route.labelSide == Side::right) {
+        area.moveRight(route.labelAt.x());
         align = Qt::AlignVCenter | Qt::AlignRight;
-    } else if (route.label_side == Side::left) {
-        area.moveLeft(route.label_at.x());
+    } else if (route.labelSide == Side::left) {
+        area.moveLeft(route.labelAt.x());
         align = Qt::AlignVCenter | Qt::AlignLeft;
     }
     painter.drawText(area, align, QString::fromUtf8(route.label));
 }
 
-// A count of one says nothing that the thick line does not; more stand in a disc on the way.
 void DiagramWidget::drawCount(QPainter& painter, unsigned edge) const {
     if (taken_[edge] == 0) return;
-    const QPointF middle = middleOf(routeOfEdge(edge));
+    const QPointF middle = countAt(routeOfEdge(edge));
     const QString count = taken_[edge] > 999 ? QStringLiteral("999+") : QString::number(taken_[edge]);
     const double wide = std::max(13.0, 6.0 * double(count.size()) + 7);
     const QRectF disc(middle.x() - wide / 2, middle.y() - 6.5, wide, 13);
@@ -243,15 +242,15 @@ void DiagramWidget::renderLayer() {
         }
     }
     for (unsigned edge = 0; edge < edges; ++edge) drawLabel(painter, edge);
-    for (unsigned state = 0; state < state_count; ++state) drawBox(painter, state);
+    for (unsigned state = 0; state < stateCount; ++state) drawBox(painter, state);
     for (unsigned edge = 0; edge < edges; ++edge) drawCount(painter, edge);
     QPen dashed(colours().dim, 1.1);
     dashed.setDashPattern({3, 3});
     painter.setPen(dashed);
-    painter.drawLine(QPointF(14, canvas_height + 9), QPointF(38, canvas_height + 9));
+    painter.drawLine(QPointF(14, canvasHeight + 9), QPointF(38, canvasHeight + 9));
     painter.setFont(uiFont(9));
     painter.setPen(colours().dim);
-    painter.drawText(QRectF(43, canvas_height + 2, 480, 14), Qt::AlignLeft | Qt::AlignVCenter,
+    painter.drawText(QRectF(43, canvasHeight + 2, 480, 14), Qt::AlignLeft | Qt::AlignVCenter,
                      tr("reset, abort, user timeout        thick: taken, how often; a click shows when"));
     stale_ = false;
 }

@@ -20,8 +20,8 @@ public:
     explicit DiagramWidget(QWidget* parent = nullptr);
 
     // `state` -1: no flow is chosen. `steps`: what it took until the cursor; those told again light no edge. Times are told relative to
-    // `begin_ns`.
-    void setFlow(int state, const std::vector<Transition>& steps, std::int64_t begin_ns);
+    // `beginNs`.
+    void setFlow(int state, const std::vector<Transition>& steps, std::int64_t beginNs);
 
     unsigned taken(unsigned edge) const { return taken_[edge]; }  // `edge`: place in trace::transitions
     std::vector<unsigned> litEdges() const;
@@ -62,7 +62,7 @@ private:
 
     int state_{none};
     std::vector<Transition> steps_;  // none of them told again
-    std::int64_t begin_ns_{0};
+    std::int64_t beginNs_{0};
     std::array<std::uint32_t, edges> taken_{};
     int hovered_{none};     // an edge
     int marked_{none};      // a step, by keyboard

@@ -8,12 +8,13 @@
 
 #include "gui/flow_model.h"
 #include "gui/session.h"
+#include "gui/table_keys.h"
 #include "gui/theme.h"
 
 namespace weft::gui {
 namespace {
 
-constexpr int row_height = 27;
+constexpr int rowPixels = 27;
 
 void paintPill(QPainter& painter, const QRect& cell, int state, bool ended, const QString& name) {
     const Colours& c = colours();
@@ -55,7 +56,7 @@ void FlowDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option, 
     painter->restore();
 }
 
-QSize FlowDelegate::sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const { return {80, row_height}; }
+QSize FlowDelegate::sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const { return {80, rowPixels}; }
 
 FlowTable::FlowTable(Session& session, FlowModel& model, QWidget* parent) : QTableView(parent), session_{&session}, model_{&model} {
     setObjectName(QStringLiteral("flows"));
@@ -72,7 +73,7 @@ FlowTable::FlowTable(Session& session, FlowModel& model, QWidget* parent) : QTab
     setHorizontalScrollMode(ScrollPerPixel);
     verticalHeader()->hide();
     verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
-    verticalHeader()->setDefaultSectionSize(row_height);
+    verticalHeader()->setDefaultSectionSize(rowPixels);
     horizontalHeader()->setHighlightSections(false);
     horizontalHeader()->setFont(uiFont(12, true));
     horizontalHeader()->setMinimumSectionSize(44);
@@ -80,21 +81,23 @@ FlowTable::FlowTable(Session& session, FlowModel& model, QWidget* parent) : QTab
     horizontalHeader()->setFocusPolicy(Qt::NoFocus);
     setModel(model_);
     horizontalHeader()->setSortIndicator(-1, Qt::AscendingOrder);
+    connect(this, &QTableView::pressed, this, &FlowTable::chooseCurrent);
     connect(session_, &Session::selectionChanged, this, &FlowTable::followSelection);
     connect(model_, &QAbstractItemModel::modelReset, this, &FlowTable::followSelection);
     connect(model_, &QAbstractItemModel::layoutChanged, this, &FlowTable::followSelection);
+    connect(model_, &QAbstractItemModel::rowsRemoved, this, &FlowTable::followSelection);
     connect(model_, &QAbstractItemModel::rowsInserted, this, &FlowTable::followSelection);
 }
 
 void FlowTable::fitColumns() {
     // State, Local, Remote, Path, CC, cwnd, srtt, Mbit/s, Rtx: the addresses share what the others leave.
-    constexpr std::array<int, FlowModel::ColumnCount> widths{126, 0, 0, 76, 66, 76, 76, 72, 48};
+    constexpr std::array<int, FlowModel::ColumnCount> widths{118, 0, 0, 64, 66, 66, 62, 60, 44};
     const int free = viewport()->width();
     if (free == fitted_) return;
     fitted_ = free;
     int used = 0;
     for (const int width : widths) used += width;
-    const int addresses = std::max(220, free - used);
+    const int addresses = std::max(200, free - used);
     for (int column = 0; column < FlowModel::ColumnCount; ++column) {
         const int width = column == FlowModel::Local    ? addresses * 45 / 100
                           : column == FlowModel::Remote ? addresses - addresses * 45 / 100
@@ -112,19 +115,17 @@ void FlowTable::followSelection() {
     const auto chosen = session_->selected();
     const int row = chosen ? model_->rowOf(*chosen) : -1;
     if (row == currentIndex().row() && (row < 0 || selectionModel()->isRowSelected(row))) return;
-    following_ = true;
     if (row < 0) {
         clearSelection();
         setCurrentIndex({});
     } else {
         setCurrentIndex(model_->index(row, 0));
     }
-    following_ = false;
 }
 
-void FlowTable::currentChanged(const QModelIndex& current, const QModelIndex& previous) {
-    QTableView::currentChanged(current, previous);
-    if (!following_ && current.isValid()) session_->select(model_->keyAt(current.row()));
+// A person chose the row; rows also become current because others went.
+void FlowTable::chooseCurrent() {
+    if (currentIndex().isValid()) session_->select(model_->keyAt(currentIndex().row()));
 }
 
 void FlowTable::chooseBest() {
@@ -145,29 +146,20 @@ void FlowTable::step(int direction) {
     if (rows == 0) return;
     const int row = currentIndex().isValid() ? std::clamp(currentIndex().row() + direction, 0, rows - 1) : 0;
     setCurrentIndex(model_->index(row, 0));
+    chooseCurrent();
 }
 
 // Left, Right and Space are time's, not the table's.
 void FlowTable::keyPressEvent(QKeyEvent* event) {
-    switch (event->key()) {
-    case Qt::Key_Left:
-    case Qt::Key_Right:
-    case Qt::Key_Space:
-    case Qt::Key_Escape: event->ignore(); return;
-    case Qt::Key_Up:
-    case Qt::Key_Down:
-    case Qt::Key_PageUp:
-    case Qt::Key_PageDown:
-    case Qt::Key_Home:
-    case Qt::Key_End: QTableView::keyPressEvent(event); return;
-    default: event->ignore(); return;
-    }
+    if (moveRow(*this, event->key())) chooseCurrent();
+    else event->ignore();
 }
 
 void FlowTable::paintEvent(QPaintEvent* event) {
     QTableView::paintEvent(event);
-    if (model_->rowCount() != 0) return;
     QPainter painter(viewport());
+    paintFocus(*this, painter);
+    if (model_->rowCount() != 0) return;
     painter.setFont(uiFont(12));
     painter.setPen(colours().dim);
     const QString why = model_->total() != 0 ? tr("No flow matches the filter (of %1)").arg(model_->total()) : tr("No flows yet");

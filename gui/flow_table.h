@@ -30,16 +30,15 @@ public:
 protected:
     void paintEvent(QPaintEvent* event) override;
     void keyPressEvent(QKeyEvent* event) override;
-    void currentChanged(const QModelIndex& current, const QModelIndex& previous) override;
     void resizeEvent(QResizeEvent* event) override;
 
 private:
     void followSelection();
+    void chooseCurrent();
     void fitColumns();
 
     Session* session_;
     FlowModel* model_;
-    bool following_{false};  // the row follows the session, not the other way round
     int fitted_{0};          // the width that columns were fitted to
 };
 

@@ -17,7 +17,7 @@ namespace {
 
 constexpr double gap = 14, edge = 12;
 
-QString when(const Transition& step, std::int64_t begin_ns) { return clockText(step.tNs - begin_ns, 1'000'000); }
+QString when(const Transition& step, std::int64_t beginNs) { return clockText(step.tNs - beginNs, 1'000'000); }
 
 }  // namespace
 
@@ -27,22 +27,22 @@ HistoryStrip::HistoryStrip(QWidget* parent) : QWidget(parent) {
     setAccessibleName(tr("History of the flow's states"));
 }
 
-void HistoryStrip::setHistory(const std::vector<Transition>& steps, std::int64_t begin_ns, std::int64_t cursor_ns) {
+void HistoryStrip::setHistory(const std::vector<Transition>& steps, std::int64_t beginNs, std::int64_t cursorNs) {
     const int before = current();
-    const bool same = begin_ns == begin_ns_ && steps.size() == steps_.size() &&
+    const bool same = beginNs == beginNs_ && steps.size() == steps_.size() &&
                       (steps.empty() || (steps.back().tNs == steps_.back().tNs && steps.front().tNs == steps_.front().tNs));
-    begin_ns_ = begin_ns;
-    cursor_ns_ = cursor_ns;
+    beginNs_ = beginNs;
+    cursorNs_ = cursorNs;
     if (!same) steps_ = steps;
     if (same && current() == before) return;
     QString told;
-    for (const Transition& step : steps_) told += stateName(step.to) + QLatin1Char(' ') + when(step, begin_ns_) + QLatin1String(". ");
+    for (const Transition& step : steps_) told += stateName(step.to) + QLatin1Char(' ') + when(step, beginNs_) + QLatin1String(". ");
     setAccessibleDescription(told);
     update();
 }
 
 int HistoryStrip::current() const {
-    return int(std::ranges::upper_bound(steps_, cursor_ns_, {}, &Transition::tNs) - steps_.begin()) - 1;
+    return int(std::ranges::upper_bound(steps_, cursorNs_, {}, &Transition::tNs) - steps_.begin()) - 1;
 }
 
 std::vector<HistoryStrip::Pill> HistoryStrip::pills() const {
@@ -52,7 +52,7 @@ std::vector<HistoryStrip::Pill> HistoryStrip::pills() const {
     std::size_t first = steps_.size();
     for (; first > 0; --first) {
         const Transition& step = steps_[first - 1];
-        const double wide = std::max(names.horizontalAdvance(stateName(step.to)) + 18, times.horizontalAdvance(when(step, begin_ns_)) + 4);
+        const double wide = std::max(names.horizontalAdvance(stateName(step.to)) + 18, times.horizontalAdvance(when(step, beginNs_)) + 4);
         if (wanted + wide > width() - 2 * edge - (first > 1 ? 46 : 0)) break;
         wanted += wide + gap;
         found.push_back({QRectF(0, 4, wide, 20), first - 1});
@@ -100,7 +100,7 @@ void HistoryStrip::paintEvent(QPaintEvent*) {
         painter.drawText(pill.frame, Qt::AlignCenter, stateName(step.to));
         painter.setFont(monoFont(10));
         painter.setPen(c.dim);
-        painter.drawText(pill.frame.adjusted(-6, 21, 6, 18), Qt::AlignHCenter | Qt::AlignTop, when(step, begin_ns_));
+        painter.drawText(pill.frame.adjusted(-6, 21, 6, 18), Qt::AlignHCenter | Qt::AlignTop, when(step, beginNs_));
     }
     if (hasFocus()) {
         painter.setRenderHint(QPainter::Antialiasing, false);

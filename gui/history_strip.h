@@ -16,7 +16,7 @@ class HistoryStrip : public QWidget {
 public:
     explicit HistoryStrip(QWidget* parent = nullptr);
 
-    void setHistory(const std::vector<Transition>& steps, std::int64_t begin_ns, std::int64_t cursor_ns);
+    void setHistory(const std::vector<Transition>& steps, std::int64_t beginNs, std::int64_t cursorNs);
 
     QSize sizeHint() const override { return {400, 44}; }
     QSize minimumSizeHint() const override { return {160, 44}; }
@@ -38,7 +38,7 @@ private:
     int current() const;              // the step that holds at the cursor; -1: none
 
     std::vector<Transition> steps_;
-    std::int64_t begin_ns_{0}, cursor_ns_{0};
+    std::int64_t beginNs_{0}, cursorNs_{0};
 };
 
 }  // namespace weft::gui

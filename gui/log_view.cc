@@ -13,12 +13,13 @@
 
 #include "gui/log_model.h"
 #include "gui/session.h"
+#include "gui/table_keys.h"
 #include "gui/theme.h"
 
 namespace weft::gui {
 namespace {
 
-constexpr int line_height = 19;
+constexpr int lineHeight = 19;
 
 QColor colourOf(int type) {
     const Colours& c = colours();
@@ -59,7 +60,7 @@ public:
         painter->drawText(room, Qt::AlignVCenter | Qt::AlignLeft,
                           QFontMetrics(font).elidedText(index.data(Qt::DisplayRole).toString(), Qt::ElideRight, room.width()));
     }
-    QSize sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const override { return {60, line_height}; }
+    QSize sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const override { return {60, lineHeight}; }
 
 private:
     const LogModel* model_;
@@ -70,15 +71,17 @@ public:
     using QTableView::QTableView;
 
 protected:
+    void paintEvent(QPaintEvent* event) override {
+        QTableView::paintEvent(event);
+        QPainter painter(viewport());
+        paintFocus(*this, painter);
+    }
+
     // Left, Right, Space and Escape are time's.
     void keyPressEvent(QKeyEvent* event) override {
-        const bool mine = event->key() == Qt::Key_Up || event->key() == Qt::Key_Down || event->key() == Qt::Key_PageUp ||
-                          event->key() == Qt::Key_PageDown || event->key() == Qt::Key_Home || event->key() == Qt::Key_End ||
-                          event->key() == Qt::Key_Return || event->key() == Qt::Key_Enter || event->matches(QKeySequence::Copy);
-        if (!mine) return event->ignore();
         const bool enter = event->key() == Qt::Key_Return || event->key() == Qt::Key_Enter;
         if (enter && currentIndex().isValid()) Q_EMIT activated(currentIndex());
-        else if (!enter) QTableView::keyPressEvent(event);
+        else if (!moveRow(*this, event->key())) event->ignore();
     }
 };
 
@@ -106,12 +109,12 @@ LogView::LogView(Session& session, LogModel& model, QWidget* parent)
     table_->horizontalHeader()->hide();
     table_->verticalHeader()->hide();
     table_->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
-    table_->verticalHeader()->setMinimumSectionSize(line_height);
-    table_->verticalHeader()->setDefaultSectionSize(line_height);
+    table_->verticalHeader()->setMinimumSectionSize(lineHeight);
+    table_->verticalHeader()->setDefaultSectionSize(lineHeight);
     table_->horizontalHeader()->setStretchLastSection(true);
-    table_->setColumnWidth(LogModel::Time, 92);
-    table_->setColumnWidth(LogModel::Flow, 48);
-    table_->setColumnWidth(LogModel::Event, 112);
+    table_->setColumnWidth(LogModel::Time, 88);
+    table_->setColumnWidth(LogModel::Flow, 56);
+    table_->setColumnWidth(LogModel::Event, 134);
     connect(table_, &QTableView::activated, this, [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });
     connect(table_, &QTableView::doubleClicked, this, [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });
     connect(model_, &LogModel::cursorRowChanged, this, &LogView::followCursor);
@@ -133,7 +136,6 @@ void LogView::followCursor() {
     table_->viewport()->update();
     const int row = model_->cursorRow();
     if (row < 0) return;
-    // A third of what follows stays in sight, so that one sees what comes.
     const bool atEnd = session_->isLive();
     table_->scrollTo(model_->index(row, 0), atEnd ? QAbstractItemView::PositionAtBottom : QAbstractItemView::PositionAtCenter);
 }

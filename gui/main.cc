@@ -22,20 +22,25 @@ using weft::gui::MainWindow;
 using weft::gui::Session;
 using weft::gui::SourceStatus;
 
-constexpr int failed = 1, usage = 2, not_running = 3;
-constexpr int patience_ms = 3'000;  // for a node to answer, when a picture of it is wanted
+constexpr int failed = 1, usage = 2, notRunning = 3;
+constexpr int patienceMs = 3'000;  // for a node to answer, when a picture of it is wanted
 
 struct Wish {
     QString file, socket, at, picture, flow, filter;
     QSize size{1'400, 860};
     weft::gui::ThemeChoice theme{weft::gui::ThemeChoice::system};
-    double wait_seconds{1.5};
-    bool tell_first_frame{false};
+    double waitSeconds{1.5};
+    bool tellFirstFrame{false};
 };
 
 int complain(int code, const QString& what) {
     std::fprintf(stderr, "weft-gui: %s\n", qUtf8Printable(what));
     return code;
+}
+
+// What Qt has to say of displays and directories is nothing that a person could mend.
+void hear(QtMsgType type, const QMessageLogContext&, const QString& text) {
+    if (type == QtCriticalMsg || type == QtFatalMsg) std::fprintf(stderr, "weft-gui: %s\n", qUtf8Printable(text));
 }
 
 void addOptions(QCommandLineParser& parser) {
@@ -95,7 +100,7 @@ QString read(const QCommandLineParser& parser, Wish& wish) {
     wish.filter = value("filter");
     wish.picture = value("screenshot");
     if (set("screenshot") && wish.picture.isEmpty()) return QStringLiteral("--screenshot: the name of a file is missing");
-    wish.tell_first_frame = set("tell-first-frame");
+    wish.tellFirstFrame = set("tell-first-frame");
     if (set("size")) {
         const auto size = sizeOf(value("size"));
         if (!size) return QStringLiteral("--size %1: width and height from 640x400 to 8192x8192, as 1280x800").arg(value("size"));
@@ -103,8 +108,8 @@ QString read(const QCommandLineParser& parser, Wish& wish) {
     }
     if (set("theme") && !weft::gui::parseTheme(value("theme"), wish.theme)) return QStringLiteral("--theme %1: light, dark or system").arg(value("theme"));
     bool number = true;
-    if (set("wait")) wish.wait_seconds = value("wait").toDouble(&number);
-    if (!number || wish.wait_seconds < 0 || wish.wait_seconds > 3'600) return QStringLiteral("--wait %1: seconds").arg(value("wait"));
+    if (set("wait")) wish.waitSeconds = value("wait").toDouble(&number);
+    if (!number || wish.waitSeconds < 0 || wish.waitSeconds > 3'600) return QStringLiteral("--wait %1: seconds").arg(value("wait"));
     return {};
 }
 
@@ -130,13 +135,13 @@ int takePicture(const Wish& wish, Session& session, MainWindow& window) {
     if (wish.file.isEmpty()) {
         QTimer tick;  // so that waiting ends
         tick.start(20);
-        if (!waitFor(session, patience_ms, SourceStatus::Kind::live)) {
+        if (!waitFor(session, patienceMs, SourceStatus::Kind::live)) {
             const QString why = session.status().message;
-            return complain(not_running, why.isEmpty() ? QStringLiteral("%1: no node answers there; is it running?").arg(wish.socket) : why);
+            return complain(notRunning, why.isEmpty() ? QStringLiteral("%1: no node answers there; is it running?").arg(wish.socket) : why);
         }
         QElapsedTimer timer;
         timer.start();
-        while (timer.elapsed() < std::int64_t(wish.wait_seconds * 1'000)) QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents, 20);
+        while (timer.elapsed() < std::int64_t(wish.waitSeconds * 1'000)) QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents, 20);
     }
     window.resize(wish.size);
     window.show();
@@ -148,7 +153,7 @@ int takePicture(const Wish& wish, Session& session, MainWindow& window) {
 }
 
 int watch(const Wish& wish, Session& session, MainWindow& window) {
-    if (wish.tell_first_frame) {
+    if (wish.tellFirstFrame) {
         QObject::connect(
             &window, &MainWindow::painted, &window,
             [] {
@@ -192,6 +197,7 @@ int main(int argc, char** argv) {
     }
     const bool display = !qEnvironmentVariableIsEmpty("DISPLAY") || !qEnvironmentVariableIsEmpty("WAYLAND_DISPLAY") || !qEnvironmentVariableIsEmpty("QT_QPA_PLATFORM");
     if (!display) return complain(failed, QStringLiteral("there is no display; --screenshot OUT.png needs none"));
+    qInstallMessageHandler(hear);
     QLocale::setDefault(QLocale::c());
     QApplication application(argc, argv);
     QApplication::setApplicationName(QStringLiteral("weft-gui"));

@@ -61,8 +61,8 @@ double FrameTimes::quantileMs(double part) const {
 }
 
 MainWindow::MainWindow(Session& session, QWidget* parent)
-    : QMainWindow(parent), session_{&session}, view_{new PlotView(this)}, flow_model_{new FlowModel(session, this)},
-      log_model_{new LogModel(session, this)} {
+    : QMainWindow(parent), session_{&session}, view_{new PlotView(this)}, flowModel_{new FlowModel(session, this)},
+      logModel_{new LogModel(session, this)} {
     setObjectName(QStringLiteral("weft-gui"));
     setWindowTitle(QStringLiteral("weft"));
     setAccessibleName(tr("weft: connections"));
@@ -111,7 +111,7 @@ QWidget* MainWindow::makeToolbar() {
     nodes->setAccessibleName(tr("Nodes"));
     connect_->setMenu(nodes);
     connect(nodes, &QMenu::aboutToShow, this, &MainWindow::fillNodes);
-    filter_ = new FilterLine(*flow_model_, bar);
+    filter_ = new FilterLine(*flowModel_, bar);
     connect(filter_, &FilterLine::left, this, [this] { flows_->setFocus(); });
     connect(filter_, &FilterLine::problemChanged, this, &MainWindow::refreshStatus);
     freeze_ = makeButton(tr("Freeze"), "freeze", tr("Nothing moves until it is pressed again (F)"));
@@ -137,7 +137,7 @@ QWidget* MainWindow::makeBody() {
     layout->setSpacing(gap);
     QSplitter* columns = makeSplitter(Qt::Horizontal, "columns", body);
     QSplitter* left = makeSplitter(Qt::Vertical, "left", columns);
-    flows_ = new FlowTable(*session_, *flow_model_, left);
+    flows_ = new FlowTable(*session_, *flowModel_, left);
     plots_ = new PlotsPane(*session_, *view_, left);
     left->addWidget(flows_);
     left->addWidget(plots_);
@@ -153,7 +153,7 @@ QWidget* MainWindow::makeBody() {
     history_ = new HistoryStrip(machine);
     stacked->addWidget(diagram_, 1);
     stacked->addWidget(history_);
-    log_ = new LogView(*session_, *log_model_, right);
+    log_ = new LogView(*session_, *logModel_, right);
     right->addWidget(machine);
     right->addWidget(log_);
     right->setStretchFactor(0, 3);
@@ -237,8 +237,8 @@ void MainWindow::refreshFlow() {
 
 // At most ten times a second: nobody reads faster.
 void MainWindow::refreshStatus() {
-    if (status_age_.isValid() && status_age_.elapsed() < 100 && session_->status().kind == SourceStatus::Kind::live) return;
-    status_age_.start();
+    if (statusAge_.isValid() && statusAge_.elapsed() < 100 && session_->status().kind == SourceStatus::Kind::live) return;
+    statusAge_.start();
     const Source* source = session_->source();
     const SourceStatus& status = session_->status();
     const QString dot = QStringLiteral("   ·   ");
@@ -246,8 +246,8 @@ void MainWindow::refreshStatus() {
     if (source != nullptr && source->info() && !source->info()->node.empty())
         line += tr(" (node %1)").arg(QString::fromStdString(source->info()->node));
     if (source != nullptr) setWindowTitle(source->title() + QStringLiteral(" — weft"));
-    const std::size_t total = flow_model_->total();
-    const int shown = flow_model_->rowCount();
+    const std::size_t total = flowModel_->total();
+    const int shown = flowModel_->rowCount();
     line += dot + (std::size_t(shown) == total ? tr("%1 flows").arg(total) : tr("%1 of %2 flows").arg(shown).arg(total));
     if (status.kind == SourceStatus::Kind::live) line += dot + tr("%1 events/s").arg(rateWords(session_->recordsPerSecond()));
     line += dot + tr("%1 dropped").arg(session_->lagged());
@@ -265,13 +265,14 @@ void MainWindow::refreshStatus() {
 
 void MainWindow::setFrozen(bool frozen) {
     session_->setFrozen(frozen);
-    status_age_.invalidate();
+    statusAge_.invalidate();
     refreshStatus();
 }
 
 // ---- frames
 
 bool MainWindow::event(QEvent* event) {
+    if (event->type() == QEvent::Show && focusWidget() == nullptr) flows_->setFocus();
     if (event->type() == QEvent::ThemeChange && themeChoice() == ThemeChoice::system) applyTheme(ThemeChoice::system);
     if (event->type() != QEvent::UpdateRequest) return QMainWindow::event(event);
     QElapsedTimer timer;
@@ -285,11 +286,11 @@ bool MainWindow::event(QEvent* event) {
 void MainWindow::finish() {
     session_->finish();
     session_->flush();
-    log_model_->finish();
-    flow_model_->refresh();
+    logModel_->finish();
+    flowModel_->refresh();
     refreshTime();
     refreshFlow();
-    status_age_.invalidate();
+    statusAge_.invalidate();
     refreshStatus();
 }
 

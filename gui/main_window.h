@@ -52,7 +52,7 @@ public:
 
     const FrameTimes& frames() const { return frames_; }
     FlowTable& flows() { return *flows_; }
-    FlowModel& flowModel() { return *flow_model_; }
+    FlowModel& flowModel() { return *flowModel_; }
     PlotView& plotView() { return *view_; }
     DiagramWidget& diagram() { return *diagram_; }
     FilterLine& filter() { return *filter_; }
@@ -86,8 +86,8 @@ private:
 
     Session* session_;
     PlotView* view_;
-    FlowModel* flow_model_;
-    LogModel* log_model_;
+    FlowModel* flowModel_;
+    LogModel* logModel_;
     FilterLine* filter_{nullptr};
     FlowTable* flows_{nullptr};
     PlotsPane* plots_{nullptr};
@@ -101,7 +101,7 @@ private:
     QLabel* status_{nullptr};
     QLabel* trouble_{nullptr};
     FrameTimes frames_;
-    QElapsedTimer status_age_;
+    QElapsedTimer statusAge_;
 };
 
 }  // namespace weft::gui

@@ -133,11 +133,11 @@ bool MainWindow::selectFlow(const QString& wanted) {
         if (flow != nullptr) session_->select({flow->place, flow->generation});
         if (flow != nullptr) return true;
     }
-    for (int row = 0; row < flow_model_->rowCount(); ++row) {
+    for (int row = 0; row < flowModel_->rowCount(); ++row) {
         for (const int column : {int(FlowModel::Local), int(FlowModel::Remote)}) {
-            const QString text = flow_model_->data(flow_model_->index(row, column), Qt::DisplayRole).toString();
+            const QString text = flowModel_->data(flowModel_->index(row, column), Qt::DisplayRole).toString();
             if (!text.contains(wanted, Qt::CaseInsensitive)) continue;
-            session_->select(flow_model_->keyAt(row));
+            session_->select(flowModel_->keyAt(row));
             return true;
         }
     }

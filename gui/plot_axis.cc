@@ -24,7 +24,7 @@ Scaled scaledUnit(Unit unit, double largest) {
     };
     switch (unit) {
     case Unit::bytes: return pick({"B", "kB", "MB", "GB"}, 1);
-    case Unit::bits_per_second: return pick({"bit/s", "kbit/s", "Mbit/s", "Gbit/s"}, 1);
+    case Unit::bitsPerSecond: return pick({"bit/s", "kbit/s", "Mbit/s", "Gbit/s"}, 1);
     case Unit::nanoseconds: return pick({"ns", "µs", "ms", "s"}, 1);
     case Unit::count: break;
     }
@@ -53,14 +53,14 @@ QString tickText(double value, double step) {
     return QString::number(value, 'f', places);
 }
 
-QString clockText(std::int64_t ns, std::int64_t step_ns) {
+QString clockText(std::int64_t ns, std::int64_t stepNs) {
     const std::int64_t whole = ns / 1'000'000'000;
-    if (std::abs(whole) < 120) return tickText(double(ns) / 1e9, std::min(1.0, double(step_ns) / 1e9)) + QLatin1String(" s");
+    if (std::abs(whole) < 120) return tickText(double(ns) / 1e9, std::min(1.0, double(stepNs) / 1e9)) + QLatin1String(" s");
     const auto two = [](std::int64_t n) { return QStringLiteral("%1").arg(n, 2, 10, QLatin1Char('0')); };
     QString text = whole >= 3'600
                        ? QString::number(whole / 3'600) + QLatin1Char(':') + two(whole / 60 % 60) + QLatin1Char(':') + two(whole % 60)
                        : QString::number(whole / 60) + QLatin1Char(':') + two(whole % 60);
-    if (step_ns < 1'000'000'000) text += tickText(double(ns % 1'000'000'000) / 1e9, double(step_ns) / 1e9).mid(1);
+    if (stepNs < 1'000'000'000) text += tickText(double(ns % 1'000'000'000) / 1e9, double(stepNs) / 1e9).mid(1);
     return text;
 }
 

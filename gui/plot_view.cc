@@ -21,7 +21,7 @@ void PlotView::set(std::int64_t from, std::int64_t to) {
 
 void PlotView::setAutomatic() {
     const std::int64_t span = std::clamp(end_ - begin_, youngest, usual);
-    const std::int64_t to = cursor_shown_ && cursor_ < end_ - span / 2 ? cursor_ + span / 2 : end_;
+    const std::int64_t to = cursorShown_ && cursor_ < end_ - span / 2 ? cursor_ + span / 2 : end_;
     set(to - span, to);
 }
 
@@ -31,7 +31,7 @@ void PlotView::setBounds(std::int64_t begin, std::int64_t end, bool follow) {
     if (first_ && !follow) mode_ = Mode::whole;
     first_ = false;
     if (mode_ == Mode::whole) return set(begin_, std::max(end_, begin_ + shortest));
-    if (mode_ == Mode::automatic) return follow || !cursor_shown_ ? setAutomatic() : set(from_, to_);
+    if (mode_ == Mode::automatic) return follow || !cursorShown_ ? setAutomatic() : set(from_, to_);
     const std::int64_t span = to_ - from_;
     if (follow && following_) return set(end_ - span, end_);
     set(from_, to_);
@@ -40,19 +40,19 @@ void PlotView::setBounds(std::int64_t begin, std::int64_t end, bool follow) {
 void PlotView::reset() {
     mode_ = Mode::automatic;
     following_ = first_ = true;
-    cursor_shown_ = false;
+    cursorShown_ = false;
 }
 
 void PlotView::bringCursorIntoSight() {
     const std::int64_t span = to_ - from_;
-    if (!cursor_shown_ || (cursor_ >= from_ && cursor_ <= to_)) return;
+    if (!cursorShown_ || (cursor_ >= from_ && cursor_ <= to_)) return;
     set(cursor_ - span / 2, cursor_ - span / 2 + span);
 }
 
 void PlotView::setCursor(std::int64_t t, bool shown) {
-    if (t == cursor_ && shown == cursor_shown_) return;
+    if (t == cursor_ && shown == cursorShown_) return;
     cursor_ = t;
-    cursor_shown_ = shown;
+    cursorShown_ = shown;
     if (!shown) following_ = true;
     bringCursorIntoSight();
     Q_EMIT cursorChanged();
@@ -80,7 +80,7 @@ void PlotView::zoom(double factor, std::int64_t about) {
 }
 
 void PlotView::zoomAtCursor(double factor) {
-    const bool seen = cursor_shown_ && cursor_ >= from_ && cursor_ <= to_;
+    const bool seen = cursorShown_ && cursor_ >= from_ && cursor_ <= to_;
     zoom(factor, seen ? cursor_ : following_ && end_ <= to_ ? std::min(end_, to_) : from_ + (to_ - from_) / 2);
 }
 

@@ -21,7 +21,7 @@ public:
     std::int64_t beginNs() const { return begin_; }
     std::int64_t endNs() const { return end_; }
     std::int64_t cursorNs() const { return cursor_; }
-    bool cursorShown() const { return cursor_shown_; }
+    bool cursorShown() const { return cursorShown_; }
     bool hovering() const { return hovering_; }
     std::int64_t hoverNs() const { return hover_; }
 
@@ -49,7 +49,7 @@ private:
     void bringCursorIntoSight();
 
     std::int64_t from_{0}, to_{usual}, begin_{0}, end_{0}, cursor_{0}, hover_{0};
-    bool cursor_shown_{false}, hovering_{false};
+    bool cursorShown_{false}, hovering_{false};
     // automatic: all of a young session, then its usual stretch; whole: everything; chosen: what was zoomed or moved to.
     enum class Mode : std::uint8_t { automatic, whole, chosen } mode_{Mode::automatic};
     bool following_{true}, first_{true};

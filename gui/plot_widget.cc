@@ -18,7 +18,7 @@
 namespace weft::gui {
 namespace {
 
-constexpr double left_room = 50, right_room = 14, top_room = 27;
+constexpr double leftRoom = 50, rightRoom = 14, topRoom = 27;
 
 const Mark* firstMark(const std::vector<Mark>& marks, std::int64_t t) {
     return marks.data() + (std::ranges::lower_bound(marks, t, {}, &Mark::tNs) - marks.begin());
@@ -63,8 +63,8 @@ void PlotWidget::setCurves(std::vector<Layer> layers, std::vector<Marks> kinds, 
 }
 
 void PlotWidget::setEmptyText(const QString& text) {
-    if (text == empty_text_) return;
-    empty_text_ = text;
+    if (text == emptyText_) return;
+    emptyText_ = text;
     update();
 }
 
@@ -82,8 +82,8 @@ void PlotWidget::describe() { setAccessibleDescription(hoverText(shownTime())); 
 // ---- geometry
 
 QRectF PlotWidget::area() const {
-    const double bottom = shows_times_ ? 21 : 7;
-    return QRectF(left_room, top_room, std::max(8.0, width() - left_room - right_room), std::max(8.0, height() - top_room - bottom));
+    const double bottom = showsTimes_ ? 21 : 7;
+    return QRectF(leftRoom, topRoom, std::max(8.0, width() - leftRoom - rightRoom), std::max(8.0, height() - topRoom - bottom));
 }
 
 double PlotWidget::xOf(std::int64_t t) const {
@@ -104,7 +104,7 @@ std::int64_t PlotWidget::timeAt(double x) const {
 
 std::int64_t PlotWidget::shownTime() const { return view_->hovering() ? view_->hoverNs() : view_->cursorNs(); }
 
-// The y axis holds what is in sight, and ends on round numbers.
+// The y axis holds what is in sight, and a little more.
 void PlotWidget::findScale() {
     double low = 1e300, high = -1e300;
     for (const Layer& layer : layers_) {
@@ -120,13 +120,12 @@ void PlotWidget::findScale() {
         }
     }
     if (low > high) low = 0, high = 1;
-    if (from_zero_) low = 0;
+    if (fromZero_) low = 0;
     if (high <= low) high = low + (low == 0 ? 1 : std::abs(low) * 0.1 + 1);
-    high += (high - low) * 0.06;
-    const int most = std::clamp(int(area().height() / 30), 2, 6);
-    step_ = tickStep(high - low, most);
-    low_ = std::floor(low / step_) * step_;
-    high_ = std::max(low_ + step_, high);
+    const double span = high - low;
+    step_ = tickStep(span, std::clamp(int(area().height() / 22), 3, 7));
+    low_ = fromZero_ ? 0 : low - span * 0.05;
+    high_ = high + span * 0.08;
 }
 
 // ---- the kept image
@@ -135,12 +134,12 @@ void PlotWidget::renderGrid(QPainter& painter) const {
     const QRectF box = area();
     const Scaled scaled = scaledUnit(unit_, std::max(std::abs(low_), std::abs(high_)));
     painter.setFont(monoFont(10));
-    for (double value = low_; value <= high_ * (1 + 1e-9); value += step_) {
+    for (double value = std::ceil(low_ / step_) * step_; value <= high_; value += step_) {
         const double y = std::floor(yOf(value)) + 0.5;
         painter.setPen(colours().grid);
         painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y));
         painter.setPen(colours().dim);
-        painter.drawText(QRectF(0, y - 8, left_room - 6, 16), Qt::AlignRight | Qt::AlignVCenter,
+        painter.drawText(QRectF(0, y - 8, leftRoom - 6, 16), Qt::AlignRight | Qt::AlignVCenter,
                          tickText(value * scaled.factor, step_ * scaled.factor));
     }
     painter.setFont(uiFont(11));
@@ -154,7 +153,7 @@ void PlotWidget::renderGrid(QPainter& painter) const {
         const double x = std::floor(xOf(view_->beginNs() + std::int64_t(t))) + 0.5;
         painter.setPen(colours().grid);
         painter.drawLine(QPointF(x, box.top()), QPointF(x, box.bottom()));
-        if (!shows_times_) continue;
+        if (!showsTimes_) continue;
         painter.setPen(colours().dim);
         const double middle = std::clamp(x, 34.0, width() - 34.0);
         painter.drawText(QRectF(middle - 55, box.bottom() + 4, 110, 15), Qt::AlignCenter, clockText(std::int64_t(t), std::int64_t(step)));
@@ -203,8 +202,8 @@ void PlotWidget::renderCurve(PlotRaster& raster, const Layer& layer) const {
         last = toY(column.last);
     }
     const std::size_t next = layer.data->lowerBound(to);
-    if (step && index < next) raster.stepTo(toX(std::min(held_until_, to)), last);
-    else if (step && index > 0) raster.stepTo(toX(std::min(held_until_, to)), toY(layer.data->valueAt(index - 1)));
+    if (step && index < next) raster.stepTo(toX(std::min(heldUntil_, to)), last);
+    else if (step && index > 0) raster.stepTo(toX(std::min(heldUntil_, to)), toY(layer.data->valueAt(index - 1)));
     else if (next < layer.data->size()) raster.lineTo(toX(layer.data->timeAt(next)), toY(layer.data->valueAt(next)));
     raster.finish();
 }
@@ -221,7 +220,7 @@ void PlotWidget::renderMarks(QPainter& painter) const {
         for (const Mark* mark = firstMark(*marks_, view_->fromNs()); mark < end; ++mark) {
             if (mark->kind != kind.kind) continue;
             const double x = xOf(mark->tNs);
-            if (kind.at_value) {
+            if (kind.atValue) {
                 if (x < after + 1.5) continue;
                 painter.setPen(Qt::NoPen);
                 painter.setBrush(colour);
@@ -272,7 +271,7 @@ void PlotWidget::paintEvent(QPaintEvent*) {
     if (isEmpty()) {
         painter.setFont(uiFont(12));
         painter.setPen(colours().dim);
-        painter.drawText(area(), Qt::AlignCenter, empty_text_);
+        painter.drawText(area(), Qt::AlignCenter, emptyText_);
     } else {
         paintCursor(painter);
         if (view_->hovering() && underMouse() && !dragging_) paintHover(painter);
@@ -356,7 +355,7 @@ QString PlotWidget::hoverText(std::int64_t t) const {
             distance = off;
         }
     }
-    if (near != nullptr && tell_mark_) told += QLatin1Char('\n') + tell_mark_(*near);
+    if (near != nullptr && tellMark_) told += QLatin1Char('\n') + tellMark_(*near);
     return told;
 }
 
@@ -393,18 +392,18 @@ void PlotWidget::wheelEvent(QWheelEvent* event) {
 void PlotWidget::mousePressEvent(QMouseEvent* event) {
     if (event->button() != Qt::LeftButton) return;
     pressed_ = true;
-    pressed_at_ = event->position();
-    pressed_from_ = view_->fromNs();
-    pressed_to_ = view_->toNs();
+    pressedAt_ = event->position();
+    pressedFrom_ = view_->fromNs();
+    pressedTo_ = view_->toNs();
 }
 
 void PlotWidget::mouseMoveEvent(QMouseEvent* event) {
-    const double moved = event->position().x() - pressed_at_.x();
+    const double moved = event->position().x() - pressedAt_.x();
     if (pressed_ && (dragging_ || std::abs(moved) > 4)) {
         dragging_ = true;
         setCursor(Qt::ClosedHandCursor);
-        const auto by = std::int64_t(-moved / area().width() * double(pressed_to_ - pressed_from_));
-        view_->show(pressed_from_ + by, pressed_to_ + by);
+        const auto by = std::int64_t(-moved / area().width() * double(pressedTo_ - pressedFrom_));
+        view_->show(pressedFrom_ + by, pressedTo_ + by);
         return;
     }
     if (area().adjusted(-2, 0, 2, 0).contains(event->position())) view_->hover(timeAt(event->position().x()));

@@ -39,20 +39,20 @@ public:
         Mark::Kind kind;
         QColor Colours::*colour;
         Shape shape;
-        bool at_value{false};  // at its place on the y axis; else at the upper edge, with a line down
+        bool atValue{false};  // at its place on the y axis; else at the upper edge, with a line down
     };
 
     PlotWidget(QString title, Unit unit, PlotView& view, QWidget* parent = nullptr);
 
     // `marks`: in order of time; outlives this, or is taken away.
     void setCurves(std::vector<Layer> layers, std::vector<Marks> kinds, const std::vector<Mark>* marks);
-    void setFromZero(bool fromZero) { from_zero_ = fromZero; }
+    void setFromZero(bool fromZero) { fromZero_ = fromZero; }
     void setEmptyText(const QString& text);
     // Steps hold their last value until then: the flow's end, or the newest time.
-    void setHeldUntil(std::int64_t t) { held_until_ = t; }
-    void setTimesShown(bool shown) { shows_times_ = shown; }  // below the plot
+    void setHeldUntil(std::int64_t t) { heldUntil_ = t; }
+    void setTimesShown(bool shown) { showsTimes_ = shown; }  // below the plot
     // The full text of an event; asked only while the mouse is there.
-    void setTellMark(std::function<QString(const Mark&)> tell) { tell_mark_ = std::move(tell); }
+    void setTellMark(std::function<QString(const Mark&)> tell) { tellMark_ = std::move(tell); }
     void dataChanged();
 
     QString hoverText(std::int64_t t) const;
@@ -90,21 +90,21 @@ private:
     void paintHover(QPainter& painter) const;
     void describe();
 
-    QString title_, empty_text_;
+    QString title_, emptyText_;
     Unit unit_;
     PlotView* view_;
     std::vector<Layer> layers_;
     std::vector<Marks> kinds_;
     const std::vector<Mark>* marks_{nullptr};
-    std::function<QString(const Mark&)> tell_mark_;
-    std::int64_t held_until_{0};
-    bool from_zero_{true}, shows_times_{true};
+    std::function<QString(const Mark&)> tellMark_;
+    std::int64_t heldUntil_{0};
+    bool fromZero_{true}, showsTimes_{true};
     double low_{0}, high_{1}, step_{1};  // of the y axis, in the data's unit times factor
     QImage layer_;
     bool stale_{true};
     bool pressed_{false}, dragging_{false};
-    QPointF pressed_at_;
-    std::int64_t pressed_from_{0}, pressed_to_{0};
+    QPointF pressedAt_;
+    std::int64_t pressedFrom_{0}, pressedTo_{0};
 };
 
 // A mark's outline around (0, 0), `size` wide; legends draw it too.

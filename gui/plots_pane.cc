@@ -31,7 +31,7 @@ std::vector<PlotWidget::Marks> eventsAbove() {
 PlotsPane::PlotsPane(Session& session, PlotView& view, QWidget* parent) : QWidget(parent), session_{&session}, view_{&view} {
     plots_ = {new PlotWidget(tr("Congestion window"), Unit::bytes, view, this),
               new PlotWidget(tr("Round-trip time"), Unit::nanoseconds, view, this),
-              new PlotWidget(tr("Rate"), Unit::bits_per_second, view, this),
+              new PlotWidget(tr("Rate"), Unit::bitsPerSecond, view, this),
               new PlotWidget(tr("Sequence"), Unit::bytes, view, this)};
     auto* splitter = new QSplitter(Qt::Vertical, this);
     splitter->setChildrenCollapsible(false);
@@ -72,7 +72,8 @@ void PlotsPane::attach() {
                           {tr("sent"), &Colours::blue, Style::step, &flow[SeriesId::seqSent]},
                           {tr("acknowledged"), &Colours::green, Style::step, &flow[SeriesId::seqAcked]}},
                          {{tr("lost"), Mark::Kind::loss, &Colours::vermillion, Shape::triangle, true},
-                          {tr("sent again"), Mark::Kind::retransmission, &Colours::purple, Shape::diamond, true}},
+                          {tr("timed out"), Mark::Kind::timeout, &Colours::purple, Shape::square, true},
+                          {tr("sent again"), Mark::Kind::retransmission, &Colours::sky, Shape::diamond, true}},
                          marks);
     plots_[3]->setFromZero(false);
     refresh();

@@ -16,7 +16,7 @@ static void loadResources() { Q_INIT_RESOURCE(fonts); }
 namespace weft::gui {
 namespace {
 
-const Colours dark_colours{
+const Colours darkColours{
     .dark = true,
     .window = QColor(0x14, 0x17, 0x1c),
     .panel = QColor(0x1b, 0x1f, 0x26),
@@ -39,7 +39,7 @@ const Colours dark_colours{
     .grey = QColor(0x9a, 0xa3, 0xb0),
 };
 
-const Colours light_colours{
+const Colours lightColours{
     .dark = false,
     .window = QColor(0xee, 0xf0, 0xf3),
     .panel = QColor(0xff, 0xff, 0xff),
@@ -64,7 +64,7 @@ const Colours light_colours{
 
 // What is in use; there is one look a program, as there is one QPalette.
 struct Look {
-    const Colours* colours{&dark_colours};
+    const Colours* colours{&darkColours};
     ThemeChoice choice{ThemeChoice::system};
     QString ui, mono;  // families that were found
     bool fonts{false};
@@ -149,6 +149,7 @@ QColor stateColour(unsigned state) {
 QColor stateFill(unsigned state) { return mixed(stateColour(state), colours().panel, colours().dark ? 26 : 16); }
 
 QFont uiFont(double pixels, bool bold) {
+    loadFonts();
     QFont font(look().ui);
     font.setPixelSize(qMax(1, qRound(pixels)));
     font.setWeight(bold ? QFont::DemiBold : QFont::Normal);
@@ -157,12 +158,13 @@ QFont uiFont(double pixels, bool bold) {
 }
 
 QFont monoFont(double pixels, bool bold) {
+    loadFonts();
     QFont font(look().mono);
     font.setPixelSize(qMax(1, qRound(pixels)));
     font.setWeight(bold ? QFont::Bold : QFont::Normal);
     font.setHintingPreference(QFont::PreferNoHinting);
-    font.setFixedPitch(true);
-    font.setStyleStrategy(QFont::StyleStrategy(QFont::PreferAntialias));
+    font.setFixedPitch(true);  // without shaping: == stays two signs
+    font.setStyleStrategy(QFont::StyleStrategy(QFont::PreferAntialias | QFont::PreferNoShaping));
     return font;
 }
 
@@ -170,7 +172,7 @@ void applyTheme(ThemeChoice choice) {
     loadFonts();
     look().choice = choice;
     const bool dark = choice == ThemeChoice::dark || (choice == ThemeChoice::system && systemIsDark());
-    look().colours = dark ? &dark_colours : &light_colours;
+    look().colours = dark ? &darkColours : &lightColours;
     if (QApplication::style()->name() != QLatin1String("fusion")) QApplication::setStyle(QStyleFactory::create(QStringLiteral("Fusion")));
     const QPalette palette = paletteOf(*look().colours);
     QApplication::setPalette(palette);

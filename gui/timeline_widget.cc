@@ -21,7 +21,7 @@
 namespace weft::gui {
 namespace {
 
-constexpr double side = 12, band_height = 5;
+constexpr double side = 12, bandHeight = 5;
 constexpr int pitch = 3;  // pixels from one bar to the next
 
 }  // namespace
@@ -36,12 +36,22 @@ TimelineBar::TimelineBar(Session& session, PlotView& view, QWidget* parent) : QW
     connect(session_, &Session::seriesChanged, this, &TimelineBar::dataChanged);
     connect(session_, &Session::selectionChanged, this, &TimelineBar::dataChanged);
     connect(session_, &Session::sourceChanged, this, &TimelineBar::dataChanged);
-    connect(session_, &Session::cursorChanged, this, qOverload<>(&QWidget::update));
+    connect(session_, &Session::cursorChanged, this, &TimelineBar::cursorChanged);
     connect(view_, &PlotView::rangeChanged, this, qOverload<>(&QWidget::update));
+    cursorChanged();
 }
 
 void TimelineBar::dataChanged() {
     stale_ = true;
+    cursorChanged();
+}
+
+// What is painted is what was told last: a frozen session goes on behind it.
+void TimelineBar::cursorChanged() {
+    begin_ = session_->beginNs();
+    end_ = session_->endNs();
+    cursor_ = session_->cursorNs();
+    live_ = session_->isLive();
     update();
 }
 
@@ -49,15 +59,15 @@ QRectF TimelineBar::area() const { return QRectF(rect()).adjusted(side, 12, -sid
 
 double TimelineBar::xOf(std::int64_t t) const {
     const QRectF box = area();
-    const double span = double(std::max<std::int64_t>(1, session_->endNs() - session_->beginNs()));
-    return box.left() + std::clamp(double(t - session_->beginNs()) / span, 0.0, 1.0) * box.width();
+    const double span = double(std::max<std::int64_t>(1, end_ - begin_));
+    return box.left() + std::clamp(double(t - begin_) / span, 0.0, 1.0) * box.width();
 }
 
 void TimelineBar::renderDensity(QPainter& painter) const {
     const QRectF box = area();
-    const double high = box.height() - band_height - 2, bottom = box.bottom() - band_height - 2;
+    const double high = box.height() - bandHeight - 2, bottom = box.bottom() - bandHeight - 2;
     std::vector<Density::Column> columns(std::size_t(std::max(1.0, box.width() / pitch)));
-    session_->density(session_->beginNs(), session_->endNs() + 1, columns);
+    session_->density(begin_, end_ + 1, columns);
     double most = 1;
     for (const Density::Column& column : columns) most = std::max(most, column.all);
     const auto heightOf = [&](double count) { return count <= 0 ? 0 : std::max(2.0, std::log1p(count) / std::log1p(most) * high); };
@@ -77,13 +87,13 @@ void TimelineBar::renderDensity(QPainter& painter) const {
 
 void TimelineBar::renderStates(QPainter& painter) const {
     const QRectF box = area();
-    const QRectF band(box.left(), box.bottom() - band_height, box.width(), band_height);
+    const QRectF band(box.left(), box.bottom() - bandHeight, box.width(), bandHeight);
     painter.fillRect(band, colours().grid);
     const std::vector<Transition>& steps = session_->series().transitions();
     for (std::size_t i = 0; i < steps.size(); ++i) {
         if (steps[i].to == 0) continue;
         const double from = xOf(steps[i].tNs), to = i + 1 < steps.size() ? xOf(steps[i + 1].tNs) : box.right();
-        painter.fillRect(QRectF(from, band.top(), std::max(1.5, to - from), band_height), stateColour(steps[i].to));
+        painter.fillRect(QRectF(from, band.top(), std::max(1.5, to - from), bandHeight), stateColour(steps[i].to));
     }
 }
 
@@ -94,7 +104,7 @@ void TimelineBar::renderLayer() {
     layer_.setDevicePixelRatio(ratio);
     layer_.fill(colours().panel);
     QPainter painter(&layer_);
-    if (session_->endNs() > session_->beginNs()) {
+    if (end_ > begin_) {
         renderDensity(painter);
         renderStates(painter);
     } else {
@@ -110,7 +120,7 @@ void TimelineBar::paintEvent(QPaintEvent*) {
     const Colours& c = colours();
     QPainter painter(this);
     painter.drawImage(QPointF(0, 0), layer_);
-    if (session_->endNs() > session_->beginNs()) {
+    if (end_ > begin_) {
         const QRectF box = area();
         const double from = xOf(view_->fromNs()), to = xOf(view_->toNs());
         if (to - from < box.width() - 2) {  // what the plots show
@@ -119,10 +129,10 @@ void TimelineBar::paintEvent(QPaintEvent*) {
             painter.fillRect(QRectF(from, box.top() - 2, std::max(2.0, to - from), box.height() + 4), veil);
         }
         painter.setRenderHint(QPainter::Antialiasing);
-        const double x = xOf(session_->cursorNs());
+        const double x = xOf(cursor_);
         painter.setPen(QPen(c.text, 2));
         painter.drawLine(QPointF(x, 8), QPointF(x, box.bottom() + 3));
-        painter.setBrush(session_->isLive() ? c.green : c.text);
+        painter.setBrush(live_ ? c.green : c.text);
         painter.setPen(QPen(c.panel, 1));
         painter.drawEllipse(QPointF(x, 7), 5, 5);
     }
@@ -137,7 +147,7 @@ void TimelineBar::paintEvent(QPaintEvent*) {
 void TimelineBar::seekTo(double x) {
     const QRectF box = area();
     const double part = std::clamp((x - box.left()) / box.width(), 0.0, 1.0);
-    session_->seek(session_->beginNs() + std::int64_t(part * double(session_->endNs() - session_->beginNs())));
+    session_->seek(begin_ + std::int64_t(part * double(end_ - begin_)));
 }
 
 void TimelineBar::mousePressEvent(QMouseEvent* event) {
@@ -165,20 +175,20 @@ TimelineWidget::TimelineWidget(Session& session, PlotView& view, QWidget* parent
         head->addWidget(made);
         return made;
     };
-    const auto signed_ = [&](Sign sign, const char* id, const QString& tip) {
+    const auto addSign = [&](Sign sign, const char* id, const QString& tip) {
         QToolButton* made = add({}, id, tip);
         signs_.push_back({made, sign});
         return made;
     };
-    connect(signed_(Sign::toBegin, "to-begin", tr("To the beginning (Home)")), &QToolButton::clicked, this,
+    connect(addSign(Sign::toBegin, "to-begin", tr("To the beginning (Home)")), &QToolButton::clicked, this,
             [this] { session_->seek(session_->beginNs()); });
-    connect(signed_(Sign::back, "step-back", tr("Event before (Left); change of state before (Shift+Left)")), &QToolButton::clicked, this,
+    connect(addSign(Sign::back, "step-back", tr("Event before (Left); change of state before (Shift+Left)")), &QToolButton::clicked, this,
             [this] { session_->stepEvent(-1); });
-    play_ = signed_(Sign::play, "play", tr("Play or pause (Space)"));
+    play_ = addSign(Sign::play, "play", tr("Play or pause (Space)"));
     connect(play_, &QToolButton::clicked, this, &TimelineWidget::togglePlay);
-    connect(signed_(Sign::on, "step-on", tr("Next event (Right); next change of state (Shift+Right)")), &QToolButton::clicked, this,
+    connect(addSign(Sign::on, "step-on", tr("Next event (Right); next change of state (Shift+Right)")), &QToolButton::clicked, this,
             [this] { session_->stepEvent(1); });
-    live_ = signed_(Sign::live, "live", tr("To the end, and follow it (Esc)"));
+    live_ = addSign(Sign::live, "live", tr("To the end, and follow it (Esc)"));
     live_->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
     connect(live_, &QToolButton::clicked, session_, &Session::goLive);
     head->addSpacing(8);

@@ -35,6 +35,7 @@ protected:
     void changeEvent(QEvent* event) override;
 
 private:
+    void cursorChanged();
     QRectF area() const;
     double xOf(std::int64_t t) const;
     void seekTo(double x);
@@ -44,6 +45,8 @@ private:
 
     Session* session_;
     PlotView* view_;
+    std::int64_t begin_{0}, end_{0}, cursor_{0};
+    bool live_{true};
     QImage layer_;
     bool stale_{true};
 };

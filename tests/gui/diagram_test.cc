@@ -40,13 +40,13 @@ TEST(Diagram, EveryRouteLeavesItsStateAndEndsAtTheOther) {
         EXPECT_TRUE(onEdgeOf(boxOf(route.from), route.way[0])) << nameOf(route);
         EXPECT_TRUE(onEdgeOf(boxOf(route.to), route.way[route.corners - 1])) << nameOf(route);
         for (int i = 0; i < route.corners; ++i)
-            EXPECT_TRUE(QRectF(0, 0, canvas_width, canvas_height).contains(route.way[i])) << nameOf(route);
+            EXPECT_TRUE(QRectF(0, 0, canvasWidth, canvasHeight).contains(route.way[i])) << nameOf(route);
     }
 }
 
 TEST(Diagram, NoRouteCrossesAState) {
     for (const Route& route : routes()) {
-        for (unsigned state = 0; state < state_count; ++state) {
+        for (unsigned state = 0; state < stateCount; ++state) {
             const QRectF box = boxOf(state).adjusted(1, 1, -1, -1);
             for (int i = 1; i < route.corners; ++i) {
                 QPainterPath line(route.way[i - 1]);
@@ -101,7 +101,7 @@ TEST(Diagram, AClickOnATakenEdgeJumpsToItsMomentAndOnOthersNowhere) {
     diagram.setFlow(1, {{100, 1, 3, 0, 0, false}, {200, 3, 1, 0, 0, false}, {300, 1, 3, 0, 0, false}}, 0);
     QSignalSpy jumps(&diagram, &DiagramWidget::jump);
     const auto click = [&](unsigned from, unsigned to) {
-        QTest::mouseClick(&diagram, Qt::LeftButton, {}, diagram.onScreen(middleOf(*routeOf(from, to))).toPoint());
+        QTest::mouseClick(&diagram, Qt::LeftButton, {}, diagram.onScreen(countAt(*routeOf(from, to))).toPoint());
     };
     click(1, 3);
     click(1, 3);

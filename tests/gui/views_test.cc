@@ -138,7 +138,8 @@ TEST(Views, TabReachesEveryViewAndComesBack) {
 
 void press(MainWindow& window, Qt::Key key, Qt::KeyboardModifiers modifiers = Qt::NoModifier) {
     QWidget* focus = QApplication::focusWidget();
-    QTest::keyClick(focus != nullptr ? focus : &window, key, modifiers);
+    ASSERT_NE(focus, nullptr);
+    QTest::keyClick(focus, key, modifiers);
     QApplication::processEvents();
     window.finish();
 }
@@ -173,6 +174,7 @@ TEST(Views, AWalkByKeyboardAlone) {
     press(window, Qt::Key_2);  // in a table Home is the first row
     press(window, Qt::Key_Home);
     EXPECT_EQ(session.cursorNs(), session.beginNs());
+    EXPECT_EQ(session.selected()->place, 0U) << "what is not there yet stays chosen";
 
     press(window, Qt::Key_Space);
     EXPECT_TRUE(session.isPlaying());
@@ -191,6 +193,7 @@ TEST(Views, AWalkByKeyboardAlone) {
     EXPECT_EQ(window.plotView().toNs() - window.plotView().fromNs(), span);
 
     press(window, Qt::Key_End);
+    EXPECT_TRUE(session.isLive());
     press(window, Qt::Key_3);
     EXPECT_EQ(QApplication::focusWidget(), &window.diagram());
     press(window, Qt::Key_Up);
@@ -215,11 +218,12 @@ TEST(Views, TheFilterIsTypedLeftAndSaysWhatIsWrong) {
     EXPECT_LT(window.flowModel().rowCount(), all);
     EXPECT_GT(window.flowModel().rowCount(), 0);
     press(window, Qt::Key_F, Qt::ControlModifier);
+    ASSERT_EQ(QApplication::focusWidget(), &window.filter());
     QTest::keyClicks(&window.filter(), QStringLiteral("no.such.field == 1"));
     EXPECT_FALSE(window.filter().problem().isEmpty());
     EXPECT_FALSE(window.filter().accessibleDescription().isEmpty());
     press(window, Qt::Key_Escape);
-    EXPECT_TRUE(window.filter().text().isEmpty());
+    EXPECT_TRUE(window.filter().text().isEmpty()) << window.filter().text().toStdString() << " " << QApplication::focusWidget()->objectName().toStdString();
     EXPECT_EQ(window.flowModel().rowCount(), all);
     press(window, Qt::Key_Escape);
     EXPECT_EQ(QApplication::focusWidget(), &window.flows());

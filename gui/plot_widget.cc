@@ -59,6 +59,7 @@ void PlotWidget::setCurves(std::vector<Layer> layers, std::vector<Marks> kinds, 
     layers_ = std::move(layers);
     kinds_ = std::move(kinds);
     marks_ = marks;
+    seenMarks_ = seenKinds_ = 0;
     dataChanged();
 }
 
@@ -69,6 +70,7 @@ void PlotWidget::setEmptyText(const QString& text) {
 }
 
 void PlotWidget::dataChanged() {
+    lookAtMarks();
     stale_ = true;
     update();
 }
@@ -210,32 +212,42 @@ void PlotWidget::renderCurve(PlotRaster& raster, const Layer& layer) const {
 
 // One mark a place: those behind it would hide under it.
 void PlotWidget::renderMarks(QPainter& painter) const {
-    if (marks_ == nullptr) return;
+    if (marks_ == nullptr || seenKinds_ == 0) return;
     const QRectF box = area();
+    const double scale = box.width() / double(view_->toNs() - view_->fromNs());
     painter.setRenderHint(QPainter::Antialiasing);
+    std::array<double, 8> free;  // from where on there is room for the next of a kind
+    free.fill(-1e9);
+    std::array<const Marks*, 8> shown{};
+    for (const Marks& kind : kinds_) shown[std::size_t(kind.kind) % shown.size()] = &kind;
     const Mark* const end = firstMark(*marks_, view_->toNs());
-    for (const Marks& kind : kinds_) {
-        const QColor colour = colours().*kind.colour;
-        double after = -1e9;
-        for (const Mark* mark = firstMark(*marks_, view_->fromNs()); mark < end; ++mark) {
-            if (mark->kind != kind.kind) continue;
-            const double x = xOf(mark->tNs);
-            if (kind.atValue) {
-                if (x < after + 1.5) continue;
-                painter.setPen(Qt::NoPen);
-                painter.setBrush(colour);
-                drawMark(painter, kind.shape, QPointF(x, yOf(mark->value)), 6);
-            } else {
-                if (x < after + 5) continue;
-                painter.setPen(QPen(mixed(colour, colours().panel, 40), 1));
-                painter.drawLine(QPointF(x, box.top()), QPointF(x, box.bottom()));
-                painter.setPen(Qt::NoPen);
-                painter.setBrush(colour);
-                drawMark(painter, kind.shape, QPointF(x, box.top() + 4), 8);
-            }
-            after = x;
-        }
+    for (const Mark* mark = firstMark(*marks_, view_->fromNs()); mark < end; ++mark) {
+        const std::size_t kind = std::size_t(mark->kind) % shown.size();
+        const double x = box.left() + double(mark->tNs - view_->fromNs()) * scale;
+        if (shown[kind] == nullptr || x < free[kind]) continue;
+        free[kind] = x + (shown[kind]->atValue ? 1.5 : 5);
+        renderMark(painter, *shown[kind], *mark, x);
     }
+}
+
+void PlotWidget::renderMark(QPainter& painter, const Marks& kind, const Mark& mark, double x) const {
+    const QRectF box = area();
+    const QColor colour = colours().*kind.colour;
+    if (!kind.atValue) {
+        painter.setPen(QPen(mixed(colour, colours().panel, 40), 1));
+        painter.drawLine(QPointF(x, box.top()), QPointF(x, box.bottom()));
+    }
+    painter.setPen(Qt::NoPen);
+    painter.setBrush(colour);
+    if (kind.atValue) drawMark(painter, kind.shape, QPointF(x, yOf(mark.value)), 6);
+    else drawMark(painter, kind.shape, QPointF(x, box.top() + 4), 8);
+}
+
+// Which kinds of marks there are; looks at new ones alone.
+void PlotWidget::lookAtMarks() {
+    const std::size_t there = marks_ == nullptr ? 0 : marks_->size();
+    if (there < seenMarks_) seenMarks_ = seenKinds_ = 0;
+    for (; seenMarks_ < there; ++seenMarks_) seenKinds_ |= 1U << unsigned((*marks_)[seenMarks_].kind);
 }
 
 void PlotWidget::renderLayer() {
@@ -311,7 +323,7 @@ void PlotWidget::paintLegend(QPainter& painter) const {
         x += 21 + wide + 16;
     }
     for (const Marks& kind : kinds_) {
-        const bool any = marks_ != nullptr && std::ranges::any_of(*marks_, [&](const Mark& mark) { return mark.kind == kind.kind; });
+        const bool any = (seenKinds_ >> unsigned(kind.kind) & 1) != 0;
         const double wide = metrics.horizontalAdvance(kind.name);
         if (!any || x + 14 + wide > end) continue;
         painter.setPen(Qt::NoPen);

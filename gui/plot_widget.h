@@ -85,6 +85,8 @@ private:
     void renderGrid(QPainter& painter) const;
     void renderCurve(PlotRaster& raster, const Layer& layer) const;
     void renderMarks(QPainter& painter) const;
+    void renderMark(QPainter& painter, const Marks& kind, const Mark& mark, double x) const;
+    void lookAtMarks();
     void paintLegend(QPainter& painter) const;
     void paintCursor(QPainter& painter) const;
     void paintHover(QPainter& painter) const;
@@ -96,6 +98,8 @@ private:
     std::vector<Layer> layers_;
     std::vector<Marks> kinds_;
     const std::vector<Mark>* marks_{nullptr};
+    std::size_t seenMarks_{0};
+    unsigned seenKinds_{0};  // bit n: Mark::Kind n is among them
     std::function<QString(const Mark&)> tellMark_;
     std::int64_t heldUntil_{0};
     bool fromZero_{true}, showsTimes_{true};

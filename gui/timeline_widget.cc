@@ -26,6 +26,30 @@ constexpr int pitch = 3;  // pixels from one bar to the next
 
 }  // namespace
 
+// A label asks for a new layout with each text; this one changes with each frame.
+class TextLine : public QWidget {
+public:
+    explicit TextLine(QWidget* parent) : QWidget(parent) { setMinimumHeight(18); }
+
+    void setText(const QString& text) {
+        if (text == text_) return;
+        text_ = text;
+        update();
+    }
+    const QString& text() const { return text_; }
+
+protected:
+    void paintEvent(QPaintEvent*) override {
+        QPainter painter(this);
+        painter.setFont(uiFont(12));
+        painter.setPen(colours().text);
+        painter.drawText(rect(), Qt::AlignVCenter | Qt::AlignLeft, text_);
+    }
+
+private:
+    QString text_;
+};
+
 TimelineBar::TimelineBar(Session& session, PlotView& view, QWidget* parent) : QWidget(parent), session_{&session}, view_{&view} {
     setObjectName(QStringLiteral("timeline"));
     setFocusPolicy(Qt::StrongFocus);
@@ -166,7 +190,7 @@ void TimelineBar::changeEvent(QEvent* event) {
 // ---- the row of buttons
 
 TimelineWidget::TimelineWidget(Session& session, PlotView& view, QWidget* parent)
-    : QWidget(parent), session_{&session}, bar_{new TimelineBar(session, view, this)}, told_{new QLabel(this)}, speed_{new QLabel(this)} {
+    : QWidget(parent), session_{&session}, bar_{new TimelineBar(session, view, this)}, told_{new TextLine(this)}, speed_{new QLabel(this)} {
     auto* head = new QHBoxLayout;
     head->setContentsMargins(8, 4, 10, 0);
     head->setSpacing(2);
@@ -199,8 +223,6 @@ TimelineWidget::TimelineWidget(Session& session, PlotView& view, QWidget* parent
     head->addWidget(speed_);
     connect(add(QStringLiteral("+"), "faster", tr("Faster (])")), &QToolButton::clicked, this, [this] { faster(1); });
     head->addSpacing(10);
-    told_->setFont(uiFont(12));
-    told_->setTextFormat(Qt::PlainText);
     head->addWidget(told_, 1);
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);

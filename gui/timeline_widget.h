@@ -17,6 +17,7 @@ namespace weft::gui {
 
 class PlotView;
 class Session;
+class TextLine;
 
 // The painted part.
 class TimelineBar : public QWidget {
@@ -73,7 +74,7 @@ private:
 
     Session* session_;
     TimelineBar* bar_;
-    QLabel* told_;
+    TextLine* told_;
     QToolButton* play_;
     QToolButton* live_;
     QLabel* speed_;

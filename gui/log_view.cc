@@ -112,9 +112,9 @@ LogView::LogView(Session& session, LogModel& model, QWidget* parent)
     table_->verticalHeader()->setMinimumSectionSize(lineHeight);
     table_->verticalHeader()->setDefaultSectionSize(lineHeight);
     table_->horizontalHeader()->setStretchLastSection(true);
-    table_->setColumnWidth(LogModel::Time, 88);
-    table_->setColumnWidth(LogModel::Flow, 56);
-    table_->setColumnWidth(LogModel::Event, 134);
+    table_->setColumnWidth(LogModel::Time, 82);
+    table_->setColumnWidth(LogModel::Flow, 66);
+    table_->setColumnWidth(LogModel::Event, 132);
     connect(table_, &QTableView::activated, this, [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });
     connect(table_, &QTableView::doubleClicked, this, [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });
     connect(model_, &LogModel::cursorRowChanged, this, &LogView::followCursor);

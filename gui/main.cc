@@ -2,9 +2,11 @@
 // Exit codes: 0 done, 1 what was asked for cannot be shown, 2 usage, 3 the node does not run.
 #include <QApplication>
 #include <QCommandLineParser>
+#include <QCursor>
 #include <QElapsedTimer>
 #include <QFileInfo>
 #include <QLocale>
+#include <QScreen>
 #include <QTimer>
 #include <cstdio>
 #include <memory>
@@ -143,6 +145,7 @@ int takePicture(const Wish& wish, Session& session, MainWindow& window) {
         timer.start();
         while (timer.elapsed() < std::int64_t(wish.waitSeconds * 1'000)) QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents, 20);
     }
+    QCursor::setPos(window.screen()->geometry().bottomRight());  // over nothing that would light up
     window.resize(wish.size);
     window.show();
     QCoreApplication::processEvents();

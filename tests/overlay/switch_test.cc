@@ -539,6 +539,28 @@ TEST(Switch, TracesNameWhatBecameOfAPath) {
     EXPECT_EQ(drops, (std::vector<std::uint32_t>{std::uint32_t(LabelDrop::unknown)}));
 }
 
+TEST(Switch, WhoComesLateIsToldOfTheLabelsThereAre) {
+    SwitchWorld world;
+    world.line(3);
+    const PathEvent opened = world.open(*world.nodes[0], *world.nodes[2]);
+    std::vector<trace::Record> records;
+    const trace::Sink sink{trace::all, &records, [](void* to, const trace::Record& record) {
+                               static_cast<std::vector<trace::Record>*>(to)->push_back(record);
+                           }};
+    std::uint32_t cursor = 0;
+    EXPECT_TRUE(world.nodes[1]->labels->tell(sink, cursor, 1, world.now)) << "one of two: there is more";
+    while (world.nodes[1]->labels->tell(sink, cursor, 1, world.now)) {}
+    ASSERT_EQ(records.size(), 2u);
+    std::vector<LabelRow> rows = world.nodes[1]->labels->labels(10);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        EXPECT_EQ(records[i].flags, trace::snapshot_flag);
+        const auto body = trace::body_of<trace::Label>(records[i]);
+        EXPECT_EQ(body.path, opened.path);
+        EXPECT_EQ(body.label, rows[i].label);
+        EXPECT_EQ(body.event, 2u) << "completed";
+    }
+}
+
 TEST(Switch, RowsAndPathsForPeople) {
     SwitchWorld world;
     world.line(3);

@@ -37,13 +37,13 @@ void EventListener::begin(std::string_view first, const trace::Replay& flows, st
     out_.assign(bytes, bytes + first.size());
     begin_ns_ = now_ns;
     if (!wants_.snapshot) return writer_.begin(out_);
-    if (wants_.flows.empty()) return writer_.begin(out_, &flows);
+    if (wants_.flows.empty()) return writer_.begin(out_, &flows, now_ns);
     std::vector<trace::Record> all;
     flows.snapshot(now_ns, all);
     trace::Replay chosen;
     for (const trace::Record& record : all)
         if (record.flow == trace::no_flow || std::ranges::binary_search(wants_.flows, record.flow)) chosen.apply(record);
-    writer_.begin(out_, &chosen);
+    writer_.begin(out_, &chosen, now_ns);
 }
 
 bool EventListener::wants(const trace::Record& record) {

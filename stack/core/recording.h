@@ -65,8 +65,9 @@ public:
 
     explicit RecordingWriter(const RecordingInfo& info, Indices indices = Indices::seconds);
 
-    // The header and, with a seed, the state before the first record. Call it once, first.
-    void begin(std::vector<std::byte>& out, const Replay* seed = nullptr);
+    // The header and, with a seed, the state before the first record, told as of `now_ns` or of the seed, if that is later. Call
+    // it once, first.
+    void begin(std::vector<std::byte>& out, const Replay* seed = nullptr, std::int64_t now_ns = 0);
     // Times never run back in a recording: an older one is raised to the newest. Closes a batch at batch_records.
     void add(const Record& record, std::vector<std::byte>& out);
     // Application payload of a flow, for recordings that were asked for it; cut at batch_limit - 16 bytes.

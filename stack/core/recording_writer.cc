@@ -25,12 +25,12 @@ void RecordingWriter::batch(BatchKind kind, std::int64_t first_ns, std::int64_t 
     bytes_ += out.size() - before;
 }
 
-void RecordingWriter::begin(std::vector<std::byte>& out, const Replay* seed) {
+void RecordingWriter::begin(std::vector<std::byte>& out, const Replay* seed, std::int64_t now_ns) {
     const auto header = format::write_header(info_);
     out.insert(out.end(), header.begin(), header.end());
     bytes_ = header.size();
     if (!seed) return;
-    now_ns_ = seed->now_ns();
+    now_ns_ = std::max(seed->now_ns(), now_ns);  // a node where nothing happened yet, or for long
     const std::uint64_t snapshot = write_snapshot(*seed, out);
     if (indices_ == Indices::seconds) state_ = *seed;
     index(snapshot, out);

@@ -165,6 +165,19 @@ TEST(Recording, ASeedIsTheStateBeforeTheFirstRecord) {
     }
 }
 
+// A node where nothing has happened for hours is recorded: the hours are no part of it.
+TEST(Recording, ASeedIsToldAsOfTheMomentThatRecordingBegins) {
+    const Replay quiet;
+    std::vector<std::byte> file;
+    RecordingWriter writer{some_info()};
+    writer.begin(file, &quiet, 20'000 * second);
+    Record record = MadeRecords{3, 12, second, 8}.moment().front();
+    record.t_ns = 20'001 * second;
+    writer.add(record, file);
+    writer.end(file);
+    EXPECT_EQ(opened(file).begin_ns(), 20'000 * second);
+}
+
 TEST(Recording, EveryCutReadsAllWholeBatchesBeforeIt) {
     const Made made = make(6, 300, second / 40, true);
     for (std::size_t cut = 0; cut <= made.file.size(); ++cut) {

@@ -82,12 +82,13 @@ private:
 class Party {
 public:
     Party(const CrowdPlan& plan, bool opens, std::uint64_t overlay_key)
-        : slots_{std::uint32_t(tcp::compiled_slots + plan.modules.size())}, overlay_key_{overlay_key}, draws_{plan.seed, opens ? 1u : 2u},
-          scratch_(64 << 10) {
+        : slots_{std::uint32_t(tcp::compiled_slots + plan.modules.size())}, overlay_key_{overlay_key},
+          draws_{plan.seed, opens ? 1u : 2u}, scratch_(64 << 10) {
         if (!opens) return;
         talks_.resize(plan.flows);
         for (std::uint32_t i = 0; i < plan.flows; ++i)
-            timers_.arm(i, Instant{} + Duration::nanoseconds(std::int64_t(draws_.below(std::uint64_t(plan.ramp.count()) + 1))));
+            timers_.arm(i,
+                        Instant{} + Duration::nanoseconds(std::int64_t(draws_.below(std::uint64_t(plan.ramp.count()) + 1))));
     }
 
     CrowdCounts counts;
@@ -143,13 +144,21 @@ private:
     };
 
     Duration drawn(std::int64_t least_ms, std::int64_t most_ms) {
-        return Duration::microseconds(std::int64_t(draws_.between(std::uint64_t(least_ms) * 1'000, std::uint64_t(most_ms) * 1'000)));
+        return Duration::microseconds(
+            std::int64_t(draws_.between(std::uint64_t(least_ms) * 1'000, std::uint64_t(most_ms) * 1'000)));
     }
 
     Kind drawn_kind() {
         const std::uint64_t draw = draws_.below(100);
-        constexpr std::array<std::pair<std::uint64_t, Kind>, 9> up_to{{{45, Kind::bulk}, {65, Kind::paced}, {70, Kind::slow}, {85, Kind::talk},
-            {89, Kind::crossing}, {93, Kind::served}, {95, Kind::refused}, {97, Kind::silent}, {100, Kind::reset}}};
+        constexpr std::array<std::pair<std::uint64_t, Kind>, 9> up_to{{{45, Kind::bulk},
+                                                                       {65, Kind::paced},
+                                                                       {70, Kind::slow},
+                                                                       {85, Kind::talk},
+                                                                       {89, Kind::crossing},
+                                                                       {93, Kind::served},
+                                                                       {95, Kind::refused},
+                                                                       {97, Kind::silent},
+                                                                       {100, Kind::reset}}};
         return std::ranges::find_if(up_to, [draw](const auto& each) { return draw < each.first; })->second;
     }
 
@@ -169,7 +178,8 @@ private:
         talk.piece = std::uint32_t(talk.kind == Kind::talk ? draws_.between(100, 1'400) : draws_.between(2'000, 16'000));
         talk.pause = talk.kind == Kind::talk ? drawn(50, 1'000) : talk.kind == Kind::paced ? drawn(5, 100) : Duration{};
         talk.left = crossing_bytes;
-        talk.end = now + (talk.kind == Kind::silent || talk.kind == Kind::reset ? drawn(1'000, 6'000) : drawn(2'000, 40'000));
+        talk.end =
+            now + (talk.kind == Kind::silent || talk.kind == Kind::reset ? drawn(1'000, 6'000) : drawn(2'000, 40'000));
         if (draws_.chance(100'000)) talk.moves = now + (talk.end - now) / 2;
         ConnectOptions options;
         options.congestion = std::uint16_t(who % slots_);

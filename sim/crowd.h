@@ -16,17 +16,18 @@ namespace weft::sim {
 
 struct CrowdPlan {
     std::uint64_t seed{1};
-    std::uint32_t flows{1'000};                 // at once, 1 to 100,000; who ends begins anew a little later
-    std::uint64_t rate_per_flow{1'000'000};     // bits per second: the ways together carry as much for each flow
-    Duration ramp{Duration::seconds(2)};        // the flows begin over so long
-    std::uint32_t loss{1'000};                  // packets in a million on the third way; none on the first, ten times so many on the last
-    std::vector<tcp::Module> modules;           // in the slots from tcp::compiled_slots on; flows take all slots by turns
+    std::uint32_t flows{1'000};  // at once, 1 to 100,000; who ends begins anew a little later
+    std::uint64_t rate_per_flow{1'000'000};  // bits per second: the ways together carry as much for each flow
+    Duration ramp{Duration::seconds(2)};  // the flows begin over so long
+    std::uint32_t loss{1'000};  // packets in a million on the third way; none on the first, ten times so many on the last
+    std::vector<tcp::Module> modules;  // in the slots from tcp::compiled_slots on; flows take all slots by turns
 };
 
 struct CrowdCounts {
-    std::uint64_t begun{0}, connected{0}, ended{0}, failed{0};  // flows of the first host: closed in order; refused, reset, given up
-    std::uint64_t moved{0};                                     // flows that went on under another congestion module
-    std::uint64_t sent{0}, received{0};                         // bytes that its application wrote and read
+    std::uint64_t begun{0}, connected{0}, ended{0},
+        failed{0};  // flows of the first host: closed in order; refused, reset, given up
+    std::uint64_t moved{0};  // flows that went on under another congestion module
+    std::uint64_t sent{0}, received{0};  // bytes that its application wrote and read
 };
 
 class Crowd {

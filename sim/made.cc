@@ -148,7 +148,8 @@ void MadeRecords::begin(std::uint32_t place) {
     flow.base_rtt_ns = std::int64_t(draws_.between(200'000, 90'000'000));
     flow.srtt_ns = flow.base_rtt_ns;
     flow.opened_ns = flow.counted_ns = now_ns_;
-    const std::uint8_t closed = number(State::closed), listen = number(State::listen), received = number(State::syn_received);
+    const std::uint8_t closed = number(State::closed), listen = number(State::listen),
+                       received = number(State::syn_received);
     if (flow.passive != 0) {
         const std::uint32_t half = trace::place_of(trace::half_open_place, 0, place);
         tell(half, Type::flow, begin_of(place, flow));
@@ -181,7 +182,8 @@ void MadeRecords::go_on(std::uint32_t place) {
             const std::uint32_t half = trace::place_of(trace::half_open_place, 0, place);
             const trace::StateChange moved{flow.state, flow.state, by_segment, ack, flow.generation};
             if (draw < 500) {  // the peer thought better of it
-                tell(half, Type::state, trace::StateChange{flow.state, number(State::listen), by_segment, rst, flow.generation});
+                tell(half, Type::state,
+                     trace::StateChange{flow.state, number(State::listen), by_segment, rst, flow.generation});
                 flow.state = number(State::closed);
                 break;
             }
@@ -211,14 +213,20 @@ void MadeRecords::close(std::uint32_t place, Flow& flow) {
     const State to = way[at];
     const bool called = State(flow.state) == State::established ? to == State::fin_wait_1 : to == State::last_ack;
     count(place, flow);
-    change(place, flow, number(to), State(flow.state) == State::time_wait ? by_timer : called ? by_call : by_segment,
-           std::uint8_t(called ? 0 : flow.closing == 4 ? rst : fin | ack));
+    change(place, flow, number(to),
+           State(flow.state) == State::time_wait ? by_timer
+           : called                              ? by_call
+                                                 : by_segment,
+           std::uint8_t(called              ? 0
+                        : flow.closing == 4 ? rst
+                                            : fin | ack));
 }
 
 void MadeRecords::tell_congestion(std::uint32_t place, const Flow& flow) {
     tell(place, Type::congestion,
          trace::Congestion{flow.cwnd, flow.ssthresh, flow.in_flight, flow.phase,
-                           std::uint64_t(flow.cwnd) * 1'250'000'000 / std::uint64_t(flow.srtt_ns), flow.srtt_ns, flow.srtt_ns / 8});
+                           std::uint64_t(flow.cwnd) * 1'250'000'000 / std::uint64_t(flow.srtt_ns), flow.srtt_ns,
+                           flow.srtt_ns / 8});
 }
 
 // A super-segment, its acknowledgement, and what congestion control makes of it.
@@ -249,7 +257,8 @@ void MadeRecords::send(std::uint32_t place, Flow& flow) {
     if (draw >> 20 & 0xfff) return;
     const std::uint16_t before = flow.slot;
     flow.slot = std::uint16_t((flow.slot + 1) % modules.size());
-    tell(place, Type::plugin, trace::Plugin{flow.slot, before, 3, 0, flow.generation, 0, 0, flow.cwnd, module_name(flow.slot)});
+    tell(place, Type::plugin,
+         trace::Plugin{flow.slot, before, 3, 0, flow.generation, 0, 0, flow.cwnd, module_name(flow.slot)});
 }
 
 void MadeRecords::lose(std::uint32_t place, Flow& flow, bool by_timeout) {
@@ -269,8 +278,8 @@ void MadeRecords::lose(std::uint32_t place, Flow& flow, bool by_timeout) {
 void MadeRecords::count(std::uint32_t place, Flow& flow) {
     flow.counted_ns = now_ns_;
     tell(place, Type::counters,
-         trace::Counters{flow.sent / 50, flow.sent, flow.transmission, flow.transmission, flow.retransmissions, flow.timeouts,
-                         flow.in_flight, 0, 1 << 20, 1 << 20});
+         trace::Counters{flow.sent / 50, flow.sent, flow.transmission, flow.transmission, flow.retransmissions,
+                         flow.timeouts, flow.in_flight, 0, 1 << 20, 1 << 20});
 }
 
 // What is of no flow: paths, labels, links, drops, losses on the way to a reader, notes.
@@ -278,12 +287,20 @@ void MadeRecords::tell_of_node() {
     const std::uint64_t draw = draws_.next();
     const std::uint32_t none = trace::no_flow;
     switch (draw % 7) {
-    case 0: tell(none, Type::route, trace::Route{draw, draw >> 8, 0, std::uint32_t(1 + draw % 5), 1, 0, 3}, std::uint16_t(draw & 1)); break;
-    case 1: tell(none, Type::label, trace::Label{draw, std::uint32_t(1 + draw % 3), std::uint32_t(draw >> 40), 7, 1, 2, 1'200}); break;
+    case 0:
+        tell(none, Type::route, trace::Route{draw, draw >> 8, 0, std::uint32_t(1 + draw % 5), 1, 0, 3},
+             std::uint16_t(draw & 1));
+        break;
+    case 1:
+        tell(none, Type::label, trace::Label{draw, std::uint32_t(1 + draw % 3), std::uint32_t(draw >> 40), 7, 1, 2, 1'200});
+        break;
     case 2: tell(none, Type::link, trace::LinkChange{std::uint32_t(1 + draw % 4), 1, 1'200, 0, 310'000, draw >> 8}); break;
     case 3: tell(none, Type::drop, trace::Drop{1, std::uint32_t(1 + draw % 6), 1, 0}); break;
     case 4: tell(none, Type::lagged, trace::Lagged{std::uint32_t(Type::segment_sent), 1, 1 + draw % 100}); break;
-    case 5: tell(none, Type::define, trace::Define{trace::peer_id | std::uint32_t(1 + draw % 4), 0, {}}, std::uint16_t(Family::overlay)); break;
+    case 5:
+        tell(none, Type::define, trace::Define{trace::peer_id | std::uint32_t(1 + draw % 4), 0, {}},
+             std::uint16_t(Family::overlay));
+        break;
     default: {
         trace::Text text{};
         std::ranges::copy(std::string_view{"a mark of no meaning"}, text.utf8.begin());

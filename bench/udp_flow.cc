@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <vector>
 
 #include "bench/block.h"
 #include "bench/child.h"
+#include "bench/telemetry_cost.h"
 #include "node/entropy.h"
 #include "node/error_names.h"
 #include "node/log.h"
@@ -56,6 +58,19 @@ std::unique_ptr<node::Shard> open_shard(std::uint8_t which, std::uint32_t mtu, i
     return std::move(*shard);
 }
 
+// Somebody who listens to all that the shard does, if that is wanted; false: it cannot be.
+bool observe(node::Shard& shard, bool wanted, std::optional<Listener>& listener, int pipe) {
+    if (!wanted) return true;
+    auto started = Listener::start("bench");
+    if (!started) {
+        say(pipe, "error " + started.error() + "\n");
+        return false;
+    }
+    listener.emplace(std::move(*started));
+    shard.observe(listener->telemetry());
+    return true;
+}
+
 Instant after(double seconds) { return node::monotonic_now() + Duration::milliseconds(std::int64_t(seconds * 1e3)); }
 
 // Reads what is there and compares it; false at the end of the stream or of our patience.
@@ -84,9 +99,10 @@ private:
     double first_{0}, last_{0};
 };
 
-int receive(int pipe, double seconds, std::uint32_t mtu) {
+int receive(int pipe, double seconds, std::uint32_t mtu, bool listeners) {
+    std::optional<Listener> listener;
     const auto shard = open_shard(2, mtu, pipe);
-    if (!shard) return 1;
+    if (!shard || !observe(*shard, listeners, listener, pipe)) return 1;
     Checker checker;
     node::UniqueFd stream;
     node::Loop::Watch watch;
@@ -117,9 +133,10 @@ int receive(int pipe, double seconds, std::uint32_t mtu) {
     return 0;
 }
 
-int send(int pipe, double seconds, std::uint32_t mtu, std::uint16_t udp_port) {
+int send(int pipe, double seconds, std::uint32_t mtu, std::uint16_t udp_port, bool listeners) {
+    std::optional<Listener> listener;
     const auto shard = open_shard(1, mtu, pipe);
-    if (!shard) return 1;
+    if (!shard || !observe(*shard, listeners, listener, pipe)) return 1;
     const Address peer = identity(2).address();
     const UdpEndpoint endpoint = loopback(udp_port);
     shard->add_peer(peer, {&endpoint, 1});
@@ -159,13 +176,14 @@ int send(int pipe, double seconds, std::uint32_t mtu, std::uint16_t udp_port) {
 
 }  // namespace
 
-std::expected<Transfer, std::string> run_weft(double seconds, std::uint32_t mtu) {
+std::expected<Transfer, std::string> run_weft(double seconds, std::uint32_t mtu, bool listeners) {
     node::set_log_level(node::LogLevel::warning);
     block();  // before the forks
-    Child receiver = Child::call([&](int pipe) { return receive(pipe, seconds, mtu); });
+    Child receiver = Child::call([&](int pipe) { return receive(pipe, seconds, mtu, listeners); });
     const std::string udp_port = receiver.line(10);
     if (udp_port.empty() || udp_port.starts_with("error")) return std::unexpected("the receiver did not start: " + udp_port);
-    Child sender = Child::call([&](int pipe) { return send(pipe, seconds, mtu, std::uint16_t(std::stoi(udp_port))); });
+    Child sender =
+        Child::call([&](int pipe) { return send(pipe, seconds, mtu, std::uint16_t(std::stoi(udp_port)), listeners); });
     const Finished sent = sender.finish(seconds + 25), received = receiver.finish(10);
     if (sent.status != 0 || received.status != 0)
         return std::unexpected(fmt::format("the sender ended with {}, {}; the receiver with {}, {}", sent.status,

@@ -11,7 +11,7 @@
 namespace weft::bench {
 
 // The receiver's bytes and seconds, CPU of both ends from their first instruction to their last. Fails with what went wrong,
-// which includes a single wrong or missing byte.
-std::expected<Transfer, std::string> run_weft(double seconds, std::uint32_t mtu);
+// which includes a single wrong or missing byte. With `listeners` somebody reads all events of both ends meanwhile.
+std::expected<Transfer, std::string> run_weft(double seconds, std::uint32_t mtu, bool listeners = false);
 
 }  // namespace weft::bench

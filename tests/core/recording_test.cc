@@ -165,17 +165,20 @@ TEST(Recording, ASeedIsTheStateBeforeTheFirstRecord) {
     }
 }
 
-// A node where nothing has happened for hours is recorded: the hours are no part of it.
+// A node where nothing has happened for hours is watched: what lives there is told as of now.
 TEST(Recording, ASeedIsToldAsOfTheMomentThatRecordingBegins) {
-    const Replay quiet;
+    const Replay seed = folded_to(make(3, 200, second / 10).records, INT64_MAX);
+    ASSERT_LT(seed.now_ns(), 20'000 * second);
     std::vector<std::byte> file;
     RecordingWriter writer{some_info()};
-    writer.begin(file, &quiet, 20'000 * second);
-    Record record = MadeRecords{3, 12, second, 8}.moment().front();
-    record.t_ns = 20'001 * second;
-    writer.add(record, file);
-    writer.end(file);
-    EXPECT_EQ(opened(file).begin_ns(), 20'000 * second);
+    writer.begin(file, &seed, 20'000 * second);
+    std::size_t told = 0;
+    RecordingStream stream;
+    ASSERT_TRUE(stream.feed(file, [&](std::span<const Record> records) {
+        told += records.size();
+        for (const Record& record : records) EXPECT_EQ(record.t_ns, 20'000 * second);
+    }));
+    EXPECT_GT(told, 0u);
 }
 
 TEST(Recording, EveryCutReadsAllWholeBatchesBeforeIt) {

@@ -95,7 +95,10 @@ LogView::LogView(Session& session, LogModel& model, QWidget* parent)
     all_->setAccessibleName(tr("Show the events of all flows"));
     all_->setObjectName(QStringLiteral("log-all"));
     all_->setChecked(model_->allFlows());
-    connect(all_, &QCheckBox::toggled, this, [this](bool on) { model_->setAllFlows(on); });
+    connect(all_, &QCheckBox::toggled, this, [this](bool on) {
+        model_->setAllFlows(on);
+        table_->setColumnHidden(LogModel::Flow, !on);  // of one flow it says nothing
+    });
     table_->setObjectName(QStringLiteral("log"));
     table_->setAccessibleName(tr("Events"));
     table_->setModel(model_);
@@ -113,7 +116,8 @@ LogView::LogView(Session& session, LogModel& model, QWidget* parent)
     table_->verticalHeader()->setDefaultSectionSize(lineHeight);
     table_->horizontalHeader()->setStretchLastSection(true);
     table_->setColumnWidth(LogModel::Time, 82);
-    table_->setColumnWidth(LogModel::Flow, 66);
+    table_->setColumnWidth(LogModel::Flow, 150);
+    table_->setColumnHidden(LogModel::Flow, !model_->allFlows());
     table_->setColumnWidth(LogModel::Event, 132);
     connect(table_, &QTableView::activated, this, [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });
     connect(table_, &QTableView::doubleClicked, this, [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });

@@ -6,7 +6,6 @@
 #include <QElapsedTimer>
 #include <QFileInfo>
 #include <QLocale>
-#include <QScreen>
 #include <QTimer>
 #include <cstdio>
 #include <memory>
@@ -145,7 +144,7 @@ int takePicture(const Wish& wish, Session& session, MainWindow& window) {
         timer.start();
         while (timer.elapsed() < std::int64_t(wish.waitSeconds * 1'000)) QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents, 20);
     }
-    QCursor::setPos(window.screen()->geometry().bottomRight());  // over nothing that would light up
+    QCursor::setPos(32'000, 32'000);  // over nothing that would light up
     window.resize(wish.size);
     window.show();
     QCoreApplication::processEvents();

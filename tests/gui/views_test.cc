@@ -28,7 +28,7 @@ class Shown {
 public:
     explicit Shown(ThemeChoice theme, QSize size = {1'280, 800}, double at = 22.412) {
         applyTheme(theme);
-        QCursor::setPos(4'000, 3'000);  // over nothing
+        QCursor::setPos(32'000, 32'000);  // over nothing
         session_.setClock([] { return std::int64_t{0}; });
         session_.push(scene_.records());
         window_.resize(size);

@@ -7,6 +7,7 @@ namespace weft::gui {
 namespace {
 
 constexpr std::size_t longestSpan = 4'096;  // records
+constexpr std::uint64_t clockSlackNs = 60'000'000'000;  // so much a stream may begin before the last one ended
 
 // What a state takes, nearly: flows, their addresses, and the tables that find both.
 std::size_t bytesOf(const trace::Replay& state) {
@@ -19,27 +20,42 @@ MemoryHistory::MemoryHistory(std::size_t limitBytes, std::size_t chunkRecords)
     : limit_{limitBytes}, chunkRecords_{std::max<std::size_t>(chunkRecords, 1)} {}
 
 void MemoryHistory::append(std::span<const trace::Record> records) {
-    for (const trace::Record& record : records) {
-        if (restarted_ && record.t_ns < latest_) {  // of another clock: both do not fit one axis
-            first_ = end_;
-            chunks_.clear();
-            bytes_ = 0;
-            latest_ = record.t_ns;
+    std::size_t told = 0;  // to newest_: by runs, which is faster than one by one
+    const auto tell = [&](std::size_t to) {
+        newest_.apply(records.subspan(told, to - told));
+        told = to;
+    };
+    for (std::size_t i = 0; i < records.size(); ++i) {
+        const trace::Record& record = records[i];
+        if (clockIsNew_ && record.t_ns > 0 && (record.flags & trace::snapshot_flag) == 0) {
+            clockIsNew_ = false;
+            if (distanceNs(record.t_ns, latest_) > clockSlackNs) {  // of another clock: both do not fit one axis
+                tell(i);
+                first_ = end_;
+                chunks_.clear();
+                bytes_ = 0;
+                restarted_ = true;
+            }
         }
-        const std::int64_t t = chunks_.empty() ? record.t_ns : std::max(latest_, record.t_ns);
-        if (restarted_ || isFull()) open(t);
+        // What a new stream tells first may be from before: the last moment of the old one stays what it was.
+        const std::int64_t t =
+            chunks_.empty() ? record.t_ns : std::max(restarted_ ? laterNs(latest_, 1) : latest_, record.t_ns);
+        if (restarted_ || isFull()) {
+            tell(i);
+            open(t);
+        }
         Chunk& chunk = *chunks_.back();
         if (chunk.records.size() % stride == 0) chunk.times.push_back(t);
         chunk.records.push_back(record);
         chunk.endNs = latest_ = t;
-        newest_.apply(record);
         ++end_;
     }
+    tell(records.size());
 }
 
 void MemoryHistory::restart() {
     newest_ = trace::Replay{};
-    restarted_ = true;
+    restarted_ = clockIsNew_ = true;
 }
 
 // With many flows chunks get longer, or most of the memory would hold states.

@@ -64,6 +64,7 @@ private:
     Position first_{0}, end_{0};
     std::int64_t latest_{0};
     std::size_t bytes_{0};
+    bool clockIsNew_{false};  // nothing was heard of the new stream but what is told again, maybe from before
     bool restarted_{true};  // the next record begins a chunk with an empty state
 };
 

@@ -34,6 +34,7 @@ public:
     void setBackOff(int leastMs, int mostMs);  // between two attempts; 100 and 2,000, doubled from one to the next
     void start() override;
     QString title() const override;
+    const QString& path() const { return path_; }
 
 private:
     enum class Step : std::uint8_t { away, connecting, asked, streaming };

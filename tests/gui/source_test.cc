@@ -11,6 +11,7 @@
 #include <QTest>
 
 #include "gui/file_source.h"
+#include "gui/node_control.h"
 #include "gui/session.h"
 #include "gui/socket_source.h"
 #include "stack/core/recording.h"
@@ -189,6 +190,7 @@ public:
     }
     bool subscribed() const { return peer_ != nullptr && subscribed_; }
     QJsonObject asked;
+    QString method;
     QByteArray refusal;  // in place of a stream
     bool silent{false};
 
@@ -197,11 +199,13 @@ private:
         while (peer_ != nullptr && peer_->canReadLine()) {
             const QJsonObject request = QJsonDocument::fromJson(peer_->readLine()).object();
             if (silent) continue;
-            const QString method = request[QStringLiteral("method")].toString();
-            if (method == QStringLiteral("node.info")) {
+            const QString wanted = request[QStringLiteral("method")].toString();
+            if (wanted == QStringLiteral("node.info")) {
                 peer_->write("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"name\":\"left\",\"version\":\"0.1.0\",\"pid\":" +
                              QByteArray::number(pid_) + "}}\n");
             } else if (!refusal.isEmpty()) {
+                asked = request[QStringLiteral("params")].toObject();
+                method = wanted;
                 peer_->write(refusal);
             } else {
                 asked = request[QStringLiteral("params")].toObject();
@@ -344,6 +348,43 @@ TEST_F(Live, AStreamThatComesByteByByteIsTheSame) {
     for (const std::byte byte : written.bytes) node.say({&byte, 1});
     ASSERT_TRUE(shows(written.stream.nowNs()));
     EXPECT_TRUE(session->state() == written.state);
+}
+
+// ---- changes that a person asks for
+
+TEST_F(Live, AChangeIsAskedForAndAnswered) {
+    node.listen(10);
+    node.refusal = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"flow\":\"7:2\"}}\n";
+    NodeControl control{path};
+    std::optional<QString> outcome;
+    control.setCongestion({7, 2}, QStringLiteral("newreno"), [&](const QString& error) { outcome = error; });
+    ASSERT_TRUE(QTest::qWaitFor([&] { return outcome.has_value(); }, generousMs));
+    EXPECT_EQ(*outcome, QString{});
+    EXPECT_EQ(node.method, QStringLiteral("flow.set"));
+    EXPECT_EQ(node.asked[QStringLiteral("flow")].toString(), QStringLiteral("7:2"));
+    EXPECT_EQ(node.asked[QStringLiteral("congestion")].toString(), QStringLiteral("newreno"));
+
+    node.refusal = "{\"jsonrpc\":\"2.0\",\"id\":2,\"error\":{\"code\":-32000,\"message\":\"no such flow\"}}\n";
+    outcome.reset();
+    control.abort({7, 2}, [&](const QString& error) { outcome = error; });
+    ASSERT_TRUE(QTest::qWaitFor([&] { return outcome.has_value(); }, generousMs));
+    EXPECT_EQ(*outcome, QStringLiteral("no such flow"));
+}
+
+TEST_F(Live, AChangeThatNobodyAnswersFailsInTheEnd) {
+    NodeControl control{NodeControl::writablePathOf(path)};  // nobody listens there
+    std::optional<QString> outcome;
+    control.abort({1, 1}, [&](const QString& error) { outcome = error; });
+    ASSERT_TRUE(QTest::qWaitFor([&] { return outcome.has_value(); }, generousMs));
+    EXPECT_TRUE(outcome->contains(QStringLiteral("left.sock")));
+    node.silent = true;
+    node.listen(10);
+    NodeControl patient{path};
+    patient.setPatience(20);
+    outcome.reset();
+    patient.mark(QStringLiteral("here"), [&](const QString& error) { outcome = error; });
+    ASSERT_TRUE(QTest::qWaitFor([&] { return outcome.has_value(); }, generousMs));
+    EXPECT_TRUE(outcome->contains(QStringLiteral("in time")));
 }
 
 }  // namespace

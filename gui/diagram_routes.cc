@@ -12,13 +12,23 @@ namespace {
 
 // Numbers of tcp::State, which are the order of RFC 9293, section 3.3.2.
 enum : std::uint8_t {
-    closed, listen, synSent, synReceived, established, finWait1, finWait2, closeWait, closing, lastAck, timeWait
+    closed,
+    listen,
+    synSent,
+    synReceived,
+    established,
+    finWait1,
+    finWait2,
+    closeWait,
+    closing,
+    lastAck,
+    timeWait
 };
 
 constexpr std::array<std::array<double, 2>, stateCount> middles{{
-    {270, 42},   // CLOSED
-    {110, 86},   // LISTEN
-    {426, 92},   // SYN-SENT
+    {270, 42},  // CLOSED
+    {110, 86},  // LISTEN
+    {426, 92},  // SYN-SENT
     {110, 140},  // SYN-RECEIVED
     {270, 174},  // ESTABLISHED
     {110, 208},  // FIN-WAIT-1
@@ -37,7 +47,14 @@ const std::array<Route, 27> table{{
     {synSent, closed, 3, false, {{412, 81}, {412, 47}, {316, 47}}, "close, reset", {364, 54}, Side::centre},
     {listen, synSent, 2, false, {{156, 86}, {380, 86}}, "send / SYN", {224, 80}, Side::centre},
     {listen, synReceived, 2, false, {{100, 97}, {100, 129}}, "SYN / SYN,ACK", {91, 113}, Side::right},
-    {synSent, synReceived, 4, false, {{380, 98}, {178, 98}, {178, 134}, {156, 134}}, "SYN / SYN,ACK", {236, 105}, Side::centre},
+    {synSent,
+     synReceived,
+     4,
+     false,
+     {{380, 98}, {178, 98}, {178, 134}, {156, 134}},
+     "SYN / SYN,ACK",
+     {236, 105},
+     Side::centre},
     {synSent, established, 3, false, {{426, 103}, {426, 170}, {316, 170}}, "SYN,ACK / ACK", {370, 164}, Side::centre},
     {synReceived, established, 3, false, {{156, 146}, {250, 146}, {250, 163}}, "ACK of SYN", {214, 140}, Side::centre},
     {synReceived, finWait1, 2, false, {{96, 151}, {96, 197}}, "close / FIN", {87, 174}, Side::right},
@@ -48,12 +65,33 @@ const std::array<Route, 27> table{{
     {finWait2, timeWait, 2, false, {{156, 312}, {224, 312}}, "FIN / ACK", {190, 323}, Side::centre},
     {closing, timeWait, 2, false, {{270, 269}, {270, 297}}, "ACK of FIN", {279, 282}, Side::left},
     {closeWait, lastAck, 2, false, {{426, 225}, {426, 259}}, "close / FIN", {435, 239}, Side::left},
-    {lastAck, closed, 5, false, {{472, 270}, {514, 270}, {514, 14}, {284, 14}, {284, 31}}, "ACK of FIN", {474, 280}, Side::left},
-    {timeWait, closed, 5, false, {{316, 308}, {528, 308}, {528, 7}, {270, 7}, {270, 31}}, "2 MSL over", {370, 302}, Side::centre},
+    {lastAck,
+     closed,
+     5,
+     false,
+     {{472, 270}, {514, 270}, {514, 14}, {284, 14}, {284, 31}},
+     "ACK of FIN",
+     {474, 280},
+     Side::left},
+    {timeWait,
+     closed,
+     5,
+     false,
+     {{316, 308}, {528, 308}, {528, 7}, {270, 7}, {270, 31}},
+     "2 MSL over",
+     {370, 302},
+     Side::centre},
     // Note 1: a reset brings a passive open back to LISTEN.
     {synReceived, listen, 2, false, {{124, 129}, {124, 97}}, "RST", {133, 113}, Side::left},
     // Note 2: a FIN that also acknowledges this side's.
-    {finWait1, timeWait, 5, false, {{130, 219}, {130, 278}, {196, 278}, {196, 303}, {224, 303}}, "FIN,ACK / ACK", {166, 272}, Side::centre},
+    {finWait1,
+     timeWait,
+     5,
+     false,
+     {{130, 219}, {130, 278}, {196, 278}, {196, 303}, {224, 303}},
+     "FIN,ACK / ACK",
+     {166, 272},
+     Side::centre},
     // Note 3: a reset ends every state, as ABORT and the user timeout do.
     {synReceived, closed, 5, true, {{64, 140}, {14, 140}, {14, 21}, {242, 21}, {242, 31}}, "", {}, Side::left},
     {established, closed, 2, true, {{290, 163}, {290, 53}}, "", {}, Side::left},

@@ -19,16 +19,16 @@ enum class Side : std::int8_t { right = -1, centre = 0, left = 1 };  // which si
 struct Route {
     std::uint8_t from, to;
     std::uint8_t corners;  // of `way`
-    bool aside;            // reset, abort, time-out: drawn dashed
-    QPointF way[7];        // the last is the arrow's point
-    const char* label;     // event / what is sent; "": told by the legend or on hover
-    QPointF labelAt;      // middle line of the text
+    bool aside;  // reset, abort, time-out: drawn dashed
+    QPointF way[7];  // the last is the arrow's point
+    const char* label;  // event / what is sent; "": told by the legend or on hover
+    QPointF labelAt;  // middle line of the text
     Side labelSide;
 };
 
 std::span<const Route> routes();
 const Route* routeOf(unsigned from, unsigned to);  // nullptr: no such edge
-QRectF boxOf(unsigned state);                      // state < stateCount
+QRectF boxOf(unsigned state);  // state < stateCount
 QPointF countAt(const Route& route);  // where its count stands: on it, clear of labels
 // From a point to the nearest of its segments, units.
 double distanceTo(const Route& route, const QPointF& point);

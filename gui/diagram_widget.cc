@@ -52,7 +52,8 @@ void drawArrow(QPainter& painter, const Route& route, double size) {
     const QLineF back(tip, route.way[route.corners - 2]);
     const QPointF along = (back.p2() - back.p1()) / back.length();
     const QPointF across(-along.y(), along.x());
-    painter.drawPolygon(QPolygonF({tip, tip + along * size + across * size * 0.5, tip + along * size - across * size * 0.5}));
+    painter.drawPolygon(
+        QPolygonF({tip, tip + along * size + across * size * 0.5, tip + along * size - across * size * 0.5}));
 }
 
 }  // namespace
@@ -69,7 +70,9 @@ DiagramWidget::DiagramWidget(QWidget* parent) : QWidget(parent) {
 void DiagramWidget::setFlow(int state, const std::vector<Transition>& steps, std::int64_t beginNs) {
     std::vector<Transition> told;
     std::ranges::copy_if(steps, std::back_inserter(told), [](const Transition& step) { return !step.toldAgain; });
-    const auto same = [](const Transition& a, const Transition& b) { return a.tNs == b.tNs && a.from == b.from && a.to == b.to; };
+    const auto same = [](const Transition& a, const Transition& b) {
+        return a.tNs == b.tNs && a.from == b.from && a.to == b.to;
+    };
     if (state == state_ && beginNs == beginNs_ && std::ranges::equal(told, steps_, same)) return;
     state_ = state;
     steps_ = std::move(told);
@@ -95,7 +98,8 @@ std::vector<unsigned> DiagramWidget::litEdges() const {
 
 // For who hears the window: the state, and the way to it.
 void DiagramWidget::describe() {
-    QString told = state_ < 0 ? tr("No flow is selected.") : tr("State %1.").arg(text(trace::state_name(std::uint8_t(state_))));
+    QString told =
+        state_ < 0 ? tr("No flow is selected.") : tr("State %1.").arg(text(trace::state_name(std::uint8_t(state_))));
     for (const Transition& step : steps_) {
         told += tr(" %1 to %2 at %3.")
                     .arg(text(trace::state_name(step.from)), text(trace::state_name(step.to)),
@@ -208,7 +212,8 @@ void DiagramWidget::drawBox(QPainter& painter, unsigned state) const {
     const Colours& c = colours();
     const QRectF box = boxOf(state);
     const bool here = int(state) == state_;
-    const bool visited = std::ranges::any_of(steps_, [&](const Transition& step) { return step.from == state || step.to == state; });
+    const bool visited =
+        std::ranges::any_of(steps_, [&](const Transition& step) { return step.from == state || step.to == state; });
     if (here) {
         painter.setPen(Qt::NoPen);
         for (int ring = 3; ring > 0; --ring) {  // a glow: the state is found at a glance
@@ -233,7 +238,8 @@ void DiagramWidget::renderLayer() {
     painter.setRenderHint(QPainter::Antialiasing);
     painter.setFont(uiFont(13, true));
     painter.setPen(colours().text);
-    painter.drawText(QRectF(12, 5, width() - 24, 20), Qt::AlignLeft | Qt::AlignVCenter, tr("State machine  ·  RFC 9293, section 3.3.2"));
+    painter.drawText(QRectF(12, 5, width() - 24, 20), Qt::AlignLeft | Qt::AlignVCenter,
+                     tr("State machine  ·  RFC 9293, section 3.3.2"));
     painter.translate(origin());
     painter.scale(scale(), scale());
     for (const bool lit : {false, true}) {

@@ -26,7 +26,7 @@ public:
     unsigned taken(unsigned edge) const { return taken_[edge]; }  // `edge`: place in trace::transitions
     std::vector<unsigned> litEdges() const;
     QPointF onScreen(const QPointF& canvas) const;  // where a point of the canvas is in this widget
-    QString edgeText(unsigned edge) const;          // what hovering says
+    QString edgeText(unsigned edge) const;  // what hovering says
 
     QSize sizeHint() const override { return {540, 372}; }
     QSize minimumSizeHint() const override { return {300, 210}; }
@@ -64,8 +64,8 @@ private:
     std::vector<Transition> steps_;  // none of them told again
     std::int64_t beginNs_{0};
     std::array<std::uint32_t, edges> taken_{};
-    int hovered_{none};     // an edge
-    int marked_{none};      // a step, by keyboard
+    int hovered_{none};  // an edge
+    int marked_{none};  // a step, by keyboard
     std::size_t round_{0};  // of clicks on the same edge
     int clicked_{none};
     QPixmap layer_;

@@ -20,7 +20,8 @@ FilterLine::FilterLine(FlowModel& model, QWidget* parent) : QLineEdit(parent), m
     setClearButtonEnabled(true);
     setFont(monoFont(12));
     QStringList names;
-    for (const trace::Filter::Field& field : trace::Filter::fields()) names << QString::fromUtf8(field.name.data(), qsizetype(field.name.size()));
+    for (const trace::Filter::Field& field : trace::Filter::fields())
+        names << QString::fromUtf8(field.name.data(), qsizetype(field.name.size()));
     completer_ = new QCompleter(names, this);
     completer_->setWidget(this);
     completer_->setCompletionMode(QCompleter::PopupCompletion);
@@ -43,7 +44,9 @@ void FilterLine::apply() {
 int FilterLine::wordBegin() const {
     int begin = cursorPosition();
     const QString all = text();
-    while (begin > 0 && (all[begin - 1].isLetterOrNumber() || all[begin - 1] == QLatin1Char('.') || all[begin - 1] == QLatin1Char('_'))) --begin;
+    while (begin > 0 &&
+           (all[begin - 1].isLetterOrNumber() || all[begin - 1] == QLatin1Char('.') || all[begin - 1] == QLatin1Char('_')))
+        --begin;
     return begin;
 }
 

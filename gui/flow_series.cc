@@ -8,7 +8,8 @@
 namespace weft::gui {
 namespace {
 
-constexpr std::uint32_t noThreshold = 65'535U << 14;  // bytes, the largest window (RFC 7323): from here on ssthresh stands for "none yet"
+constexpr std::uint32_t noThreshold =
+    65'535U << 14;  // bytes, the largest window (RFC 7323): from here on ssthresh stands for "none yet"
 constexpr unsigned syn = 2, acknowledges = 16, ece = 64;  // RFC 9293, section 3.1; RFC 3168
 constexpr std::uint32_t lostByTimeout = 2;  // trace::Loss::reason
 constexpr double msPerNs = 1e-6;

@@ -45,7 +45,8 @@ void FlowDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option, 
         const bool words = index.column() == FlowModel::Path || index.column() == FlowModel::Module;
         const bool left = words || index.column() == FlowModel::Local || index.column() == FlowModel::Remote;
         const QFont font = words ? uiFont(12) : monoFont(12);
-        const bool lost = index.column() == FlowModel::Retransmissions && !shown.isEmpty() && shown != QLatin1String("0") && shown != QStringLiteral("–");
+        const bool lost = index.column() == FlowModel::Retransmissions && !shown.isEmpty() && shown != QLatin1String("0") &&
+                          shown != QStringLiteral("–");
         painter->setFont(font);
         painter->setPen(selected ? c.selectedText : lost ? c.vermillion : ended ? c.dim : c.text);
         const QRect room = option.rect.adjusted(7, 0, -7, 0);
@@ -58,7 +59,8 @@ void FlowDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option, 
 
 QSize FlowDelegate::sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const { return {80, rowPixels}; }
 
-FlowTable::FlowTable(Session& session, FlowModel& model, QWidget* parent) : QTableView(parent), session_{&session}, model_{&model} {
+FlowTable::FlowTable(Session& session, FlowModel& model, QWidget* parent)
+    : QTableView(parent), session_{&session}, model_{&model} {
     setObjectName(QStringLiteral("flows"));
     setAccessibleName(tr("Flows"));
     setItemDelegate(new FlowDelegate(this));
@@ -162,7 +164,8 @@ void FlowTable::paintEvent(QPaintEvent* event) {
     if (model_->rowCount() != 0) return;
     painter.setFont(uiFont(12));
     painter.setPen(colours().dim);
-    const QString why = model_->total() != 0 ? tr("No flow matches the filter (of %1)").arg(model_->total()) : tr("No flows yet");
+    const QString why =
+        model_->total() != 0 ? tr("No flow matches the filter (of %1)").arg(model_->total()) : tr("No flows yet");
     painter.drawText(viewport()->rect(), Qt::AlignCenter, why);
 }
 

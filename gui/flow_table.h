@@ -24,7 +24,7 @@ class FlowTable : public QTableView {
 public:
     FlowTable(Session& session, FlowModel& model, QWidget* parent = nullptr);
 
-    void chooseBest();        // if nothing is chosen: the flow that moved most
+    void chooseBest();  // if nothing is chosen: the flow that moved most
     void step(int direction);  // the row above or below
 
 protected:
@@ -39,7 +39,7 @@ private:
 
     Session* session_;
     FlowModel* model_;
-    int fitted_{0};          // the width that columns were fitted to
+    int fitted_{0};  // the width that columns were fitted to
 };
 
 }  // namespace weft::gui

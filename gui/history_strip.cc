@@ -36,7 +36,8 @@ void HistoryStrip::setHistory(const std::vector<Transition>& steps, std::int64_t
     if (!same) steps_ = steps;
     if (same && current() == before) return;
     QString told;
-    for (const Transition& step : steps_) told += stateName(step.to) + QLatin1Char(' ') + when(step, beginNs_) + QLatin1String(". ");
+    for (const Transition& step : steps_)
+        told += stateName(step.to) + QLatin1Char(' ') + when(step, beginNs_) + QLatin1String(". ");
     setAccessibleDescription(told);
     update();
 }
@@ -52,7 +53,8 @@ std::vector<HistoryStrip::Pill> HistoryStrip::pills() const {
     std::size_t first = steps_.size();
     for (; first > 0; --first) {
         const Transition& step = steps_[first - 1];
-        const double wide = std::max(names.horizontalAdvance(stateName(step.to)) + 18, times.horizontalAdvance(when(step, beginNs_)) + 4);
+        const double wide =
+            std::max(names.horizontalAdvance(stateName(step.to)) + 18, times.horizontalAdvance(when(step, beginNs_)) + 4);
         if (wanted + wide > width() - 2 * edge - (first > 1 ? 46 : 0)) break;
         wanted += wide + gap;
         found.push_back({QRectF(0, 4, wide, 20), first - 1});

@@ -35,7 +35,7 @@ private:
         std::size_t step;
     };
     std::vector<Pill> pills() const;  // the last that there is room for
-    int current() const;              // the step that holds at the cursor; -1: none
+    int current() const;  // the step that holds at the cursor; -1: none
 
     std::vector<Transition> steps_;
     std::int64_t beginNs_{0}, cursorNs_{0};

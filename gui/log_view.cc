@@ -47,18 +47,22 @@ public:
         const Colours& c = colours();
         const bool selected = (option.state & QStyle::State_Selected) != 0, here = index.row() == model_->cursorRow();
         painter->fillRect(option.rect, selected ? c.selection : here ? mixed(c.blue, c.panel, 18) : c.panel);
-        if (here && index.column() == 0) painter->fillRect(QRect(option.rect.topLeft(), QSize(3, option.rect.height())), c.blue);
+        if (here && index.column() == 0)
+            painter->fillRect(QRect(option.rect.topLeft(), QSize(3, option.rect.height())), c.blue);
         const bool dim = index.column() == LogModel::Time || index.column() == LogModel::Flow;
         const bool later = index.row() > model_->cursorRow();
-        QColor colour = dim ? c.dim : index.column() == LogModel::Event ? colourOf(index.data(LogModel::TypeRole).toInt()) : c.text;
+        QColor colour = dim                                 ? c.dim
+                        : index.column() == LogModel::Event ? colourOf(index.data(LogModel::TypeRole).toInt())
+                                                            : c.text;
         if (selected) colour = c.selectedText;
         else if (later) colour = mixed(colour, c.panel, 62);
         const QFont font = monoFont(11);
         painter->setFont(font);
         painter->setPen(colour);
         const QRect room = option.rect.adjusted(8, 0, -2, 0);
-        painter->drawText(room, Qt::AlignVCenter | Qt::AlignLeft,
-                          QFontMetrics(font).elidedText(index.data(Qt::DisplayRole).toString(), Qt::ElideRight, room.width()));
+        painter->drawText(
+            room, Qt::AlignVCenter | Qt::AlignLeft,
+            QFontMetrics(font).elidedText(index.data(Qt::DisplayRole).toString(), Qt::ElideRight, room.width()));
     }
     QSize sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const override { return {60, lineHeight}; }
 
@@ -88,7 +92,8 @@ protected:
 }  // namespace
 
 LogView::LogView(Session& session, LogModel& model, QWidget* parent)
-    : QWidget(parent), session_{&session}, model_{&model}, table_{new LogTable(this)}, all_{new QCheckBox(tr("All flows"), this)} {
+    : QWidget(parent), session_{&session}, model_{&model}, table_{new LogTable(this)},
+      all_{new QCheckBox(tr("All flows"), this)} {
     auto* title = new QLabel(tr("Events"), this);
     title->setFont(uiFont(13, true));
     all_->setFont(uiFont(12));
@@ -119,8 +124,10 @@ LogView::LogView(Session& session, LogModel& model, QWidget* parent)
     table_->setColumnWidth(LogModel::Flow, 150);
     table_->setColumnHidden(LogModel::Flow, !model_->allFlows());
     table_->setColumnWidth(LogModel::Event, 132);
-    connect(table_, &QTableView::activated, this, [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });
-    connect(table_, &QTableView::doubleClicked, this, [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });
+    connect(table_, &QTableView::activated, this,
+            [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });
+    connect(table_, &QTableView::doubleClicked, this,
+            [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });
     connect(model_, &LogModel::cursorRowChanged, this, &LogView::followCursor);
     auto* head = new QHBoxLayout;
     head->setContentsMargins(12, 5, 10, 1);
@@ -141,7 +148,8 @@ void LogView::followCursor() {
     const int row = model_->cursorRow();
     if (row < 0) return;
     const bool atEnd = session_->isLive();
-    table_->scrollTo(model_->index(row, 0), atEnd ? QAbstractItemView::PositionAtBottom : QAbstractItemView::PositionAtCenter);
+    table_->scrollTo(model_->index(row, 0),
+                     atEnd ? QAbstractItemView::PositionAtBottom : QAbstractItemView::PositionAtCenter);
 }
 
 }  // namespace weft::gui

@@ -46,14 +46,17 @@ void hear(QtMsgType type, const QMessageLogContext&, const QString& text) {
 
 void addOptions(QCommandLineParser& parser) {
     const auto text = [](const char* words) { return QString::fromUtf8(words); };
-    parser.setApplicationDescription(text("Shows connections: live from a node, or from a recording.\nWithout --open, --node or --socket it looks for the node `default`, or $WEFT_NODE."));
+    parser.setApplicationDescription(
+        text("Shows connections: live from a node, or from a recording.\nWithout --open, --node or --socket it looks for "
+             "the node `default`, or $WEFT_NODE."));
     parser.addHelpOption();
     parser.addVersionOption();
     parser.addOptions({
         {text("open"), text("A recording (FILE.weft), whole or still being written."), text("FILE")},
         {text("node"), text("The node of that name."), text("NAME")},
         {text("socket"), text("The node with that control socket."), text("PATH")},
-        {text("at"), text("Where the cursor stands: seconds from the beginning (12.5s), a part (60%), begin or end."), text("T")},
+        {text("at"), text("Where the cursor stands: seconds from the beginning (12.5s), a part (60%), begin or end."),
+         text("T")},
         {text("select"), text("The flow to show: its number, or part of an endpoint."), text("FLOW")},
         {text("filter"), text("Show only flows for which this holds, as `weft flows` has it."), text("EXPRESSION")},
         {text("screenshot"), text("Write a picture there instead of opening a window; needs no display."), text("OUT.png")},
@@ -69,7 +72,8 @@ std::optional<QSize> sizeOf(const QString& text) {
     bool wide = false, high = false;
     if (parts.size() != 2) return std::nullopt;
     const QSize size(parts[0].toInt(&wide), parts[1].toInt(&high));
-    if (!wide || !high || size.width() < 640 || size.height() < 400 || size.width() > 8'192 || size.height() > 8'192) return std::nullopt;
+    if (!wide || !high || size.width() < 640 || size.height() < 400 || size.width() > 8'192 || size.height() > 8'192)
+        return std::nullopt;
     return size;
 }
 
@@ -89,14 +93,19 @@ std::optional<std::int64_t> momentOf(QString text, std::int64_t begin, std::int6
 QString read(const QCommandLineParser& parser, Wish& wish) {
     const auto value = [&](const char* name) { return parser.value(QLatin1String(name)); };
     const auto set = [&](const char* name) { return parser.isSet(QLatin1String(name)); };
-    if (!parser.positionalArguments().isEmpty()) return QStringLiteral("%1: options only; a recording is opened by --open FILE").arg(parser.positionalArguments().front());
-    if (int(set("open")) + int(set("node")) + int(set("socket")) > 1) return QStringLiteral("--open, --node and --socket exclude each other");
+    if (!parser.positionalArguments().isEmpty())
+        return QStringLiteral("%1: options only; a recording is opened by --open FILE")
+            .arg(parser.positionalArguments().front());
+    if (int(set("open")) + int(set("node")) + int(set("socket")) > 1)
+        return QStringLiteral("--open, --node and --socket exclude each other");
     wish.file = value("open");
     if (set("open") && wish.file.isEmpty()) return QStringLiteral("--open: the name of a file is missing");
     const QString usual = qEnvironmentVariable("WEFT_NODE", QStringLiteral("default"));
-    if (!set("open")) wish.socket = set("socket") ? value("socket") : weft::gui::SocketSource::pathOf(set("node") ? value("node") : usual);
+    if (!set("open"))
+        wish.socket = set("socket") ? value("socket") : weft::gui::SocketSource::pathOf(set("node") ? value("node") : usual);
     wish.at = value("at");
-    if (set("at") && !momentOf(wish.at, 0, 0)) return QStringLiteral("--at %1: seconds (12.5s), a part (60%), begin or end").arg(wish.at);
+    if (set("at") && !momentOf(wish.at, 0, 0))
+        return QStringLiteral("--at %1: seconds (12.5s), a part (60%), begin or end").arg(wish.at);
     wish.flow = value("select");
     wish.filter = value("filter");
     wish.picture = value("screenshot");
@@ -104,13 +113,16 @@ QString read(const QCommandLineParser& parser, Wish& wish) {
     wish.tellFirstFrame = set("tell-first-frame");
     if (set("size")) {
         const auto size = sizeOf(value("size"));
-        if (!size) return QStringLiteral("--size %1: width and height from 640x400 to 8192x8192, as 1280x800").arg(value("size"));
+        if (!size)
+            return QStringLiteral("--size %1: width and height from 640x400 to 8192x8192, as 1280x800").arg(value("size"));
         wish.size = *size;
     }
-    if (set("theme") && !weft::gui::parseTheme(value("theme"), wish.theme)) return QStringLiteral("--theme %1: light, dark or system").arg(value("theme"));
+    if (set("theme") && !weft::gui::parseTheme(value("theme"), wish.theme))
+        return QStringLiteral("--theme %1: light, dark or system").arg(value("theme"));
     bool number = true;
     if (set("wait")) wish.waitSeconds = value("wait").toDouble(&number);
-    if (!number || wish.waitSeconds < 0 || wish.waitSeconds > 3'600) return QStringLiteral("--wait %1: seconds").arg(value("wait"));
+    if (!number || wish.waitSeconds < 0 || wish.waitSeconds > 3'600)
+        return QStringLiteral("--wait %1: seconds").arg(value("wait"));
     return {};
 }
 
@@ -119,7 +131,8 @@ QString arrange(const Wish& wish, Session& session, MainWindow& window) {
     window.finish();
     if (!wish.at.isEmpty()) session.seek(*momentOf(wish.at, session.beginNs(), session.endNs()));
     window.finish();
-    if (!wish.flow.isEmpty() && !window.selectFlow(wish.flow)) return QStringLiteral("--select %1: no such flow at that moment").arg(wish.flow);
+    if (!wish.flow.isEmpty() && !window.selectFlow(wish.flow))
+        return QStringLiteral("--select %1: no such flow at that moment").arg(wish.flow);
     window.finish();
     return {};
 }
@@ -128,7 +141,8 @@ QString arrange(const Wish& wish, Session& session, MainWindow& window) {
 bool waitFor(Session& session, int ms, SourceStatus::Kind kind) {
     QElapsedTimer timer;
     timer.start();
-    while (session.status().kind != kind && timer.elapsed() < ms) QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents | QEventLoop::AllEvents, 20);
+    while (session.status().kind != kind && timer.elapsed() < ms)
+        QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents | QEventLoop::AllEvents, 20);
     return session.status().kind == kind;
 }
 
@@ -138,11 +152,14 @@ int takePicture(const Wish& wish, Session& session, MainWindow& window) {
         tick.start(20);
         if (!waitFor(session, patienceMs, SourceStatus::Kind::live)) {
             const QString why = session.status().message;
-            return complain(notRunning, why.isEmpty() ? QStringLiteral("%1: no node answers there; is it running?").arg(wish.socket) : why);
+            return complain(notRunning, why.isEmpty()
+                                            ? QStringLiteral("%1: no node answers there; is it running?").arg(wish.socket)
+                                            : why);
         }
         QElapsedTimer timer;
         timer.start();
-        while (timer.elapsed() < std::int64_t(wish.waitSeconds * 1'000)) QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents, 20);
+        while (timer.elapsed() < std::int64_t(wish.waitSeconds * 1'000))
+            QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents, 20);
     }
     QCursor::setPos(32'000, 32'000);  // over nothing that would light up
     window.resize(wish.size);
@@ -150,7 +167,8 @@ int takePicture(const Wish& wish, Session& session, MainWindow& window) {
     QCoreApplication::processEvents();
     if (const QString wrong = arrange(wish, session, window); !wrong.isEmpty()) return complain(failed, wrong);
     QCoreApplication::processEvents();
-    if (!window.grab().save(wish.picture, "PNG")) return complain(failed, QStringLiteral("%1: cannot be written").arg(wish.picture));
+    if (!window.grab().save(wish.picture, "PNG"))
+        return complain(failed, QStringLiteral("%1: cannot be written").arg(wish.picture));
     return 0;
 }
 
@@ -180,11 +198,13 @@ int run(QApplication& application, const Wish& wish) {
     Session session;
     MainWindow window(session);
     if (!wish.filter.isEmpty()) {
-        if (const QString wrong = window.filterFlows(wish.filter); !wrong.isEmpty()) return complain(usage, QStringLiteral("--filter: ") + wrong);
+        if (const QString wrong = window.filterFlows(wish.filter); !wrong.isEmpty())
+            return complain(usage, QStringLiteral("--filter: ") + wrong);
     }
     if (wish.file.isEmpty()) window.openSocket(wish.socket);
     else window.openRecording(wish.file);
-    if (session.status().kind == SourceStatus::Kind::failed && !wish.file.isEmpty()) return complain(failed, session.status().message);
+    if (session.status().kind == SourceStatus::Kind::failed && !wish.file.isEmpty())
+        return complain(failed, session.status().message);
     return wish.picture.isEmpty() ? watch(wish, session, window) : takePicture(wish, session, window);
 }
 
@@ -194,10 +214,13 @@ int main(int argc, char** argv) {
     // A picture needs no display, and looks alike everywhere.
     for (int i = 1; i < argc; ++i) {
         const QByteArray argument(argv[i]);
-        if (!argument.startsWith("--screenshot") && argument != "--help" && argument != "-h" && argument != "--version" && argument != "-v") continue;
+        if (!argument.startsWith("--screenshot") && argument != "--help" && argument != "-h" && argument != "--version" &&
+            argument != "-v")
+            continue;
         if (qEnvironmentVariableIsEmpty("QT_QPA_PLATFORM")) qputenv("QT_QPA_PLATFORM", "offscreen");
     }
-    const bool display = !qEnvironmentVariableIsEmpty("DISPLAY") || !qEnvironmentVariableIsEmpty("WAYLAND_DISPLAY") || !qEnvironmentVariableIsEmpty("QT_QPA_PLATFORM");
+    const bool display = !qEnvironmentVariableIsEmpty("DISPLAY") || !qEnvironmentVariableIsEmpty("WAYLAND_DISPLAY") ||
+                         !qEnvironmentVariableIsEmpty("QT_QPA_PLATFORM");
     if (!display) return complain(failed, QStringLiteral("there is no display; --screenshot OUT.png needs none"));
     qInstallMessageHandler(hear);
     QLocale::setDefault(QLocale::c());
@@ -206,7 +229,8 @@ int main(int argc, char** argv) {
     QApplication::setApplicationVersion(QStringLiteral(WEFT_VERSION));
     QCommandLineParser parser;
     addOptions(parser);
-    if (!parser.parse(QApplication::arguments())) return complain(usage, parser.errorText() + QStringLiteral("; try --help"));
+    if (!parser.parse(QApplication::arguments()))
+        return complain(usage, parser.errorText() + QStringLiteral("; try --help"));
     if (parser.isSet(QStringLiteral("help"))) parser.showHelp(0);
     if (parser.isSet(QStringLiteral("version"))) parser.showVersion();
     Wish wish;

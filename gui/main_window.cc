@@ -248,8 +248,10 @@ void MainWindow::refreshStatus() {
     if (source != nullptr) setWindowTitle(source->title() + QStringLiteral(" — weft"));
     const std::size_t total = flowModel_->total();
     const int shown = flowModel_->rowCount();
-    line += dot + (std::size_t(shown) == total ? (total == 1 ? tr("1 flow") : tr("%1 flows").arg(total)) : tr("%1 of %2 flows").arg(shown).arg(total));
-    if (status.kind == SourceStatus::Kind::live) line += dot + tr("%1 events/s").arg(rateWords(session_->recordsPerSecond()));
+    line += dot + (std::size_t(shown) == total ? (total == 1 ? tr("1 flow") : tr("%1 flows").arg(total))
+                                               : tr("%1 of %2 flows").arg(shown).arg(total));
+    if (status.kind == SourceStatus::Kind::live)
+        line += dot + tr("%1 events/s").arg(rateWords(session_->recordsPerSecond()));
     line += dot + tr("%1 dropped").arg(session_->lagged());
     if (session_->forgotten() != 0) line += dot + tr("%1 forgotten").arg(session_->forgotten());
     if (frames_.count() >= 20) line += dot + tr("frame %1 ms").arg(frames_.quantileMs(0.95), 0, 'f', 1);

@@ -30,7 +30,9 @@
 namespace weft::gui {
 
 void MainWindow::addShortcuts() {
-    const auto add = [this](const QKeySequence& keys, auto done) { connect(new QShortcut(keys, this), &QShortcut::activated, this, done); };
+    const auto add = [this](const QKeySequence& keys, auto done) {
+        connect(new QShortcut(keys, this), &QShortcut::activated, this, done);
+    };
     add(QKeySequence(Qt::CTRL | Qt::Key_F), [this] {
         filter_->setFocus(Qt::ShortcutFocusReason);
         filter_->selectAll();
@@ -45,7 +47,8 @@ void MainWindow::addShortcuts() {
 void MainWindow::keyPressEvent(QKeyEvent* event) {
     const bool plain = (event->modifiers() & (Qt::ControlModifier | Qt::AltModifier | Qt::MetaModifier)) == 0;
     const bool shift = (event->modifiers() & Qt::ShiftModifier) != 0;
-    if (plain && QApplication::focusWidget() != filter_ && (handleKey(event->key(), shift) || handlePlotKey(event->key()))) return;
+    if (plain && QApplication::focusWidget() != filter_ && (handleKey(event->key(), shift) || handlePlotKey(event->key())))
+        return;
     QMainWindow::keyPressEvent(event);
 }
 
@@ -94,7 +97,8 @@ void MainWindow::openRecording(const QString& path) { session_->open(std::make_u
 void MainWindow::openSocket(const QString& path) { session_->open(std::make_unique<SocketSource>(path)); }
 
 void MainWindow::askForRecording() {
-    const QString path = QFileDialog::getOpenFileName(this, tr("Open a recording"), {}, tr("Recordings (*.weft);;All files (*)"));
+    const QString path =
+        QFileDialog::getOpenFileName(this, tr("Open a recording"), {}, tr("Recordings (*.weft);;All files (*)"));
     if (!path.isEmpty()) openRecording(path);
 }
 
@@ -114,8 +118,8 @@ void MainWindow::fillNodes() {
 
 void MainWindow::askForNode() {
     bool yes = false;
-    const QString name = QInputDialog::getText(this, tr("Connect to a node"), tr("Its name, or the path of its socket:"), QLineEdit::Normal,
-                                               QStringLiteral("default"), &yes);
+    const QString name = QInputDialog::getText(this, tr("Connect to a node"), tr("Its name, or the path of its socket:"),
+                                               QLineEdit::Normal, QStringLiteral("default"), &yes);
     if (!yes || name.isEmpty()) return;
     openSocket(name.contains(QLatin1Char('/')) ? name : SocketSource::pathOf(name));
 }
@@ -155,7 +159,9 @@ void MainWindow::nextTheme() {
                              : now == ThemeChoice::light ? ThemeChoice::dark
                                                          : ThemeChoice::system;
     applyTheme(next);
-    theme_->setAccessibleDescription(next == ThemeChoice::system ? tr("as the system") : next == ThemeChoice::dark ? tr("dark") : tr("light"));
+    theme_->setAccessibleDescription(next == ThemeChoice::system ? tr("as the system")
+                                     : next == ThemeChoice::dark ? tr("dark")
+                                                                 : tr("light"));
     theme_->setToolTip(tr("Light, dark, as the system (T); now: %1").arg(theme_->accessibleDescription()));
 }
 

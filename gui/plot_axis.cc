@@ -57,9 +57,9 @@ QString clockText(std::int64_t ns, std::int64_t stepNs) {
     const std::int64_t whole = ns / 1'000'000'000;
     if (std::abs(whole) < 120) return tickText(double(ns) / 1e9, std::min(1.0, double(stepNs) / 1e9)) + QLatin1String(" s");
     const auto two = [](std::int64_t n) { return QStringLiteral("%1").arg(n, 2, 10, QLatin1Char('0')); };
-    QString text = whole >= 3'600
-                       ? QString::number(whole / 3'600) + QLatin1Char(':') + two(whole / 60 % 60) + QLatin1Char(':') + two(whole % 60)
-                       : QString::number(whole / 60) + QLatin1Char(':') + two(whole % 60);
+    QString text = whole >= 3'600 ? QString::number(whole / 3'600) + QLatin1Char(':') + two(whole / 60 % 60) +
+                                        QLatin1Char(':') + two(whole % 60)
+                                  : QString::number(whole / 60) + QLatin1Char(':') + two(whole % 60);
     if (stepNs < 1'000'000'000) text += tickText(double(ns % 1'000'000'000) / 1e9, double(stepNs) / 1e9).mid(1);
     return text;
 }

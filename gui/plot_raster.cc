@@ -7,7 +7,8 @@
 namespace weft::gui {
 
 PlotRaster::PlotRaster(QImage& image, const QRect& area)
-    : image_{&image}, area_{area.intersected(image.rect())}, low_(std::size_t(std::max(0, area_.width()))), high_(low_.size()) {}
+    : image_{&image}, area_{area.intersected(image.rect())}, low_(std::size_t(std::max(0, area_.width()))),
+      high_(low_.size()) {}
 
 void PlotRaster::begin(const QColor& colour, double thickness) {
     std::ranges::fill(low_, 1e9F);
@@ -56,7 +57,8 @@ void PlotRaster::blend(int x, int y, int alpha, QRgb colour) {
     auto* line = reinterpret_cast<QRgb*>(image_->scanLine(y));
     const QRgb under = line[x];
     const auto mix = [alpha](int over, int below) { return (over * alpha + below * (255 - alpha)) / 255; };
-    line[x] = qRgba(mix(qRed(colour), qRed(under)), mix(qGreen(colour), qGreen(under)), mix(qBlue(colour), qBlue(under)), 255);
+    line[x] =
+        qRgba(mix(qRed(colour), qRed(under)), mix(qGreen(colour), qGreen(under)), mix(qBlue(colour), qBlue(under)), 255);
 }
 
 void PlotRaster::blend(int x, int y, int alpha) { blend(x, y, alpha * qAlpha(colour_) / 255, colour_); }

@@ -19,7 +19,7 @@ public:
     void begin(const QColor& colour, double thickness);
     void lineTo(double x, double y);  // x never goes back
     void stepTo(double x, double y);  // level until x, then straight up or down
-    void lift();                      // the next point begins anew
+    void lift();  // the next point begins anew
     void finish();
 
     void dot(double x, double y, double diameter, const QColor& colour);

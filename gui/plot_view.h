@@ -36,11 +36,11 @@ public:
     void zoomAtCursor(double factor);
     void pan(double part);  // of what is shown; > 0: later
     void show(std::int64_t from, std::int64_t to);
-    void fit();      // everything
-    void recentre(); // the usual stretch around the cursor, following again
+    void fit();  // everything
+    void recentre();  // the usual stretch around the cursor, following again
 
 Q_SIGNALS:
-    void rangeChanged();   // fromNs, toNs: all is drawn anew
+    void rangeChanged();  // fromNs, toNs: all is drawn anew
     void cursorChanged();  // cursor or hover: a line moves
 
 private:

@@ -33,7 +33,9 @@ void drawMark(QPainter& painter, PlotWidget::Shape shape, const QPointF& middle,
     case PlotWidget::Shape::triangle:
         painter.drawPolygon(QPolygonF({m + QPointF(-r, -r), m + QPointF(r, -r), m + QPointF(0, r)}));
         break;
-    case PlotWidget::Shape::square: painter.drawRect(QRectF(m.x() - r * 0.85, m.y() - r * 0.85, size * 0.85, size * 0.85)); break;
+    case PlotWidget::Shape::square:
+        painter.drawRect(QRectF(m.x() - r * 0.85, m.y() - r * 0.85, size * 0.85, size * 0.85));
+        break;
     case PlotWidget::Shape::diamond:
         painter.drawPolygon(QPolygonF({m + QPointF(0, -r), m + QPointF(r, 0), m + QPointF(0, r), m + QPointF(-r, 0)}));
         break;
@@ -85,7 +87,8 @@ void PlotWidget::describe() { setAccessibleDescription(hoverText(shownTime())); 
 
 QRectF PlotWidget::area() const {
     const double bottom = showsTimes_ ? 21 : 7;
-    return QRectF(leftRoom, topRoom, std::max(8.0, width() - leftRoom - rightRoom), std::max(8.0, height() - topRoom - bottom));
+    return QRectF(leftRoom, topRoom, std::max(8.0, width() - leftRoom - rightRoom),
+                  std::max(8.0, height() - topRoom - bottom));
 }
 
 double PlotWidget::xOf(std::int64_t t) const {
@@ -158,7 +161,8 @@ void PlotWidget::renderGrid(QPainter& painter) const {
         if (!showsTimes_) continue;
         painter.setPen(colours().dim);
         const double middle = std::clamp(x, 34.0, width() - 34.0);
-        painter.drawText(QRectF(middle - 55, box.bottom() + 4, 110, 15), Qt::AlignCenter, clockText(std::int64_t(t), std::int64_t(step)));
+        painter.drawText(QRectF(middle - 55, box.bottom() + 4, 110, 15), Qt::AlignCenter,
+                         clockText(std::int64_t(t), std::int64_t(step)));
     }
 }
 
@@ -314,7 +318,8 @@ void PlotWidget::paintLegend(QPainter& painter) const {
         if (layer.style == Style::dots) {
             painter.setBrush(colour);
             painter.setPen(Qt::NoPen);
-            for (const double at : {3.0, 9.0, 15.0}) painter.drawEllipse(QPointF(x + at, y + (at == 9.0 ? -2 : 1.5)), 1.7, 1.7);
+            for (const double at : {3.0, 9.0, 15.0})
+                painter.drawEllipse(QPointF(x + at, y + (at == 9.0 ? -2 : 1.5)), 1.7, 1.7);
         } else {
             painter.drawLine(QPointF(x, y), QPointF(x + 16, y));
         }
@@ -352,7 +357,8 @@ QString PlotWidget::hoverText(std::int64_t t) const {
     const std::int64_t step = (view_->toNs() - view_->fromNs()) / 2'000;
     QString told = clockText(t - view_->beginNs(), std::max<std::int64_t>(1, step));
     for (const Layer& layer : layers_) {
-        if (const auto held = layer.data->held(t)) told += QLatin1Char('\n') + layer.name + QLatin1Char(' ') + valueText(unit_, *held * layer.factor);
+        if (const auto held = layer.data->held(t))
+            told += QLatin1Char('\n') + layer.name + QLatin1Char(' ') + valueText(unit_, *held * layer.factor);
     }
     const Mark* near = nullptr;
     double distance = 5;

@@ -25,19 +25,25 @@ class PlotWidget : public QWidget {
     Q_OBJECT
 public:
     enum class Style : std::uint8_t { line, step, dots };
-    enum class Shape : std::uint8_t { triangle, square, diamond, disc, bar };  // a kind of event is told by its shape, not by colour alone
+    enum class Shape : std::uint8_t {
+        triangle,
+        square,
+        diamond,
+        disc,
+        bar
+    };  // a kind of event is told by its shape, not by colour alone
 
     struct Layer {
         QString name;
-        QColor Colours::*colour;
+        QColor Colours::* colour;
         Style style;
         const Pyramid* data;  // outlives this, or is taken away by setLayers()
-        double factor{1};     // from the data's unit to `unit`'s
+        double factor{1};  // from the data's unit to `unit`'s
     };
     struct Marks {
         QString name;
         Mark::Kind kind;
-        QColor Colours::*colour;
+        QColor Colours::* colour;
         Shape shape;
         bool atValue{false};  // at its place on the y axis; else at the upper edge, with a line down
     };

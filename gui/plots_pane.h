@@ -20,7 +20,7 @@ public:
     const std::array<PlotWidget*, 4>& plots() const { return plots_; }
 
 private:
-    void attach();   // another flow
+    void attach();  // another flow
     void refresh();  // the same flow has more
 
     Session* session_;

@@ -141,7 +141,7 @@ QColor mixed(const QColor& colour, const QColor& ground, int part) {
 // Grey: no connection; blue: opening; green: open; orange: this side closed first; vermillion: the other side did, or both.
 QColor stateColour(unsigned state) {
     const Colours& c = colours();
-    const std::array<QColor, 11> table{c.grey,   c.grey,   c.blue,       c.blue,   c.green,     c.orange,
+    const std::array<QColor, 11> table{c.grey,   c.grey,       c.blue,       c.blue,       c.green, c.orange,
                                        c.orange, c.vermillion, c.vermillion, c.vermillion, c.orange};
     return state < table.size() ? table[state] : c.grey;
 }
@@ -173,7 +173,8 @@ void applyTheme(ThemeChoice choice) {
     look().choice = choice;
     const bool dark = choice == ThemeChoice::dark || (choice == ThemeChoice::system && systemIsDark());
     look().colours = dark ? &darkColours : &lightColours;
-    if (QApplication::style()->name() != QLatin1String("fusion")) QApplication::setStyle(QStyleFactory::create(QStringLiteral("Fusion")));
+    if (QApplication::style()->name() != QLatin1String("fusion"))
+        QApplication::setStyle(QStyleFactory::create(QStringLiteral("Fusion")));
     const QPalette palette = paletteOf(*look().colours);
     QApplication::setPalette(palette);
     QToolTip::setPalette(palette);

@@ -14,7 +14,7 @@ enum class ThemeChoice : std::uint8_t { system, light, dark };
 struct Colours {
     bool dark;
     QColor window, panel, alternate, border, grid;  // from behind to front
-    QColor text, dim, faint;                        // dim: labels; faint: what is there but not meant now
+    QColor text, dim, faint;  // dim: labels; faint: what is there but not meant now
     QColor selection, selectedText, focus;
     // Okabe and Ito's eight, each in a lightness that has a contrast of at least 3:1 on `panel`.
     QColor blue, sky, green, yellow, orange, vermillion, purple, grey;

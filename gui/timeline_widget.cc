@@ -50,7 +50,8 @@ private:
     QString text_;
 };
 
-TimelineBar::TimelineBar(Session& session, PlotView& view, QWidget* parent) : QWidget(parent), session_{&session}, view_{&view} {
+TimelineBar::TimelineBar(Session& session, PlotView& view, QWidget* parent)
+    : QWidget(parent), session_{&session}, view_{&view} {
     setObjectName(QStringLiteral("timeline"));
     setFocusPolicy(Qt::StrongFocus);
     setAttribute(Qt::WA_OpaquePaintEvent);
@@ -94,7 +95,9 @@ void TimelineBar::renderDensity(QPainter& painter) const {
     session_->density(begin_, end_ + 1, columns);
     double most = 1;
     for (const Density::Column& column : columns) most = std::max(most, column.all);
-    const auto heightOf = [&](double count) { return count <= 0 ? 0 : std::max(2.0, std::log1p(count) / std::log1p(most) * high); };
+    const auto heightOf = [&](double count) {
+        return count <= 0 ? 0 : std::max(2.0, std::log1p(count) / std::log1p(most) * high);
+    };
     const Colours& c = colours();
     const QColor bars = mixed(c.blue, c.panel, c.dark ? 50 : 55);
     for (std::size_t i = 0; i < columns.size(); ++i) {
@@ -190,7 +193,8 @@ void TimelineBar::changeEvent(QEvent* event) {
 // ---- the row of buttons
 
 TimelineWidget::TimelineWidget(Session& session, PlotView& view, QWidget* parent)
-    : QWidget(parent), session_{&session}, bar_{new TimelineBar(session, view, this)}, told_{new TextLine(this)}, speed_{new QLabel(this)} {
+    : QWidget(parent), session_{&session}, bar_{new TimelineBar(session, view, this)}, told_{new TextLine(this)},
+      speed_{new QLabel(this)} {
     auto* head = new QHBoxLayout;
     head->setContentsMargins(8, 4, 10, 0);
     head->setSpacing(2);
@@ -206,12 +210,12 @@ TimelineWidget::TimelineWidget(Session& session, PlotView& view, QWidget* parent
     };
     connect(addSign(Sign::toBegin, "to-begin", tr("To the beginning (Home)")), &QToolButton::clicked, this,
             [this] { session_->seek(session_->beginNs()); });
-    connect(addSign(Sign::back, "step-back", tr("Event before (Left); change of state before (Shift+Left)")), &QToolButton::clicked, this,
-            [this] { session_->stepEvent(-1); });
+    connect(addSign(Sign::back, "step-back", tr("Event before (Left); change of state before (Shift+Left)")),
+            &QToolButton::clicked, this, [this] { session_->stepEvent(-1); });
     play_ = addSign(Sign::play, "play", tr("Play or pause (Space)"));
     connect(play_, &QToolButton::clicked, this, &TimelineWidget::togglePlay);
-    connect(addSign(Sign::on, "step-on", tr("Next event (Right); next change of state (Shift+Right)")), &QToolButton::clicked, this,
-            [this] { session_->stepEvent(1); });
+    connect(addSign(Sign::on, "step-on", tr("Next event (Right); next change of state (Shift+Right)")),
+            &QToolButton::clicked, this, [this] { session_->stepEvent(1); });
     live_ = addSign(Sign::live, "live", tr("To the end, and follow it (Esc)"));
     live_->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
     connect(live_, &QToolButton::clicked, session_, &Session::goLive);
@@ -232,7 +236,8 @@ TimelineWidget::TimelineWidget(Session& session, PlotView& view, QWidget* parent
     setAutoFillBackground(true);
     setBackgroundRole(QPalette::Base);
     drawSigns();
-    for (const auto signal : {&Session::cursorChanged, &Session::rangeChanged, &Session::sourceChanged, &Session::statusChanged})
+    for (const auto signal :
+         {&Session::cursorChanged, &Session::rangeChanged, &Session::sourceChanged, &Session::statusChanged})
         connect(session_, signal, this, &TimelineWidget::tell);
     tell();
 }
@@ -272,7 +277,8 @@ void TimelineWidget::faster(int direction) {
 
 void TimelineWidget::tell() {
     const std::int64_t at = session_->cursorNs() - session_->beginNs(), all = session_->endNs() - session_->beginNs();
-    const bool live = session_->isLive(), following = session_->history().isEmpty() || session_->status().kind != SourceStatus::Kind::ended;
+    const bool live = session_->isLive(),
+               following = session_->history().isEmpty() || session_->status().kind != SourceStatus::Kind::ended;
     const bool moves = session_->isPlaying() || (live && following);
     if (moves != moving_) {
         moving_ = moves;
@@ -283,10 +289,10 @@ void TimelineWidget::tell() {
     live_->setText(following ? tr("Live") : tr("End"));
     speed_->setText(rate_ >= 1 ? QStringLiteral("× %1").arg(rate_) : QStringLiteral("× 1/%1").arg(1 / rate_));
     const QString where = clockText(at, 1'000'000);
-    const QString how = live && following        ? tr("live at %1").arg(where)
-                        : live                   ? tr("at the end, %1").arg(where)
-                        : session_->isPlaying()  ? tr("playing at %1").arg(where)
-                                                 : tr("paused at %1").arg(where);
+    const QString how = live && following       ? tr("live at %1").arg(where)
+                        : live                  ? tr("at the end, %1").arg(where)
+                        : session_->isPlaying() ? tr("playing at %1").arg(where)
+                                                : tr("paused at %1").arg(where);
     told_->setText(tr("%1 of %2").arg(how, clockText(all, 100'000'000)));
     bar_->setAccessibleDescription(told_->text());
 }

@@ -69,7 +69,8 @@ StreamEnd read_stream(EventStream& stream, StopSignals& signals, std::optional<s
         std::array<pollfd, 2> ready{{{stream.fd.get(), POLLIN, 0}, {signals.descriptor(), POLLIN, 0}}};
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
         if (duration && left.count() <= 0) return StreamEnd::timed_out;
-        if (::poll(ready.data(), ready.size(), duration ? int(left.count()) : -1) < 0 && errno != EINTR) return StreamEnd::closed;
+        if (::poll(ready.data(), ready.size(), duration ? int(left.count()) : -1) < 0 && errno != EINTR)
+            return StreamEnd::closed;
         if (ready[1].revents != 0) return StreamEnd::stopped;
         if (ready[0].revents == 0) continue;
         const ssize_t got = ::recv(stream.fd.get(), piece.data(), piece.size(), MSG_DONTWAIT);

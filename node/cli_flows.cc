@@ -135,7 +135,8 @@ int watch(Client& client, const FlowsOptions& options, const CommonOptions& comm
         }
         if (in_place) {
             winsize size{};
-            if (::ioctl(::fileno(console.out), TIOCGWINSZ, &size) != 0 || size.ws_row < 2 || size.ws_col == 0) size = {24, 80, 0, 0};
+            if (::ioctl(::fileno(console.out), TIOCGWINSZ, &size) != 0 || size.ws_row < 2 || size.ws_col == 0)
+                size = {24, 80, 0, 0};
             const std::string all = fmt::format("{}  weft flows {}\n{}", now_text(), printable(options.filter), *text);
             console.print("\x1b[H" + fitted(all, size.ws_row - 1u, size.ws_col) + "\x1b[J");
         } else {

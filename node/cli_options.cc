@@ -47,40 +47,50 @@ constexpr const char* nc_closing =
     "  tar c dir | weft nc alice 7000        and there: weft nc -l 7000 | tar x";
 
 constexpr const char* flows_closing =
-    "FILTER chooses flows: tcp.state == ESTABLISHED && rtt > 20ms. Operators are == != < <= > >= ~ (contains) && || ! and ( ).\n"
-    "Fields: tcp.state local remote port local.port remote.port family cc rtt rttvar cwnd ssthresh inflight rate retransmissions\n"
+    "FILTER chooses flows: tcp.state == ESTABLISHED && rtt > 20ms. Operators are == != < <= > >= ~ (contains) && || ! and ( "
+    ").\n"
+    "Fields: tcp.state local remote port local.port remote.port family cc rtt rttvar cwnd ssthresh inflight rate "
+    "retransmissions\n"
     "timeouts losses bytes.in bytes.out age flow; docs/node.md explains them.\n\n"
     "With -w on a terminal the table stays in its place; elsewhere each look is a block of lines, with --json an object.\n\n"
     "Examples:\n"
     "  weft flows -i 'remote.port == 7000'\n"
     "  weft flows -w 'retransmissions > 0 || rtt > 100ms'";
 constexpr const char* trace_closing =
-    "FLOW is PLACE:GENERATION as `weft flows` shows it, FILTER as there. FILE, a recording, ends in .weft or holds a slash; without one the\n"
-    "node is asked, and the flows that there are come first. Classes: flow state loss timer limit congestion rate counters segment_sent\n"
-    "segment_received link route label plugin drop variable text mark lagged define; all, edges, samples, segments; a minus takes away.\n\n"
+    "FLOW is PLACE:GENERATION as `weft flows` shows it, FILTER as there. FILE, a recording, ends in .weft or holds a slash; "
+    "without one the\n"
+    "node is asked, and the flows that there are come first. Classes: flow state loss timer limit congestion rate counters "
+    "segment_sent\n"
+    "segment_received link route label plugin drop variable text mark lagged define; all, edges, samples, segments; a minus "
+    "takes away.\n\n"
     "Examples:\n"
     "  weft trace\n"
     "  weft trace 1:4 --class all,-segments\n"
     "  weft trace 'remote.port == 7000' --json\n"
     "  weft trace run.weft 'losses > 0' --class state,loss";
 constexpr const char* record_closing =
-    "A recording holds neither payload nor keys. It is written by this command, with mode 0600, and is whole when the command ends: by\n"
+    "A recording holds neither payload nor keys. It is written by this command, with mode 0600, and is whole when the "
+    "command ends: by\n"
     "Ctrl-C, after --duration, or with the node. record.start (docs/node.md) has the node write one instead.\n\n"
     "Examples:\n"
     "  weft record -o run.weft --duration 10\n"
     "  weft record -o - --class state,loss | ssh there 'cat > run.weft'";
 constexpr const char* cc_closing =
-    "FLOW is PLACE:GENERATION as `weft flows` shows it, or `all`. MODULE is one of `weft plugin list`; the window stays as it is.\n"
+    "FLOW is PLACE:GENERATION as `weft flows` shows it, or `all`. MODULE is one of `weft plugin list`; the window stays as "
+    "it is.\n"
     "Parameters are set for this flow alone; their names and ranges are in `weft plugin list`.\n\n"
     "Examples:\n"
     "  weft cc 1:4 cubic\n"
     "  weft cc 1:4 aimd increase=2 decrease=70\n"
     "  weft cc all newreno";
 constexpr const char* plugin_closing =
-    "A plugin is a file NAME.so in one of the directories of [plugins] in weft.toml; docs/plugins.md tells how to write one.";
+    "A plugin is a file NAME.so in one of the directories of [plugins] in weft.toml; docs/plugins.md tells how to write "
+    "one.";
 constexpr const char* tap_closing =
-    "The node runs until SIGINT or SIGTERM; then the device is gone. It has no key, no overlay and no configuration file; with\n"
-    "[[tap]] in weft.toml a node of `weft up` has both. Other commands reach it as --node tap, or the name that --node gives it.\n"
+    "The node runs until SIGINT or SIGTERM; then the device is gone. It has no key, no overlay and no configuration file; "
+    "with\n"
+    "[[tap]] in weft.toml a node of `weft up` has both. Other commands reach it as --node tap, or the name that --node "
+    "gives it.\n"
     "Making a device needs CAP_NET_ADMIN: root, or a namespace of your own (unshare -Urn).\n\n"
     "Examples:\n"
     "  weft tap --address 10.0.0.2/24 --kernel 10.0.0.1/24 --http . --echo\n"
@@ -170,7 +180,8 @@ void describe_node(CLI::App& root, Values& values) {
         ->check(CLI::Range(1, 65'535))
         ->expected(1)
         ->take_all();
-    up->add_option("--http", values.up.http, "Serve this directory's files by HTTP, to every member unless [[expose]] says who")
+    up->add_option("--http", values.up.http,
+                   "Serve this directory's files by HTTP, to every member unless [[expose]] says who")
         ->type_name("DIRECTORY");
     up->add_option("--http-port", values.up.http_port, "The port of it; 80 unless [services] says otherwise")
         ->type_name("PORT")
@@ -199,13 +210,17 @@ void describe_node(CLI::App& root, Values& values) {
 }
 
 void describe_events(CLI::App& root, Values& values) {
-    CLI::App* trace = add_command(root, "trace", "What happens in the node, or in a recording: a line for each event", values.common);
+    CLI::App* trace =
+        add_command(root, "trace", "What happens in the node, or in a recording: a line for each event", values.common);
     trace->add_option("which", values.operands, "A recording; a flow or a filter")->expected(0, 2)->type_name("");
     trace->add_option("--class", values.trace.classes, "Classes of events")->type_name("CLASS,...")->default_str("edges");
     trace->footer(trace_closing);
     CLI::App* record = add_command(root, "record", "Write what happens in the node to a recording", values.common);
-    record->add_option("-o,--output", values.record.output, "The file; -: stdout; else NODE-TIME.weft here")->type_name("FILE");
-    record->add_option("--duration", values.duration, "End it after so long")->type_name("SECONDS")->check(CLI::Range(0.001, 1e7));
+    record->add_option("-o,--output", values.record.output, "The file; -: stdout; else NODE-TIME.weft here")
+        ->type_name("FILE");
+    record->add_option("--duration", values.duration, "End it after so long")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.001, 1e7));
     record->add_option("--class", values.record.classes, "Classes of events, as of `weft trace`")
         ->type_name("CLASS,...")
         ->default_str("all");
@@ -265,11 +280,13 @@ void describe_plugins(CLI::App& root, Values& values) {
         ->type_name("NAME")
         ->required();
     load->footer(
-        "New flows take the newer version. A living flow does if its module agrees (migrate), else it ends on the one that it\n"
+        "New flows take the newer version. A living flow does if its module agrees (migrate), else it ends on the one that "
+        "it\n"
         "began with, whose file is closed with its last flow. A file that did not change is left alone.");
     CLI::App* unload = add_command(*plugin, "unload", "Take a file's modules away", values.common);
     unload->add_option("name", values.unload.name, "The file's name")->type_name("NAME")->required();
-    unload->add_flag("--force", values.unload.force, "Flows that use it go on under newreno; without this they are a refusal");
+    unload->add_flag("--force", values.unload.force,
+                     "Flows that use it go on under newreno; without this they are a refusal");
     CLI::App* cc = add_command(root, "cc", "Give a living flow another congestion module", values.common);
     cc->add_option("flow", values.cc.flow, "The flow")->type_name("FLOW")->required();
     cc->add_option("module", values.cc.module, "The module's name")->type_name("MODULE")->required();
@@ -279,7 +296,8 @@ void describe_plugins(CLI::App& root, Values& values) {
 
 void describe_tap(CLI::App& root, Values& values) {
     TapOptions& tap = values.tap;
-    CLI::App* app = add_command(root, "tap", "A node of its own on a TAP or TUN device: this kernel is its neighbour", values.common);
+    CLI::App* app =
+        add_command(root, "tap", "A node of its own on a TAP or TUN device: this kernel is its neighbour", values.common);
     app->add_option("--name", tap.device, "The device")->type_name("DEVICE")->default_str("weft%d, the first free number");
     app->add_flag("--tun", tap.tun, "Carry IP packets instead of Ethernet frames");
     app->add_option("--address,--address6", tap.addresses, "An address of the node; again for more, IPv4 or IPv6")
@@ -299,7 +317,10 @@ void describe_tap(CLI::App& root, Values& values) {
         ->type_name("ROUTE")
         ->expected(1)
         ->take_all();
-    app->add_option("--mtu", tap.mtu, "Of the device, in bytes")->type_name("BYTES")->check(CLI::Range(576, 65521))->default_str("1500");
+    app->add_option("--mtu", tap.mtu, "Of the device, in bytes")
+        ->type_name("BYTES")
+        ->check(CLI::Range(576, 65521))
+        ->default_str("1500");
     app->add_option("--mac", tap.mac, "Of the node, else drawn")->type_name("MAC");
     app->add_flag("--no-vnet-hdr", tap.plain, "Segments one by one, with their sums: what a device without offloads does");
     app->add_option("--http", tap.http, "Serve this directory's files on port 80")->type_name("DIRECTORY");
@@ -380,7 +401,8 @@ std::optional<std::string> take_nc_operands(Values& values) {
 
 std::optional<std::string> take_trace_operands(Values& values) {
     for (const std::string& word : values.operands) {
-        const bool file = values.trace.file.empty() && values.trace.which.empty() && (word.ends_with(".weft") || word.contains('/'));
+        const bool file =
+            values.trace.file.empty() && values.trace.which.empty() && (word.ends_with(".weft") || word.contains('/'));
         std::string& into = file ? values.trace.file : values.trace.which;
         if (!into.empty()) return "trace takes a recording and one flow or filter: put the filter in quotes";
         into = word;
@@ -391,7 +413,8 @@ std::optional<std::string> take_trace_operands(Values& values) {
 std::optional<std::string> take_assignments(Values& values) {
     for (const std::string& text : values.assignments) {
         const std::size_t sign = text.find('=');
-        const auto number = sign == std::string::npos ? std::nullopt : plugins::parse_number(std::string_view(text).substr(sign + 1));
+        const auto number =
+            sign == std::string::npos ? std::nullopt : plugins::parse_number(std::string_view(text).substr(sign + 1));
         if (!number || sign == 0)
             return "\"" + printable(text) + "\" is no PARAMETER=VALUE with a number, such as increase=2";
         values.cc.parameters.emplace_back(text.substr(0, sign), *number);

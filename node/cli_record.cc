@@ -29,15 +29,18 @@ std::expected<Output, Problem> open_output(const RecordOptions& options, std::st
     made.name = options.output.empty() ? recording_name_for(node) + ".weft" : options.output;
     if (options.output == "-") {
         if (::isatty(STDOUT_FILENO) == 1)
-            return std::unexpected(usage_problem("a recording is no text for a terminal", "weft record -o FILE, or a pipe behind it"));
+            return std::unexpected(
+                usage_problem("a recording is no text for a terminal", "weft record -o FILE, or a pipe behind it"));
         return made;
     }
     const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (options.overwrite ? O_TRUNC : O_EXCL);
     made.file = UniqueFd{::open(made.name.c_str(), flags, 0600)};
     if (!made.file && errno == EEXIST)
-        return std::unexpected(failure("exists", printable(made.name) + " is there already", "--overwrite puts a new one in its place"));
+        return std::unexpected(
+            failure("exists", printable(made.name) + " is there already", "--overwrite puts a new one in its place"));
     if (!made.file)
-        return std::unexpected(failure("output", fmt::format("cannot write {}: {}", printable(made.name), std::strerror(errno))));
+        return std::unexpected(
+            failure("output", fmt::format("cannot write {}: {}", printable(made.name), std::strerror(errno))));
     ::fchmod(made.file.get(), 0600);
     made.fd = made.file.get();
     return made;
@@ -140,11 +143,13 @@ int run_record(const RecordOptions& options, const CommonOptions& common, const 
         return console.fail(failure("output", fmt::format("{}: {}", printable(output->name), file.error()),
                                     "what is there can be opened; the last moment is missing"));
     if (!whole) return console.fail(failure("closed", "the node ended the connection before it sent anything"));
-    const std::string said = fmt::format("{} records, {}{}{}\n", file.records(), human_bytes(file.bytes()),
-                                         file.lost() > 0 ? fmt::format("; {} were lost on the way", file.lost()) : std::string{},
-                                         end == StreamEnd::closed ? "; the node has ended" : "");
+    const std::string said =
+        fmt::format("{} records, {}{}{}\n", file.records(), human_bytes(file.bytes()),
+                    file.lost() > 0 ? fmt::format("; {} were lost on the way", file.lost()) : std::string{},
+                    end == StreamEnd::closed ? "; the node has ended" : "");
     if (console.json && output->file)
-        console.print_json({{"path", output->name}, {"records", file.records()}, {"bytes", file.bytes()}, {"dropped", file.lost()}});
+        console.print_json(
+            {{"path", output->name}, {"records", file.records()}, {"bytes", file.bytes()}, {"dropped", file.lost()}});
     else console.note(said);
     return exit_done;
 }

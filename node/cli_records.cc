@@ -37,11 +37,14 @@ std::string_view timer_of(std::uint32_t timer) {
     return name_in({"?", "retransmission", "persist", "delayed ack", "user timeout", "module"}, timer);
 }
 std::string_view fired_of(std::uint32_t fired) { return name_in({"armed", "expired", "stopped"}, fired); }
-std::string_view route_event(std::uint32_t event) { return name_in({"?", "SETUP", "ACK", "NAK", "TEARDOWN", "BROKEN"}, event); }
+std::string_view route_event(std::uint32_t event) {
+    return name_in({"?", "SETUP", "ACK", "NAK", "TEARDOWN", "BROKEN"}, event);
+}
 std::string_view label_event(std::uint32_t event) { return name_in({"?", "made", "completed", "freed"}, event); }
 std::string_view plugin_event(std::uint16_t event) {
-    return name_in({"?", "installed", "uninstalled", "goes on under", "quarantined", "out of bounds", "migrated to", "begins with"},
-                   event);
+    return name_in(
+        {"?", "installed", "uninstalled", "goes on under", "quarantined", "out of bounds", "migrated to", "begins with"},
+        event);
 }
 
 // The names of RFC 9293, section 3.1, and RFC 3168.
@@ -108,7 +111,8 @@ void each_field_of_flow(const trace::Record& record, const trace::Replay& flows,
     }
     case Type::timer: {
         const auto body = body_of<trace::TimerEvent>(record);
-        return field("timer", timer_of(body.timer)), field("event", fired_of(body.fired)), field("deadline_ns", body.deadline_ns);
+        return field("timer", timer_of(body.timer)), field("event", fired_of(body.fired)),
+               field("deadline_ns", body.deadline_ns);
     }
     case Type::limit: return field("limit", trace::limit_name(body_of<trace::Limit>(record).limit));
     case Type::rate: {
@@ -120,7 +124,8 @@ void each_field_of_flow(const trace::Record& record, const trace::Replay& flows,
     case Type::counters: {
         const auto body = body_of<trace::Counters>(record);
         field("bytes_in", body.bytes_in), field("bytes_out", body.bytes_out), field("segments_in", body.segments_in);
-        field("segments_out", body.segments_out), field("retransmissions", body.retransmissions), field("timeouts", body.timeouts);
+        field("segments_out", body.segments_out), field("retransmissions", body.retransmissions),
+            field("timeouts", body.timeouts);
         field("send_queue", body.send_queue), field("receive_queue", body.receive_queue);
         return field("send_window", body.send_window), field("receive_window", body.receive_window);
     }
@@ -140,7 +145,8 @@ void each_field(const trace::Record& record, const trace::Replay& flows, Field&&
     }
     case Type::link: {
         const auto body = body_of<trace::LinkChange>(record);
-        field("link", body.link), field("event", link_event(body.event)), field("mtu", body.mtu), field("loss_ppm", body.loss_ppm);
+        field("link", body.link), field("event", link_event(body.event)), field("mtu", body.mtu),
+            field("loss_ppm", body.loss_ppm);
         field("rtt_ns", body.rtt_ns);
         if (const Address* peer = flows.address(trace::peer_id | body.link)) field("peer", to_string(*peer));
         return field("peer_tag", fmt::format("{:016x}", body.peer_tag));
@@ -148,7 +154,8 @@ void each_field(const trace::Record& record, const trace::Replay& flows, Field&&
     case Type::plugin: {
         const auto body = body_of<trace::Plugin>(record);
         field("event", plugin_event(body.event)), field("name", text_in(body.name)), field("slot", body.slot);
-        field("from_slot", body.from_slot), field("reason", body.reason), field("flows", body.flows), field("window", body.window);
+        field("from_slot", body.from_slot), field("reason", body.reason), field("flows", body.flows),
+            field("window", body.window);
         return field("generation", body.generation), field("file_tag", fmt::format("{:016x}", body.file_tag));
     }
     case Type::route: {
@@ -161,7 +168,8 @@ void each_field(const trace::Record& record, const trace::Replay& flows, Field&&
     case Type::label: {
         const auto body = body_of<trace::Label>(record);
         field("event", label_event(body.event)), field("label", fmt::format("{:08x}", body.label));
-        field("out_label", fmt::format("{:08x}", body.out_label)), field("in_link", body.in_link), field("out_link", body.out_link);
+        field("out_label", fmt::format("{:08x}", body.out_label)), field("in_link", body.in_link),
+            field("out_link", body.out_link);
         return field("mtu", body.mtu), field("path", fmt::format("{:016x}", body.path));
     }
     case Type::drop: {
@@ -182,7 +190,8 @@ void each_field(const trace::Record& record, const trace::Replay& flows, Field&&
 std::string fields_text(const trace::Record& record, const trace::Replay& flows) {
     std::string text;
     each_field(record, flows, [&](std::string_view name, const auto& value) {
-        if constexpr (std::is_same_v<std::decay_t<decltype(value)>, bool>) text += value ? fmt::format(" {}", name) : std::string{};
+        if constexpr (std::is_same_v<std::decay_t<decltype(value)>, bool>)
+            text += value ? fmt::format(" {}", name) : std::string{};
         else if (name != "generation") text += fmt::format(" {} {}", name, value);
     });
     return text.empty() ? text : text.substr(1);
@@ -195,14 +204,17 @@ std::string state_text(const trace::Record& record) {
     if (body.from == body.to) return fmt::format("is {}", to);
     const std::string flags = body.segment_flags != 0 ? " " + flags_text(body.segment_flags) : std::string{};
     const bool unheard = body.cause == trace::cause_unheard;
-    return fmt::format("{} -> {} ({}{})", trace::state_name(body.from), to, unheard ? "unheard" : trace::cause_name(body.cause), flags);
+    return fmt::format("{} -> {} ({}{})", trace::state_name(body.from), to,
+                       unheard ? "unheard" : trace::cause_name(body.cause), flags);
 }
 
 }  // namespace
 
 std::string place_text(const trace::Record& record, const trace::Replay& flows) {
     if (record.flow == trace::no_flow) return "-";
-    const std::string_view kind = trace::is_half_open(record.flow) ? "half-open " : trace::is_listener(record.flow) ? "listener " : "";
+    const std::string_view kind = trace::is_half_open(record.flow)  ? "half-open "
+                                  : trace::is_listener(record.flow) ? "listener "
+                                                                    : "";
     const std::uint32_t place = kind.empty() ? record.flow : record.flow & 0xff'ffff;
     const trace::FlowState* known = flows.find(record.flow);
     return known ? fmt::format("{}{}:{}", kind, place, known->generation) : fmt::format("{}{}", kind, place);
@@ -218,10 +230,10 @@ std::string record_text(const trace::Record& record, const trace::Replay& flows)
     }
     case Type::congestion: {
         const auto body = body_of<trace::Congestion>(record);
-        std::string text = fmt::format("{}, cwnd {} ssthresh {} in flight {} srtt {} rttvar {}", trace::phase_name(body.phase),
-                                       body.cwnd, bytes_text(body.ssthresh), body.in_flight,
-                                       human_microseconds(std::uint64_t(body.srtt_ns) / 1'000),
-                                       human_microseconds(std::uint64_t(body.rttvar_ns) / 1'000));
+        std::string text =
+            fmt::format("{}, cwnd {} ssthresh {} in flight {} srtt {} rttvar {}", trace::phase_name(body.phase), body.cwnd,
+                        bytes_text(body.ssthresh), body.in_flight, human_microseconds(std::uint64_t(body.srtt_ns) / 1'000),
+                        human_microseconds(std::uint64_t(body.rttvar_ns) / 1'000));
         if (body.pacing_rate > 0) text += fmt::format(" pacing {}", human_rate(body.pacing_rate, 1));
         return text;
     }
@@ -253,8 +265,8 @@ std::string record_line(const trace::Record& record, const trace::Replay& flows,
     const std::time_t seconds = real / 1'000'000'000;
     tm local{};
     ::localtime_r(&seconds, &local);
-    return fmt::format("{:02}:{:02}:{:02}.{:06} {} {}{} {}\n", local.tm_hour, local.tm_min, local.tm_sec, real % 1'000'000'000 / 1'000,
-                       place_text(record, flows), trace::name(record.type),
+    return fmt::format("{:02}:{:02}:{:02}.{:06} {} {}{} {}\n", local.tm_hour, local.tm_min, local.tm_sec,
+                       real % 1'000'000'000 / 1'000, place_text(record, flows), trace::name(record.type),
                        (record.flags & trace::snapshot_flag) != 0 ? " (as it is)" : "", record_text(record, flows));
 }
 

@@ -49,9 +49,10 @@ std::string format_tap(const Json& tap) {
     const Json& statistics = object_in(tap, "statistics");
     const auto vnet = tap.find("vnet_hdr");
     const bool whole = vnet != tap.end() && vnet->is_boolean() && vnet->get<bool>();
-    return fmt::format("{}{}, {}, MTU {}{}; {} packets in, {} out; {} in, {} out", text_in(tap, "kind") == "tun" ? "TUN" : "TAP",
-                       text_in(tap, "state") == "gone" ? " (gone)" : "", joined(array_in(tap, "address")), count_in(tap, "mtu"),
-                       whole ? ", vnet_hdr" : "", count_in(statistics, "packets_in"), count_in(statistics, "packets_out"),
+    return fmt::format("{}{}, {}, MTU {}{}; {} packets in, {} out; {} in, {} out",
+                       text_in(tap, "kind") == "tun" ? "TUN" : "TAP", text_in(tap, "state") == "gone" ? " (gone)" : "",
+                       joined(array_in(tap, "address")), count_in(tap, "mtu"), whole ? ", vnet_hdr" : "",
+                       count_in(statistics, "packets_in"), count_in(statistics, "packets_out"),
                        human_bytes(count_in(statistics, "bytes_in")), human_bytes(count_in(statistics, "bytes_out")));
 }
 
@@ -70,14 +71,14 @@ std::string format_status(const Json& info, const Json& peers, const Json& flows
     for (const Json& tap : array_in(info, "taps")) text += line(text_in(tap, "name", "?"), format_tap(tap));
     if (overlay)
         text += line("network", fmt::format("{}, {} bits of work, MTU {}", text_in(info, "network", "?"),
-                                        count_in(info, "work_bits"), count_in(info, "mtu")));
+                                            count_in(info, "work_bits"), count_in(info, "mtu")));
     text += line("listening", joined(array_in(info, "listen")));
     if (overlay) text += line("peers", fmt::format("{} up of {}", count_up(known), known.size()));
     text += line("flows", fmt::format("{}", array_in(flows, "flows").size()));
     if (overlay)
         text += line("udp", fmt::format("{} datagrams in, {} out; {} in, {} out", count_in(udp, "datagrams_in"),
-                                    count_in(udp, "datagrams_out"), human_bytes(count_in(udp, "bytes_in")),
-                                    human_bytes(count_in(udp, "bytes_out"))));
+                                        count_in(udp, "datagrams_out"), human_bytes(count_in(udp, "bytes_in")),
+                                        human_bytes(count_in(udp, "bytes_out"))));
     text += line("tcp", fmt::format("{} segments in, {} out; {} in, {} out", count_in(tcp, "segments_in"),
                                     count_in(tcp, "segments_out"), human_bytes(count_in(tcp, "bytes_in")),
                                     human_bytes(count_in(tcp, "bytes_out"))));

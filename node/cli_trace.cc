@@ -19,7 +19,8 @@ namespace weft::node {
 namespace {
 
 // What only says who is who is shown to those who ask for it by name.
-constexpr std::uint32_t silent = trace::bit(trace::Type::define) | trace::bit(trace::Type::summary) | trace::bit(trace::Type::history);
+constexpr std::uint32_t silent =
+    trace::bit(trace::Type::define) | trace::bit(trace::Type::summary) | trace::bit(trace::Type::history);
 
 class Printer {
 public:
@@ -43,7 +44,8 @@ public:
         for (const trace::Record& record : records) {
             flows_.apply(record);
             if ((shown_ & trace::bit(record.type)) == 0 || !chosen(record)) continue;
-            text_ += console_.json ? to_line(record_json(record, flows_, clocks)) + '\n' : record_line(record, flows_, clocks);
+            text_ +=
+                console_.json ? to_line(record_json(record, flows_, clocks)) + '\n' : record_line(record, flows_, clocks);
         }
         console_.print(text_);
         text_.clear();
@@ -112,8 +114,8 @@ int trace_file(const TraceOptions& options, Printer& printer, const Console& con
     });
     if (recording->torn()) console.note(fmt::format("the recording ends torn: {}\n", recording->what()));
     if (wrong > 0)
-        return console.fail(failure("damaged", fmt::format("{} batches of {} were left out: their checksums are wrong", wrong,
-                                                           printable(options.file))));
+        return console.fail(failure("damaged", fmt::format("{} batches of {} were left out: their checksums are wrong",
+                                                           wrong, printable(options.file))));
     return exit_done;
 }
 
@@ -131,9 +133,8 @@ int run_trace(const TraceOptions& options, const CommonOptions& common, const Co
     trace::RecordingStream reader;
     std::string wrong;
     const StreamEnd end = read_stream(*stream, signals, std::nullopt, [&](std::span<const std::byte> bytes) {
-        const auto fed = reader.feed(bytes, [&](std::span<const trace::Record> records) {
-            printer->take(records, reader.info()->clocks);
-        });
+        const auto fed = reader.feed(
+            bytes, [&](std::span<const trace::Record> records) { printer->take(records, reader.info()->clocks); });
         if (!fed) wrong = fed.error();
         return fed.has_value() && std::ferror(console.out) == 0;
     });

@@ -77,12 +77,12 @@ std::expected<Launch, Problem> prepare(const UpOptions& options, const CommonOpt
     if (!options.http.empty()) {
         std::error_code fault;
         if (!std::filesystem::is_directory(options.http, fault))
-            return std::unexpected(failure("no_directory", fmt::format("--http: {} is no directory", printable(options.http)),
+            return std::unexpected(failure("no_directory",
+                                           fmt::format("--http: {} is no directory", printable(options.http)),
                                            "name the directory whose files are to be served"));
         launch.more.insert(launch.more.end(), {"--http", std::filesystem::absolute(options.http).string()});
     }
-    if (options.http_port != 0)
-        launch.more.insert(launch.more.end(), {"--http-port", std::to_string(options.http_port)});
+    if (options.http_port != 0) launch.more.insert(launch.more.end(), {"--http-port", std::to_string(options.http_port)});
     if (options.echo) launch.more.push_back("--echo");
     auto paths = control_paths(launch.name);
     if (!paths) return std::unexpected(usage_problem(paths.error()));

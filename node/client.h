@@ -82,8 +82,8 @@ private:
     void drop_late_answer(const Json& message);
 
     UniqueFd socket_;
-    std::string received_;              // bytes after the last whole line, and lines not yet taken
-    std::size_t searched_{0};           // received_ holds no line feed before this offset
+    std::string received_;  // bytes after the last whole line, and lines not yet taken
+    std::size_t searched_{0};  // received_ holds no line feed before this offset
     std::deque<UniqueFd> descriptors_;  // in the order of the lines that carry one
     std::deque<Notification> waiting_;
     std::vector<std::uint64_t> abandoned_;  // flow.connect calls that timed out: their late answers carry a descriptor

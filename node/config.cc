@@ -212,9 +212,9 @@ private:
 };
 
 NodeConfig Reader::read(const toml::table& root) {
-    static constexpr std::string_view sections[]{"node",    "log",   "network", "listen",  "peer", "names", "groups", "routing",
-                                                 "route",   "expose", "transit", "tcp",    "rekey", "fault", "plugins",
-                                                 "tap",     "services", "record"};
+    static constexpr std::string_view sections[]{"node",   "log",     "network", "listen", "peer",     "names",
+                                                 "groups", "routing", "route",   "expose", "transit",  "tcp",
+                                                 "rekey",  "fault",   "plugins", "tap",    "services", "record"};
     NodeConfig config;
     config.key = default_key_path(path_);
     only(root, "the file", sections);
@@ -556,7 +556,8 @@ void Reader::read_tcp(const toml::table& root, NodeConfig& config) {
     boolean(table, "nodelay", config.nodelay);
     if (const auto* name = text(table, "congestion", listed(tcp::controller_names))) {
         // What the files of [plugins] load hold is known when they are open.
-        if (!config.plugin_files.empty() || choice(*name, "congestion", tcp::controller_names)) config.congestion = name->get();
+        if (!config.plugin_files.empty() || choice(*name, "congestion", tcp::controller_names))
+            config.congestion = name->get();
     }
 }
 
@@ -592,9 +593,11 @@ void Reader::read_plugins(const toml::table& root, NodeConfig& config) {
         if (std::ranges::find(keys, key.str()) != std::end(keys)) continue;
         if (const toml::table* module = value.as_table()) read_module(key.str(), *module, config);
         else
-            mistake(key.source(),
-                    fmt::format("unknown key \"{}\" in [plugins]{}; parameters of a module stand under [plugins.MODULE] (allowed: {})",
-                                key.str(), did_you_mean(key.str(), keys), listed(keys)));
+            mistake(
+                key.source(),
+                fmt::format(
+                    "unknown key \"{}\" in [plugins]{}; parameters of a module stand under [plugins.MODULE] (allowed: {})",
+                    key.str(), did_you_mean(key.str(), keys), listed(keys)));
     }
     if (table->get("directories")) {
         config.plugin_directories.emplace();
@@ -606,9 +609,10 @@ void Reader::read_plugins(const toml::table& root, NodeConfig& config) {
     for (const auto* value : strings(*table, "load", "\"aimd\"")) {
         if (plugins::name_is_valid(value->get())) config.plugin_files.push_back(value->get());
         else
-            mistake(value->source(), fmt::format("\"load\" = \"{}\"; write a file's name without its directory and without .so, such "
-                                                 "as \"aimd\"",
-                                                 value->get()));
+            mistake(value->source(),
+                    fmt::format("\"load\" = \"{}\"; write a file's name without its directory and without .so, such "
+                                "as \"aimd\"",
+                                value->get()));
     }
     duration(table, "call_budget", Duration::microseconds(10), Duration::seconds(10), "10us to 10s", config.call_budget);
 }
@@ -697,7 +701,8 @@ void Reader::read_record(const toml::table& root, NodeConfig& config) {
     const toml::table* table = section(root, "record", keys);
     config.record.directory = default_recording_directory();
     if (const auto* directory = text(table, "directory", "the directory of recordings")) {
-        if (directory->get().empty()) mistake(directory->source(), "\"directory\" is empty; it must be the directory of recordings");
+        if (directory->get().empty())
+            mistake(directory->source(), "\"directory\" is empty; it must be the directory of recordings");
         else config.record.directory = beside(directory->get());
     }
     if (const auto* classes = text(table, "classes", "names of classes of events such as \"all,-segments\"")) {

@@ -35,8 +35,8 @@ struct FaultConfig {
     std::uint64_t rate{0};                // bytes a second; 0: no limit
     std::uint64_t seed{1};
     bool any() const {
-        return rate != 0 || loss_ppm != 0 || duplicate_ppm != 0 || corrupt_ppm != 0 || reorder_ppm != 0 || delay > Duration{} ||
-               jitter > Duration{};
+        return rate != 0 || loss_ppm != 0 || duplicate_ppm != 0 || corrupt_ppm != 0 || reorder_ppm != 0 ||
+               delay > Duration{} || jitter > Duration{};
     }
     friend bool operator==(const FaultConfig&, const FaultConfig&) = default;
 };

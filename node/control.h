@@ -72,17 +72,17 @@ private:
     struct Client {
         UniqueFd fd;
         Loop::Watch watch;
-        std::uint32_t generation{0};     // odd while it lives
-        std::uint32_t watched{0};        // epoll events
+        std::uint32_t generation{0};  // odd while it lives
+        std::uint32_t watched{0};  // epoll events
         std::uint32_t holds{0};
         bool read_only{false}, input_ended{false};
-        bool closing{false};             // goes when `out` is empty
-        bool cut_off{false};             // left too much unread: goes now
+        bool closing{false};  // goes when `out` is empty
+        bool cut_off{false};  // left too much unread: goes now
         std::string in;
-        std::size_t begin{0};            // of the next line in `in`
-        std::size_t searched{0};         // from `begin` to it there is no line feed
+        std::size_t begin{0};  // of the next line in `in`
+        std::size_t searched{0};  // from `begin` to it there is no line feed
         std::deque<Out> out;
-        std::size_t unsent{0};           // bytes in `out`
+        std::size_t unsent{0};  // bytes in `out`
     };
 
     Control(Loop& loop, ControlPaths paths, std::span<const RpcMethod> methods, Callbacks callbacks);
@@ -98,8 +98,8 @@ private:
     void read(ClientId id, Client& client);
     void take_lines(ClientId id);
     void take_line(ClientId id, Client& client, std::string_view line);
-    bool write(Client& client);          // false: the client has gone
-    void settle(ClientId id);            // watches what is needed now, or lets the client go
+    bool write(Client& client);  // false: the client has gone
+    void settle(ClientId id);  // watches what is needed now, or lets the client go
     void drop(ClientId id);
     void forget(ClientId id, Client& client);
 
@@ -108,9 +108,9 @@ private:
     std::span<const RpcMethod> methods_;
     Callbacks callbacks_;
     UniqueFd lock_, listener_, read_only_listener_;
-    UniqueFd spare_;                     // given up to turn a client away when there is no other
+    UniqueFd spare_;  // given up to turn a client away when there is no other
     Loop::Watch watch_, read_only_watch_;
-    std::deque<Client> clients_;         // a client that is being served must not move
+    std::deque<Client> clients_;  // a client that is being served must not move
     std::size_t living_{0};
 };
 

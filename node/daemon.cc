@@ -195,7 +195,8 @@ void Daemon::stop(std::string_view why) {
 // What can change without dropping a session does; for the rest there is a message.
 void Daemon::reload() {
     if (config_path_.empty())
-        return log(LogLevel::warning, "config", "SIGHUP: this node was configured by its command line; there is no file to read");
+        return log(LogLevel::warning, "config",
+                   "SIGHUP: this node was configured by its command line; there is no file to read");
     auto read = read_config(config_path_);
     if (!read) {
         for (const std::string& message : read.error().messages) log(LogLevel::error, "config", message);
@@ -241,7 +242,8 @@ void Daemon::reload() {
                     routed ? "" : "; the routes stay as they were"));
     if (!rest)
         log(LogLevel::warning, "config",
-            "beside peers, names, routes, expose, transit, log, record, directories and load of [plugins], and user_timeout, backlog, "
+            "beside peers, names, routes, expose, transit, log, record, directories and load of [plugins], and "
+            "user_timeout, backlog, "
             "nodelay and congestion of [tcp], "
             "changes need a restart");
 }

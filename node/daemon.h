@@ -106,7 +106,7 @@ private:
     std::expected<Json, RpcError> plugin_swap(const Json& params);
     std::expected<Json, RpcError> flow_set(const Json& params);
     std::expected<std::vector<std::pair<std::uint32_t, weft_value>>, RpcError> parameters_for(std::uint16_t slot,
-                                                                                             const Json& given) const;
+                                                                                              const Json& given) const;
     std::string known_flows() const;
     std::optional<RpcError> flow_connect(ClientId client, const RpcRequest& request);   // answers when the flow is open
     void flow_opened(std::uint64_t number, Flow flow, UniqueFd fd);
@@ -115,10 +115,11 @@ private:
 
     // daemon_events.cc
     std::expected<void, std::string> open_telemetry();
-    std::optional<RpcError> events_subscribe(ClientId client, const RpcRequest& request);   // answers, and the client is none any more
+    std::optional<RpcError> events_subscribe(ClientId client,
+                                             const RpcRequest& request);   // answers, and the client is none any more
     std::expected<Json, RpcError> begin_recording(std::string_view name, const Json& params);
     std::expected<Json, RpcError> record_start(const Json& params);
-    std::optional<RpcError> record_stop(ClientId client, const RpcRequest& request);         // answers when the file is whole
+    std::optional<RpcError> record_stop(ClientId client, const RpcRequest& request);  // answers when the file is whole
     std::expected<Json, RpcError> record_mark(const Json& params);
     Json record_status() const;
     void take_notices();
@@ -153,23 +154,23 @@ private:
     std::string config_path_;
     CommandLine said_;
     Instant started_;
-    std::vector<PeerConfig> added_;      // by peer.add; those of the configuration are in config_
-    std::unique_ptr<Plugins> plugins_;   // outlives the engine, which calls its code
-    std::unique_ptr<Telemetry> telemetry_;   // outlives the shard, which writes into its ring
-    std::unique_ptr<Shard> shard_;       // outlives control and the watch, which are in its loop
+    std::vector<PeerConfig> added_;  // by peer.add; those of the configuration are in config_
+    std::unique_ptr<Plugins> plugins_;  // outlives the engine, which calls its code
+    std::unique_ptr<Telemetry> telemetry_;  // outlives the shard, which writes into its ring
+    std::unique_ptr<Shard> shard_;  // outlives control and the watch, which are in its loop
     std::unique_ptr<Control> control_;
     UniqueFd signals_;
     Loop::Watch signal_watch_;
     std::vector<std::pair<std::uint64_t, Opening>> opening_;
     std::vector<Listening> listening_;
     std::vector<Stopping> stopping_;
-    std::uint64_t last_number_{0};       // of openings and listeners
-    std::size_t taps_living_{0};         // as last looked at
-    unsigned stops_{0};                  // signals and calls that asked for the end
+    std::uint64_t last_number_{0};  // of openings and listeners
+    std::size_t taps_living_{0};  // as last looked at
+    unsigned stops_{0};  // signals and calls that asked for the end
     Instant stop_by_{Instant::never()};
-    std::vector<trace::Record> module_records_;   // of this turn
+    std::vector<trace::Record> module_records_;  // of this turn
     RateLimit module_lines_{50, Duration::seconds(10)};
-    std::unordered_map<std::uint32_t, Instead> instead_;   // by Flow::place
+    std::unordered_map<std::uint32_t, Instead> instead_;  // by Flow::place
 };
 
 // What the node's routing module is made of.

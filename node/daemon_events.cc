@@ -52,9 +52,8 @@ Json describe(const RecordStatus& status) {
 }  // namespace
 
 std::expected<void, std::string> Daemon::open_telemetry() {
-    auto started = Telemetry::start({.node = config_.name,
-                                     .address = config_.overlay ? shard_->address() : Address{},
-                                     .queue = config_.record.queue});
+    auto started = Telemetry::start(
+        {.node = config_.name, .address = config_.overlay ? shard_->address() : Address{}, .queue = config_.record.queue});
     if (!started) return std::unexpected(started.error());
     telemetry_ = std::move(*started);
     if (config_.record.directory.empty()) config_.record.directory = default_recording_directory();  // no file was read
@@ -74,14 +73,16 @@ std::optional<RpcError> Daemon::events_subscribe(ClientId client, const RpcReque
     for (const Json& text : params.value("flows", Json::array())) {
         const auto place = place_in(text.get_ref<const std::string&>());
         if (!place) return bad("\"flows\" must be PLACE:GENERATION, as flow.list shows them");
-        if (wants.flows.size() == most_flows) return bad(fmt::format("\"flows\" names more than {}: leave it out for all", most_flows));
+        if (wants.flows.size() == most_flows)
+            return bad(fmt::format("\"flows\" names more than {}: leave it out for all", most_flows));
         wants.flows.push_back(*place);
     }
     wants.rate_limit = params.value("rate_limit", 0u);
     wants.snapshot = params.value("snapshot", true);
     const TelemetryStatus status = telemetry_->status();
     if (status.subscribers.size() >= Telemetry::max_subscribers)
-        return RpcError{RpcCode::too_many, fmt::format("{} event connections are open already: end one", status.subscribers.size()), {}};
+        return RpcError{
+            RpcCode::too_many, fmt::format("{} event connections are open already: end one", status.subscribers.size()), {}};
     auto taken = control_->take(client);
     if (!taken) return RpcError{RpcCode::failed, taken.error(), "in_use"};
     const Json answer{{"classes", names_of(wants.classes)},
@@ -122,7 +123,8 @@ std::expected<Json, RpcError> Daemon::record_start(const Json& params) {
 
 // The answer comes when the file is whole.
 std::optional<RpcError> Daemon::record_stop(ClientId client, const RpcRequest& request) {
-    if (!telemetry_->stop_recording()) return RpcError{RpcCode::failed, "no recording runs: record.start begins one", "not_recording"};
+    if (!telemetry_->stop_recording())
+        return RpcError{RpcCode::failed, "no recording runs: record.start begins one", "not_recording"};
     control_->hold(client);
     stopping_.push_back({client, request.id, request.wants_answer});
     return std::nullopt;
@@ -163,8 +165,8 @@ void Daemon::take_notices() {
         }
         const RecordStatus& ended = *notice.record;
         log(ended.error.empty() ? LogLevel::info : LogLevel::warning, "record",
-            fmt::format("{} ended: {} records, {} bytes, {} dropped{}{}", ended.path, ended.records, ended.bytes, ended.dropped,
-                        ended.error.empty() ? "" : "; ", ended.error));
+            fmt::format("{} ended: {} records, {} bytes, {} dropped{}{}", ended.path, ended.records, ended.bytes,
+                        ended.dropped, ended.error.empty() ? "" : "; ", ended.error));
         for (const auto& [client, id, wants_answer] : std::exchange(stopping_, {})) {
             if (wants_answer) control_->send(client, result_line(id, describe(ended)));
             control_->release(client);

@@ -80,7 +80,8 @@ std::optional<RpcError> Daemon::flow_connect(ClientId client, const RpcRequest& 
     const auto address = by_device ? std::expected<Address, RpcError>{*plain} : resolve(wanted);
     if (!address) return address.error();
     if (by_device && shard_->taps().size() == 0)
-        return RpcError{RpcCode::failed, "this node has no device to reach IP addresses by: [[tap]] or `weft tap` gives it one",
+        return RpcError{RpcCode::failed,
+                        "this node has no device to reach IP addresses by: [[tap]] or `weft tap` gives it one",
                         "unreachable"};
     if (opening_.size() == most_openings)
         return RpcError{RpcCode::too_many, "too many connections are opening: try again", {}};
@@ -135,8 +136,7 @@ std::expected<Json, RpcError> Daemon::flow_listen(ClientId client, const Json& p
     if (listening_.size() == most_listeners)
         return std::unexpected(RpcError{RpcCode::too_many, "the node has too many listeners", {}});
     const auto congestion = plugins_->slot(config_.congestion);
-    if (!congestion)
-        return std::unexpected(RpcError{RpcCode::failed, congestion.error().message, congestion.error().cause});
+    if (!congestion) return std::unexpected(RpcError{RpcCode::failed, congestion.error().message, congestion.error().cause});
     const auto port = params["port"].get<std::uint16_t>();
     const std::uint64_t number = ++last_number_;
     ListenOptions options;
@@ -238,9 +238,8 @@ namespace {
 // A filter looks at flows as trace records tell of them: here, too.
 trace::Replay flows_of(const Engine& engine) {
     trace::Replay flows;
-    const trace::Sink fold{trace::all, &flows, [](void* to, const trace::Record& record) {
-                               static_cast<trace::Replay*>(to)->apply(record);
-                           }};
+    const trace::Sink fold{trace::all, &flows,
+                           [](void* to, const trace::Record& record) { static_cast<trace::Replay*>(to)->apply(record); }};
     const Instant now = monotonic_now();
     for (std::uint32_t cursor = 0; engine.tell_flows(fold, cursor, 4'096, now);) {}
     return flows;

@@ -65,14 +65,16 @@ Json Daemon::link_list() const {
     if (const link::FaultStatistics* fault = shard_->faults()) one["fault"] = fault_statistics(*fault);
     Json list = Json::array();
     if (config_.overlay) list.push_back(std::move(one));
-    for (Json taps = tap_list(); Json& tap : taps) list.push_back(std::move(tap));
+    for (Json taps = tap_list(); Json & tap : taps) list.push_back(std::move(tap));
     return Json{{"links", std::move(list)}};
 }
 
 std::expected<Json, RpcError> Daemon::link_set(const Json& params) {
     const auto link = params["link"].get<std::uint32_t>();
     const auto found = link == 0 && !config_.overlay ? std::nullopt : shard_->fault(link);
-    if (!found) return std::unexpected(RpcError{RpcCode::failed, fmt::format("there is no link {}: link.list shows them", link), "no_such_link"});
+    if (!found)
+        return std::unexpected(
+            RpcError{RpcCode::failed, fmt::format("there is no link {}: link.list shows them", link), "no_such_link"});
     link::FaultConfig wanted = *found;
     std::string wrong;
     const auto read = [&](std::string_view key, auto parse, std::string_view form, auto& into) {
@@ -96,8 +98,9 @@ std::expected<Json, RpcError> Daemon::link_set(const Json& params) {
     if (wanted.rate != 0 && wanted.rate < 1'000) return std::unexpected(bad("\"rate\" is at least 8kbit, or \"unlimited\""));
     shard_->set_fault(link, wanted);
     log(LogLevel::info, "control",
-        fmt::format("link {}: loss {}, delay {} us, jitter {} us, rate {}", link, percent_text(wanted.loss), wanted.delay.count() / 1'000,
-                    wanted.jitter.count() / 1'000, wanted.rate == 0 ? "unlimited" : fmt::format("{} bit/s", wanted.rate * 8)));
+        fmt::format("link {}: loss {}, delay {} us, jitter {} us, rate {}", link, percent_text(wanted.loss),
+                    wanted.delay.count() / 1'000, wanted.jitter.count() / 1'000,
+                    wanted.rate == 0 ? "unlimited" : fmt::format("{} bit/s", wanted.rate * 8)));
     return Json{{"link", link},
                 {"fault",
                  {{"loss", percent_text(wanted.loss)},

@@ -288,14 +288,15 @@ std::expected<Json, RpcError> Daemon::plugin_unload(const Json& params) {
 }
 
 std::expected<Json, RpcError> Daemon::plugin_swap(const Json& params) {
-    const auto from = plugins_->slot(params["from"].get<std::string>()), to = plugins_->slot(params["to"].get<std::string>());
+    const auto from = plugins_->slot(params["from"].get<std::string>()),
+               to = plugins_->slot(params["to"].get<std::string>());
     if (!from) return std::unexpected(refusal(from.error()));
     if (!to) return std::unexpected(refusal(to.error()));
     if (const auto status = shard_->engine().module(*to); status && status->quarantined)
-        return std::unexpected(RpcError{RpcCode::failed,
-                                        fmt::format("{} is in quarantine: mend its file and load it again (weft plugin load)",
-                                                    plugins_->name_in(*to)),
-                                        "quarantined"});
+        return std::unexpected(RpcError{
+            RpcCode::failed,
+            fmt::format("{} is in quarantine: mend its file and load it again (weft plugin load)", plugins_->name_in(*to)),
+            "quarantined"});
     std::size_t moved = 0, listeners = 0;
     if (*from != *to)
         shard_->input([&](Engine& engine, Instant now) {
@@ -304,7 +305,8 @@ std::expected<Json, RpcError> Daemon::plugin_swap(const Json& params) {
             for (const ListenerId listener : shard_->listeners())
                 if (engine.congestion_slot(listener) == *from) listeners += engine.steer(listener, *to, now).has_value();
         });
-    return Json{{"from", plugins_->name_in(*from)}, {"to", plugins_->name_in(*to)}, {"moved", moved}, {"listeners", listeners}};
+    return Json{
+        {"from", plugins_->name_in(*from)}, {"to", plugins_->name_in(*to)}, {"moved", moved}, {"listeners", listeners}};
 }
 
 std::expected<std::vector<std::pair<std::uint32_t, weft_value>>, RpcError> Daemon::parameters_for(std::uint16_t slot,

@@ -243,7 +243,9 @@ std::expected<Json, RpcError> Daemon::route_lookup(const Json& params) {
 // What was looked at, in the order in which the module has it.
 Json Daemon::lookup_trace(const std::string& text, const Address& address, const Json& answer) const {
     Json trace = Json::array();
-    const auto step = [&](std::string_view what, std::string said) { trace.push_back({{"step", what}, {"text", std::move(said)}}); };
+    const auto step = [&](std::string_view what, std::string said) {
+        trace.push_back({{"step", what}, {"text", std::move(said)}});
+    };
     step("name", fmt::format("\"{}\" is {}", text, OverlayFamily::format(address)));
     if (address == shard_->address()) {
         step("self", "this node itself: what goes there is delivered here");
@@ -254,13 +256,16 @@ Json Daemon::lookup_trace(const std::string& text, const Address& address, const
         if (!any && address_of(row.dst) != address) continue;
         const std::string via = label_of(address_of(row.via));
         const bool direct = (row.flags & WEFT_ROW_DIRECT) != 0;
-        step("row", fmt::format("{}: {}{}", any ? "every destination" : label_of(address), direct ? "a neighbour" : "via " + via,
-                                row.link == 0                       ? ", whose link is down"
-                                : (row.flags & WEFT_ROW_USED) != 0 ? fmt::format(", link {}, cost {}: used", row.link, row.cost)
-                                                                    : fmt::format(", link {}, cost {}: not the best", row.link, row.cost)));
+        step("row",
+             fmt::format("{}: {}{}", any ? "every destination" : label_of(address), direct ? "a neighbour" : "via " + via,
+                         row.link == 0 ? ", whose link is down"
+                         : (row.flags & WEFT_ROW_USED) != 0
+                             ? fmt::format(", link {}, cost {}: used", row.link, row.cost)
+                             : fmt::format(", link {}, cost {}: not the best", row.link, row.cost)));
     }
-    step("verdict", fmt::format("the module \"{}\" says {}{}", shard_->router().module(), answer["verdict"].get<std::string>(),
-                                answer.contains("via_name") ? " to " + answer["via_name"].get<std::string>() : std::string{}));
+    step("verdict",
+         fmt::format("the module \"{}\" says {}{}", shard_->router().module(), answer["verdict"].get<std::string>(),
+                     answer.contains("via_name") ? " to " + answer["via_name"].get<std::string>() : std::string{}));
     step("path", fmt::format("the way as it is now: {}", path_of(address)["state"].get<std::string>()));
     return trace;
 }

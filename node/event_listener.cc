@@ -158,8 +158,9 @@ bool EventListener::write() {
     stuck_ = false;
     while (has_more()) {
         const std::size_t size = std::min(write_at_once, out_.size() - sent_);
-        const ssize_t wrote = kind_ == Kind::file ? ::write(fd_.get(), out_.data() + sent_, size)
-                                                  : ::send(fd_.get(), out_.data() + sent_, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        const ssize_t wrote = kind_ == Kind::file
+                                  ? ::write(fd_.get(), out_.data() + sent_, size)
+                                  : ::send(fd_.get(), out_.data() + sent_, size, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote < 0 && kind_ == Kind::socket) {
             if (errno == EAGAIN) break;

@@ -19,7 +19,8 @@ namespace weft::node {
 template <class Body>
 trace::Record record_of(std::int64_t t_ns, trace::Type type, const Body& body) {
     trace::Record record;
-    const trace::Sink copy{trace::all, &record, [](void* to, const trace::Record& made) { *static_cast<trace::Record*>(to) = made; }};
+    const trace::Sink copy{trace::all, &record,
+                           [](void* to, const trace::Record& made) { *static_cast<trace::Record*>(to) = made; }};
     copy.add(Instant::from_nanoseconds(t_ns), trace::no_flow, type, body);
     return record;
 }

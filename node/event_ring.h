@@ -60,7 +60,9 @@ public:
         const std::size_t place = tail & (size_ - 1);
         return {records_.get() + place, std::min<std::size_t>(head - tail, size_ - place)};
     }
-    void pop(std::size_t count) noexcept { tail_.store(tail_.load(std::memory_order_relaxed) + count, std::memory_order_release); }
+    void pop(std::size_t count) noexcept {
+        tail_.store(tail_.load(std::memory_order_relaxed) + count, std::memory_order_release);
+    }
 
     // Either's: how many of the class were dropped since the ring was made.
     std::uint64_t dropped(trace::Type type) const noexcept {

@@ -344,8 +344,8 @@ bool make_room(Server& server, const Address& address) {
     const bool share = server.admission->full_for(address);
     if (!share && !server.admission->full()) return true;
     const Address client = Admission::client_of(address);
-    const auto longest = std::ranges::find_if(
-        server.idle, [&](const auto& waiting) { return !share || waiting.second->client() == client; });
+    const auto longest =
+        std::ranges::find_if(server.idle, [&](const auto& waiting) { return !share || waiting.second->client() == client; });
     if (longest == server.idle.end()) return false;
     longest->second->give_way();
     return true;

@@ -26,7 +26,8 @@ constexpr RpcParameter peer_remove[]{address_parameter};
 constexpr RpcParameter flow_abort[]{flow_parameter};
 constexpr RpcParameter flow_set[]{
     flow_parameter,
-    {"congestion", Type::string, false, 0, 0, "the module that it goes on with, its window as it is; plugin.list shows them"},
+    {"congestion", Type::string, false, 0, 0,
+     "the module that it goes on with, its window as it is; plugin.list shows them"},
     {"parameters", Type::numbers, false, 0, 0, "of that module, by name"},
     {"nodelay", Type::boolean, false, 0, 0, "true: short segments leave at once (Nagle's algorithm is off)"},
 };
@@ -62,9 +63,13 @@ constexpr RpcParameter link_set[]{
     {"corrupt", Type::string, false, 0, 0, "share of which one bit is flipped"},
 };
 
-constexpr RpcParameter classes_parameter{
-    "classes", Type::strings, false, 0, 0,
-    "of events, from left to right: names of classes, `all`, `samples`, `edges`, `segments`; one with a minus is left out. Else all"};
+constexpr RpcParameter classes_parameter{"classes",
+                                         Type::strings,
+                                         false,
+                                         0,
+                                         0,
+                                         "of events, from left to right: names of classes, `all`, `samples`, `edges`, "
+                                         "`segments`; one with a minus is left out. Else all"};
 constexpr RpcParameter events_subscribe[]{
     classes_parameter,
     {"flows", Type::strings, false, 0, 0, "of these flows alone, each PLACE or PLACE:GENERATION; else of all"},
@@ -72,7 +77,8 @@ constexpr RpcParameter events_subscribe[]{
     {"snapshot", Type::boolean, false, 0, 0, "false: do not begin with the state of all flows"},
 };
 constexpr RpcParameter record_start[]{
-    {"name", Type::string, false, 0, 0, "of the file in [record] directory, without .weft; else the node's name and the time"},
+    {"name", Type::string, false, 0, 0,
+     "of the file in [record] directory, without .weft; else the node's name and the time"},
     classes_parameter,
     {"limit", Type::string, false, 0, 0, "size at which it ends: \"100MB\"; else [record] limit"},
     {"overwrite", Type::boolean, false, 0, 0, "true: in place of a recording that is there"},
@@ -97,15 +103,21 @@ constexpr RpcMethod methods[]{
     {"peer.add", peer_add, true,
      "Adds a peer and dials it, until the node ends or the peer is removed; the configuration is not written.", "{address}"},
     {"peer.remove", peer_remove, true, "Ends the link to a peer and forgets it.", "{address}"},
-    {"link.list", {}, false, "The UDP sockets under the overlay and the TUN and TAP devices.",
-     "{links: [{link, kind, mtu, statistics, fault; udp: listen; tap, tun: name, state, vnet_hdr, address, kernel, route, mac, "
+    {"link.list",
+     {},
+     false,
+     "The UDP sockets under the overlay and the TUN and TAP devices.",
+     "{links: [{link, kind, mtu, statistics, fault; udp: listen; tap, tun: name, state, vnet_hdr, address, kernel, route, "
+     "mac, "
      "kernel_mac}]}"},
     {"link.set", link_set, true,
-     "Loses, delays, slows down, reorders, duplicates or corrupts on purpose what leaves by a link, from now on; what is not named stays "
+     "Loses, delays, slows down, reorders, duplicates or corrupts on purpose what leaves by a link, from now on; what is "
+     "not named stays "
      "as it is, zeros end it.",
      "{link, fault: {loss, reorder, duplicate, corrupt, delay_us, jitter_us, rate_bit_s}}"},
     {"flow.list", flow_listing, false, "The connections, in the terms of RFC 9293; times in the unit of their names.",
-     "{flows: [{flow, state, local, remote, congestion, module: {slot, hash, quarantined, violations, parameters, variables}, mss, cwnd, ssthresh, srtt_us, rttvar_us, min_rtt_us, rto_ms, "
+     "{flows: [{flow, state, local, remote, congestion, module: {slot, hash, quarantined, violations, parameters, "
+     "variables}, mss, cwnd, ssthresh, srtt_us, rttvar_us, min_rtt_us, rto_ms, "
      "snd_wnd, rcv_wnd, unacked, "
      "send_queue, receive_queue, bytes_in, bytes_out, segments_in, segments_out, retransmissions, timeouts, age_s, way, "
      "hops}], "
@@ -123,15 +135,18 @@ constexpr RpcMethod methods[]{
      "of a stream "
      "socketpair (SCM_RIGHTS), and a flow.ended when it is over.",
      "{listener, port}"},
-    {"plugin.list", {}, false, "The congestion modules, compiled in and loaded, with their parameters and private variables.",
+    {"plugin.list",
+     {},
+     false,
+     "The congestion modules, compiled in and loaded, with their parameters and private variables.",
      "{modules: [{name, kind, state, slot, flows, listeners, violations, version, license, doc, file, hash, parameters, "
      "variables, calls}], directories, available}"},
     {"plugin.load", plugin_load, true,
-     "Loads a file of the configured directories, or its newer version: new flows take it, living ones if its module agrees.",
+     "Loads a file of the configured directories, or its newer version: new flows take it, living ones if its module "
+     "agrees.",
      "{outcome, file, hash, quarantined, modules: [{name, slot, moved, left}]}"},
     {"plugin.unload", plugin_unload, true, "Takes a file's modules away and closes it.", "{name, moved}"},
-    {"plugin.swap", plugin_swap, true,
-     "Gives all flows and listeners of one module another one; windows stay as they are.",
+    {"plugin.swap", plugin_swap, true, "Gives all flows and listeners of one module another one; windows stay as they are.",
      "{from, to, moved, listeners}"},
     {"route.list", listing, false, "What the routing module knows, in its order: neighbours, then routes.",
      "{module, routes: [{to, to_name, via, via_name, link, cost, used, direct}]}"},
@@ -153,18 +168,29 @@ constexpr RpcMethod methods[]{
      "{link, reach: {rules, listening, flows, refused}, transit: {allow, from, bytes_per_s, packets, bytes, refused, "
      "capped}}"},
     {"events.subscribe", events_subscribe, false,
-     "Turns the connection into an event connection: after the answer's line come the bytes of a recording (docs/wire.md), and nothing that "
+     "Turns the connection into an event connection: after the answer's line come the bytes of a recording (docs/wire.md), "
+     "and nothing that "
      "the client sends is a request any more.",
      "{classes, flows, rate_limit, snapshot}"},
-    {"record.start", record_start, true, "Begins to write events to a file of mode 0600 that holds neither payload nor keys.",
-     "{path, classes, limit}"},
-    {"record.stop", {}, true, "Ends the recording; answers when the file is whole.",
+    {"record.start", record_start, true,
+     "Begins to write events to a file of mode 0600 that holds neither payload nor keys.", "{path, classes, limit}"},
+    {"record.stop",
+     {},
+     true,
+     "Ends the recording; answers when the file is whole.",
      "{path, bytes, records, dropped, seconds, error}"},
     {"record.mark", record_mark, true, "Puts a mark with a text into the stream of events.", "{text, listeners}"},
-    {"record.status", {}, false, "The recording that runs, or ran last, and who listens to events.",
-     "{recording, path, bytes, records, dropped, seconds, error, directory, subscribers: [{number, classes, bytes, records, dropped, "
+    {"record.status",
+     {},
+     false,
+     "The recording that runs, or ran last, and who listens to events.",
+     "{recording, path, bytes, records, dropped, seconds, error, directory, subscribers: [{number, classes, bytes, records, "
+     "dropped, "
      "queued}], records_taken, ring_dropped}"},
-    {"rpc.discover", {}, false, "This list, and what filters know.",
+    {"rpc.discover",
+     {},
+     false,
+     "This list, and what filters know.",
      "{methods: [{name, params, changes, doc, result}], filter_fields: [{name, kind, example, doc}]}"},
 };
 

@@ -31,20 +31,22 @@ bool make_directory(const std::string& path) {
 
 std::expected<UniqueFd, RecordingProblem> open_directory(const std::string& path) {
     if (!make_directory(path))
-        return refuse(fmt::format("{}: cannot make the directory of recordings: {}; [record] directory names another one", path,
-                                  std::strerror(errno)),
+        return refuse(fmt::format("{}: cannot make the directory of recordings: {}; [record] directory names another one",
+                                  path, std::strerror(errno)),
                       "no_directory");
     UniqueFd fd{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     struct stat status{};
     if (!fd || ::fstat(fd.get(), &status) != 0)
-        return refuse(fmt::format("{}: {}; [record] directory names another one", path, std::strerror(errno)), "no_directory");
+        return refuse(fmt::format("{}: {}; [record] directory names another one", path, std::strerror(errno)),
+                      "no_directory");
     if (status.st_uid != ::geteuid())
         return refuse(fmt::format("{}: belongs to user {}, not to this one ({}); [record] directory names another one", path,
                                   status.st_uid, ::geteuid()),
                       "not_permitted");
     if ((status.st_mode & 022) != 0)
-        return refuse(fmt::format("{}: others may write there (mode {:04o}): run `chmod go-w {}`", path, status.st_mode & 07777, path),
-                      "not_permitted");
+        return refuse(
+            fmt::format("{}: others may write there (mode {:04o}): run `chmod go-w {}`", path, status.st_mode & 07777, path),
+            "not_permitted");
     return fd;
 }
 
@@ -52,7 +54,8 @@ std::expected<UniqueFd, RecordingProblem> open_directory(const std::string& path
 
 std::string default_recording_directory() {
     if (::geteuid() == 0) return "/var/lib/weft/recordings";
-    if (const char* state = std::getenv("XDG_STATE_HOME"); state && *state == '/') return std::string(state) + "/weft/recordings";
+    if (const char* state = std::getenv("XDG_STATE_HOME"); state && *state == '/')
+        return std::string(state) + "/weft/recordings";
     const char* const user = std::getenv("HOME");
     return std::string(user ? user : "") + "/.local/state/weft/recordings";
 }
@@ -68,15 +71,17 @@ std::string recording_name_for(std::string_view node) {
     ::clock_gettime(CLOCK_REALTIME, &now);
     tm utc{};
     ::gmtime_r(&now.tv_sec, &utc);
-    return fmt::format("{}-{:04}{:02}{:02}T{:02}{:02}{:02}Z", node, utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
-                       utc.tm_min, utc.tm_sec);
+    return fmt::format("{}-{:04}{:02}{:02}T{:02}{:02}{:02}Z", node, utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                       utc.tm_hour, utc.tm_min, utc.tm_sec);
 }
 
-std::expected<RecordingFile, RecordingProblem> open_recording(const std::string& directory, std::string_view name, bool overwrite) {
+std::expected<RecordingFile, RecordingProblem> open_recording(const std::string& directory, std::string_view name,
+                                                              bool overwrite) {
     if (!recording_name_is_valid(name))
-        return refuse("\"name\" must be 1 to 64 characters of a-z, A-Z, 0-9, -, _ and ., the first one a letter or a digit: "
-                      "recordings lie in one directory ([record] directory)",
-                      "bad_name");
+        return refuse(
+            "\"name\" must be 1 to 64 characters of a-z, A-Z, 0-9, -, _ and ., the first one a letter or a digit: "
+            "recordings lie in one directory ([record] directory)",
+            "bad_name");
     auto where = open_directory(directory);
     if (!where) return std::unexpected(where.error());
     std::string file{name};

@@ -11,9 +11,9 @@
 namespace weft::node {
 
 struct RecordingFile {
-    UniqueFd fd;                        // open for writing, and empty
+    UniqueFd fd;  // open for writing, and empty
     std::string path;
-    std::uint64_t limit{0};             // bytes, then the recording ends in order; 0: none
+    std::uint64_t limit{0};  // bytes, then the recording ends in order; 0: none
 };
 
 // Why there is no such file: a sentence that names its mend, and a word for programs.
@@ -32,6 +32,7 @@ std::string recording_name_for(std::string_view node);
 
 // Makes DIRECTORY/NAME.weft (".weft" is added unless it is there), and the directory (0700) where it is missing. What is there
 // already is refused, or with `overwrite` taken away first: a link itself, never what it leads to.
-std::expected<RecordingFile, RecordingProblem> open_recording(const std::string& directory, std::string_view name, bool overwrite);
+std::expected<RecordingFile, RecordingProblem> open_recording(const std::string& directory, std::string_view name,
+                                                              bool overwrite);
 
 }  // namespace weft::node

@@ -173,16 +173,10 @@ Service::Progress Service::send(Engine& engine, Slice& slice, Instant now) {
     return Progress::more;
 }
 
-ServiceFactory echo_service() {
-    return limited<Echo>();
-}
+ServiceFactory echo_service() { return limited<Echo>(); }
 
-ServiceFactory discard_service() {
-    return limited<Drain>(false);
-}
+ServiceFactory discard_service() { return limited<Drain>(false); }
 
-ServiceFactory source_service() {
-    return limited<Drain>(true);
-}
+ServiceFactory source_service() { return limited<Drain>(true); }
 
 }  // namespace weft::node

@@ -92,8 +92,8 @@ std::expected<std::unique_ptr<Shard>, std::string> Shard::open(overlay::Identity
     auto router = Router::make(config.routing, identity.address(), monotonic_now());
     if (!router) return std::unexpected(router.error());
     ::prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);  // this thread's sleeps end to the nanosecond
-    std::unique_ptr<Shard> shard{new Shard(std::move(identity), config, entropy, std::move(*loop), std::move(*udp),
-                                           std::move(*router))};
+    std::unique_ptr<Shard> shard{
+        new Shard(std::move(identity), config, entropy, std::move(*loop), std::move(*udp), std::move(*router))};
     for (const TapConfig& tap : config.taps)
         if (auto opened_tap = shard->taps_.open(tap, shard->engine_, entropy, monotonic_now()); !opened_tap)
             return std::unexpected(opened_tap.error());

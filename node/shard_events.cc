@@ -10,7 +10,7 @@ namespace {
 
 constexpr Duration count_every = Duration::seconds(1);
 constexpr Duration pause_when_full = Duration::milliseconds(2);  // for the ring to drain before more is told
-constexpr std::size_t told_at_once = 64, told_a_turn = 512;      // flows, neighbours, labels
+constexpr std::size_t told_at_once = 64, told_a_turn = 512;  // flows, neighbours, labels
 
 trace::Sink into(EventRing& ring, std::uint32_t classes) {
     return {classes, &ring, [](void* to, const trace::Record& record) { static_cast<EventRing*>(to)->add(record); }};

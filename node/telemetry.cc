@@ -23,9 +23,10 @@
 namespace weft::node {
 namespace {
 
-constexpr int shortest_pause = 4, longest_pause = 16;  // milliseconds between two looks at the ring; the longer while it is empty
-constexpr std::int64_t retry_after = 500'000'000;      // of a full disk
-constexpr std::int64_t file_pause = 100'000'000;       // between two writes to the recording
+constexpr int shortest_pause = 4,
+              longest_pause = 16;  // milliseconds between two looks at the ring; the longer while it is empty
+constexpr std::int64_t retry_after = 500'000'000;  // of a full disk
+constexpr std::int64_t file_pause = 100'000'000;  // between two writes to the recording
 constexpr std::size_t file_batch = 64 << 10;
 constexpr std::int64_t tell_again_after = 1'000'000'000;
 
@@ -73,12 +74,13 @@ public:
         EventListener::Kind kind{};
         UniqueFd fd;
         Subscription wants;
-        std::string first;                    // of a socket
-        std::string path;                     // of a file
+        std::string first;  // of a socket
+        std::string path;  // of a file
         std::uint64_t limit{0};
     };
     struct StopRecording {};
-    using Inbox = std::vector<std::variant<Joining, StopRecording, trace::Record>>;  // a record: a mark. In the order of the calls
+    using Inbox =
+        std::vector<std::variant<Joining, StopRecording, trace::Record>>;  // a record: a mark. In the order of the calls
 
     // From other threads.
     template <class Change>
@@ -148,7 +150,7 @@ private:
     std::atomic<bool> ending_{false}, woken_{false};
     std::thread thread_;
 
-    mutable std::mutex mutex_;                // of these three
+    mutable std::mutex mutex_;  // of these three
     Inbox inbox_;
     TelemetryStatus status_;
     std::vector<TelemetryNotice> notices_;
@@ -160,7 +162,7 @@ private:
     RecordStatus last_recording_;
     std::array<std::uint64_t, EventRing::classes> seen_dropped_{};
     std::uint64_t taken_{0}, dropped_{0}, last_number_{0};
-    std::int64_t newest_ns_{0};               // of the stream, which never runs back
+    std::int64_t newest_ns_{0};  // of the stream, which never runs back
     std::int64_t told_again_ns_{0};
     bool edges_lost_{false}, retelling_{false};
     std::uint64_t retelling_dropped_{0};
@@ -200,7 +202,8 @@ void Telemetry::Thread::sleep() {
     if (ready[0].revents != 0) take_all(wake_);
     for (std::size_t i = ready.size(); i-- > 1;) {
         const short got = ready[i].revents;
-        const bool lives = (got & (POLLERR | POLLHUP | POLLNVAL)) == 0 && ((got & POLLIN) == 0 || subscribers_[i - 1].listener.listen());
+        const bool lives =
+            (got & (POLLERR | POLLHUP | POLLNVAL)) == 0 && ((got & POLLIN) == 0 || subscribers_[i - 1].listener.listen());
         if (!lives) subscribers_.erase(subscribers_.begin() + std::ptrdiff_t(i - 1));
     }
     want();
@@ -289,8 +292,9 @@ void Telemetry::Thread::retell(const trace::Record& record) {
     if (whole)
         for (const trace::FlowState& flow : std::vector<trace::FlowState>(flows_.living().begin(), flows_.living().end())) {
             if (retold_.contains(identity(flow.place, flow.generation))) continue;
-            trace::Record end = record_of(record.t_ns, trace::Type::state,
-                                          trace::StateChange{flow.state, trace::state_closed, trace::cause_unheard, 0, flow.generation});
+            trace::Record end =
+                record_of(record.t_ns, trace::Type::state,
+                          trace::StateChange{flow.state, trace::state_closed, trace::cause_unheard, 0, flow.generation});
             end.flow = flow.place;
             hand_out({&end, 1});
         }
@@ -444,7 +448,8 @@ std::vector<TelemetryNotice> Telemetry::notices() { return thread_->take_notices
 std::vector<std::string_view> class_names(std::uint32_t classes) {
     std::vector<std::string_view> names;
     for (std::uint32_t type = 1; type < EventRing::classes; ++type)
-        if (const auto name = trace::name(trace::Type(type)); (classes >> type & 1) != 0 && !name.empty()) names.push_back(name);
+        if (const auto name = trace::name(trace::Type(type)); (classes >> type & 1) != 0 && !name.empty())
+            names.push_back(name);
     return names;
 }
 

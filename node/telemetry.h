@@ -21,41 +21,41 @@
 namespace weft::node {
 
 struct TelemetryConfig {
-    std::string node;                   // its name, for headers
-    Address address;                    // none: of no overlay
-    std::size_t ring{1 << 14};          // records
-    std::size_t queue{8 << 20};         // bytes that a listener may leave unread
+    std::string node;  // its name, for headers
+    Address address;  // none: of no overlay
+    std::size_t ring{1 << 14};  // records
+    std::size_t queue{8 << 20};  // bytes that a listener may leave unread
 };
 
 // What a listener wants to hear.
 struct Subscription {
     std::uint32_t classes{trace::all};
-    std::vector<std::uint32_t> flows;   // places; empty: all. Records of no flow come in any case
-    std::uint32_t rate_limit{0};        // samples a second; 0: no limit
-    bool snapshot{true};                // begin with the state of all flows
+    std::vector<std::uint32_t> flows;  // places; empty: all. Records of no flow come in any case
+    std::uint32_t rate_limit{0};  // samples a second; 0: no limit
+    bool snapshot{true};  // begin with the state of all flows
 };
 
 struct RecordStatus {
     bool running{false};
-    std::string path;                   // of the last one, also when it has ended
+    std::string path;  // of the last one, also when it has ended
     std::uint64_t bytes{0}, records{0};
-    std::uint64_t dropped{0};           // records that it lacks, of any class
+    std::uint64_t dropped{0};  // records that it lacks, of any class
     std::int64_t begin_ns{0}, end_ns{0};  // on the node's monotonic clock
-    std::string error{};                // why nothing can be written at the moment, or why it ended; empty: all is well
+    std::string error{};  // why nothing can be written at the moment, or why it ended; empty: all is well
 };
 
 struct SubscriberStatus {
     std::uint64_t number{0};
     std::uint32_t classes{0};
     std::uint64_t bytes{0}, records{0}, dropped{0};
-    std::size_t queued{0};              // bytes that it has not read
+    std::size_t queued{0};  // bytes that it has not read
 };
 
 struct TelemetryStatus {
     RecordStatus record;
     std::vector<SubscriberStatus> subscribers;
-    std::uint64_t records{0};           // taken out of the ring since the start
-    std::uint64_t dropped{0};           // that found no room in it
+    std::uint64_t records{0};  // taken out of the ring since the start
+    std::uint64_t dropped{0};  // that found no room in it
 };
 
 // What the thread has to say to the loop: taken by notices() when notify_descriptor() is readable.
@@ -83,17 +83,17 @@ public:
     std::uint32_t wanted() const { return wanted_.load(std::memory_order_relaxed); }  // classes; 0: nobody listens
     // Counts the times at which all flows were to be told anew: when somebody new listens, or edges were lost.
     std::uint32_t tellings() const { return tellings_.load(std::memory_order_acquire); }
-    void wake();                         // the ring fills faster than it is drained
+    void wake();  // the ring fills faster than it is drained
 
     // From any thread; each returns at once. `first` goes before the stream: what the socket owed, and the answer.
     std::expected<void, std::string> subscribe(UniqueFd socket, const Subscription& wants, std::string first);
     // A file that recordings.h made: it holds a whole recording after each write, but for the last batch.
     std::expected<void, std::string> record(RecordingFile file, const Subscription& wants);
-    bool stop_recording();               // false: none runs. A notice tells when the file is whole
-    void mark(std::string_view text);    // at most 48 bytes of it
+    bool stop_recording();  // false: none runs. A notice tells when the file is whole
+    void mark(std::string_view text);  // at most 48 bytes of it
     TelemetryStatus status() const;
 
-    int notify_descriptor() const;       // readable when there are notices, or when tellings() has changed
+    int notify_descriptor() const;  // readable when there are notices, or when tellings() has changed
     std::vector<TelemetryNotice> notices();
 
 private:

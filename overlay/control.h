@@ -54,13 +54,13 @@ struct Setup {
     static constexpr std::uint8_t init_flag = 1, pinned_flag = 2, private_flag = 4;
     static constexpr std::uint8_t first_hops = 255, first_tries = 32;
 
-    bool pinned{false};          // `visited` names the hops to use
+    bool pinned{false};  // `visited` names the hops to use
     bool private_source{false};  // `src` is a throw-away identity
     std::uint64_t path{0};
     std::uint8_t hops_left{first_hops}, tries_left{first_tries}, suite{suite_ed25519};
     std::uint16_t pmtu{0}, cost{0};
     Label back_label{0};  // the sender's, for packets towards the source
-    Label via{0};         // the receiver's label that leads to a waypoint; 0: none
+    Label via{0};  // the receiver's label that leads to a waypoint; 0: none
     std::uint64_t ts{0};  // unix ms
     std::uint16_t deadline{0};  // ms
     Address dst, src;

@@ -14,7 +14,7 @@ namespace weft::overlay {
 namespace context {
 inline constexpr std::string_view address = "weft-addr-v1", network = "weft-net-v1", work = "weft-work-v1";
 inline constexpr std::string_view mac1 = "weft-mac1-v1", cookie = "weft-cookie-v1", none = "";
-inline constexpr std::string_view setup = "weft-setup-v1", ack = "weft-ack-v1";   // of signatures: the first 16 bytes signed
+inline constexpr std::string_view setup = "weft-setup-v1", ack = "weft-ack-v1";  // of signatures: the first 16 bytes signed
 }  // namespace context
 
 // A hash in progress.

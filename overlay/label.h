@@ -24,23 +24,23 @@ using Tag = std::uint64_t;
 
 enum class LabelDrop : std::uint8_t {
     none,
-    unknown,           // no entry has this index
-    wrong_link,        // it is another neighbour's label
+    unknown,  // no entry has this index
+    wrong_link,  // it is another neighbour's label
     stale_generation,  // it was this neighbour's once
-    hop_limit,         // used up
-    too_large,         // for the next link: its neighbour is told the MTU
-    transit            // the neighbour's allowance for transit is used up
+    hop_limit,  // used up
+    too_large,  // for the next link: its neighbour is told the MTU
+    transit  // the neighbour's allowance for transit is used up
 };
 inline constexpr std::size_t label_drops = 7;
 
 // Where a labelled packet goes.
 struct Onward {
     enum class Kind : std::uint8_t { drop, forward, deliver } kind{};
-    LabelDrop why{};            // drop
+    LabelDrop why{};  // drop
     std::uint8_t hop_limit{0};  // forward: to write
-    LinkNumber link{0};         // forward: out
-    Label label{0};             // forward: to write
-    std::uint64_t path{0};      // deliver: the id of the path that ends here
+    LinkNumber link{0};  // forward: out
+    Label label{0};  // forward: to write
+    std::uint64_t path{0};  // deliver: the id of the path that ends here
 };
 
 // LABEL, 8 bytes with the type: 0 0x10|ECN | 1 hop limit | 2 flow u16 | 4 label u32; a session packet follows, to the end.

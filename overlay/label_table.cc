@@ -5,7 +5,9 @@ namespace weft::overlay {
 
 namespace {
 
-std::uint8_t following(std::uint8_t generation) { return generation == 255 ? std::uint8_t{1} : std::uint8_t(generation + 1); }
+std::uint8_t following(std::uint8_t generation) {
+    return generation == 255 ? std::uint8_t{1} : std::uint8_t(generation + 1);
+}
 
 }  // namespace
 

@@ -23,7 +23,7 @@ struct LabelEntry {
     std::uint16_t mtu{0};                // of out_link, bytes of UDP payload
     std::uint32_t expires{0};            // in ticks
     std::uint32_t packets{0};
-    std::uint32_t path{0};               // its path's record, which names both labels of the pair; free: the next free slot
+    std::uint32_t path{0};  // its path's record, which names both labels of the pair; free: the next free slot
     std::uint64_t bytes{0};
 };
 static_assert(sizeof(LabelEntry) == 32);
@@ -56,7 +56,7 @@ public:
         const std::uint32_t index = index_of(label);
         if (index >= made_) return why = LabelDrop::unknown, nullptr;
         LabelEntry& entry = at(index);
-        if (entry.in_link == in && entry.generation == generation_of(label)) return &entry;   // free ones have link 0
+        if (entry.in_link == in && entry.generation == generation_of(label)) return &entry;  // free ones have link 0
         why = (entry.flags & LabelEntry::used) == 0 ? LabelDrop::unknown
               : entry.in_link != in                 ? LabelDrop::wrong_link
                                                     : LabelDrop::stale_generation;
@@ -65,12 +65,12 @@ public:
 
     std::uint32_t size() const { return size_; }
     bool full() const { return size_ == limit_; }
-    std::uint32_t made() const { return made_; }   // slots; label_at() takes 0 to made() - 1
+    std::uint32_t made() const { return made_; }  // slots; label_at() takes 0 to made() - 1
     const LabelEntry* slot(std::uint32_t index) const {
         const LabelEntry& entry = pages_[index / page_size]->entries[index % page_size];
         return (entry.flags & LabelEntry::used) != 0 ? &entry : nullptr;
     }
-    std::size_t memory() const { return pages_.size() * sizeof(Page); }   // bytes
+    std::size_t memory() const { return pages_.size() * sizeof(Page); }  // bytes
 
 private:
     static constexpr std::uint32_t index_limit = 1u << 24, page_size = 4'096;
@@ -82,7 +82,7 @@ private:
 
     std::vector<std::unique_ptr<Page>> pages_;
     std::uint32_t limit_, made_{0}, size_{0};
-    std::uint32_t first_free_{none}, last_free_{none};   // first in, first out
+    std::uint32_t first_free_{none}, last_free_{none};  // first in, first out
 };
 
 }  // namespace weft::overlay

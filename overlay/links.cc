@@ -63,7 +63,8 @@ Peer* Links::State::make_room(const Address& address, bool far, bool local, Inst
     Peer* last = nullptr;
     std::size_t alike = 0;
     const auto rank = [&](const Peer& peer) {
-        return std::tuple{peer.current && wanted(peer, now), peer.current != nullptr, std::max(peer.last_heard, peer.last_used)};
+        return std::tuple{peer.current && wanted(peer, now), peer.current != nullptr,
+                          std::max(peer.last_heard, peer.last_used)};
     };
     for (const auto& [key, peer] : peers) {
         if (peer->configured || (peer->way.endpoint.port == 0) != far) continue;
@@ -91,7 +92,9 @@ bool Links::State::may_link(const Peer* peer) const {
     if (peer && peer->configured) return true;
     if (!config.accept_members) return false;
     if (!peer || peer->way.endpoint.port != 0) return true;
-    const auto neighbour = [](const auto& entry) { return !entry.second->configured && entry.second->way.endpoint.port != 0; };
+    const auto neighbour = [](const auto& entry) {
+        return !entry.second->configured && entry.second->way.endpoint.port != 0;
+    };
     return std::size_t(std::count_if(peers.begin(), peers.end(), neighbour)) < neighbour_limit;
 }
 
@@ -107,7 +110,7 @@ void Links::State::bind(const Address& address, std::uint32_t path) {
     if (peer->path != 0) paths.erase(peer->path);
     peer->path = path;
     if (path != 0) return paths.insert(path, peer);
-    drop_waiting(*peer);   // nobody asks any more
+    drop_waiting(*peer);  // nobody asks any more
     if (fabric && !peer->configured && !peer->current && !peer->way && peer->keyings.empty()) forget(*peer);
 }
 
@@ -146,7 +149,8 @@ void Links::State::remove_peer(const Address& address, Instant now) {
 }
 
 void Links::State::raise(LinkEvent::Kind kind, Peer& peer, Instant now) {
-    LinkEvent event{kind, peer.address, path_mtu(datagram_mtu(peer)), peer.current && peer.current->elided, peer.way.endpoint};
+    LinkEvent event{kind, peer.address, path_mtu(datagram_mtu(peer)), peer.current && peer.current->elided,
+                    peer.way.endpoint};
     event.session = peer.way.labelled();
     if (peer.linked && kind == LinkEvent::Kind::suspect) fabric->link_suspect(LinkNumber(peer.number), now);
     if (peer.linked && kind == LinkEvent::Kind::recovered) fabric->link_recovered(LinkNumber(peer.number), now);
@@ -321,7 +325,8 @@ std::vector<PeerStatus> Links::peers() const {
     for (const auto& [address, peer] : state_->peers) {
         PeerStatus status;
         status.address = address;
-        status.endpoint = peer->way.endpoint.port == 0 && !peer->endpoints.empty() ? peer->endpoints.front() : peer->way.endpoint;
+        status.endpoint =
+            peer->way.endpoint.port == 0 && !peer->endpoints.empty() ? peer->endpoints.front() : peer->way.endpoint;
         status.state = peer->state;
         status.aead = peer->current ? std::uint8_t(peer->current->suite) : std::uint8_t{0};
         status.configured = peer->configured;
@@ -370,8 +375,8 @@ bool Links::tell(const trace::Sink& to, std::uint32_t& cursor, std::size_t most,
         state_->define(*peer, to, now, trace::snapshot_flag);
         using Kind = LinkEvent::Kind;
         const Kind kind = !peer->current ? Kind::down : peer->suspect ? Kind::suspect : Kind::up;
-        to.add(now, trace::no_flow, trace::Type::link,
-               state_->change_of(*peer, kind, path_mtu(state_->datagram_mtu(*peer))), trace::snapshot_flag);
+        to.add(now, trace::no_flow, trace::Type::link, state_->change_of(*peer, kind, path_mtu(state_->datagram_mtu(*peer))),
+               trace::snapshot_flag);
     }
     return false;
 }

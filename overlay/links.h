@@ -22,25 +22,25 @@
 namespace weft::overlay {
 
 struct LinksConfig {
-    Network network;                                  // net[32] and work bits (identity.h)
-    std::uint16_t suites{3};                          // offered AEADs: bit 0 ChaCha20-Poly1305, bit 1 AES-256-GCM
-    bool checksum_elision{true};                      // feature bit 0 of our ID
-    std::uint32_t link{0};                            // Transmit::link and Receive::link of the UDP device
-    std::uint32_t mtu{1200};                          // bytes of UDP payload of a datagram: 1200 to 65,000
-    Duration rekey_initiator{Duration::seconds(120)}; // after the first NET or LABEL under a key
+    Network network;  // net[32] and work bits (identity.h)
+    std::uint16_t suites{3};  // offered AEADs: bit 0 ChaCha20-Poly1305, bit 1 AES-256-GCM
+    bool checksum_elision{true};  // feature bit 0 of our ID
+    std::uint32_t link{0};  // Transmit::link and Receive::link of the UDP device
+    std::uint32_t mtu{1200};  // bytes of UDP payload of a datagram: 1200 to 65,000
+    Duration rekey_initiator{Duration::seconds(120)};  // after the first NET or LABEL under a key
     Duration rekey_responder{Duration::seconds(165)};
     Duration rekey_idle{Duration::seconds(3'600)};
-    std::uint64_t rekey_packets{1ull << 30};          // under one key; nothing is sealed from twice as many on
-    Duration session_idle{Duration::seconds(600)};    // a session that carried no NET for so long ends, and rests
-    unsigned sessions_a_second{20};                   // new ones from far nodes, half of them by one neighbour; beyond: NAK busy
-    bool accept_members{true};                        // link permission: every member; false: configured peers alone
-    std::uint64_t unix_zero{0};                       // unix seconds at Instant{}: the clock that our ID tells
+    std::uint64_t rekey_packets{1ull << 30};  // under one key; nothing is sealed from twice as many on
+    Duration session_idle{Duration::seconds(600)};  // a session that carried no NET for so long ends, and rests
+    unsigned sessions_a_second{20};  // new ones from far nodes, half of them by one neighbour; beyond: NAK busy
+    bool accept_members{true};  // link permission: every member; false: configured peers alone
+    std::uint64_t unix_zero{0};  // unix seconds at Instant{}: the clock that our ID tells
     std::vector<UdpEndpoint> own;  // this host's addresses with our port: a peer that sees us at another
         // one sees a NAT, which is then kept open
     // All outlive the Links. Without a router there is no switch: neighbours alone are reached, and nothing is carried.
     const weft_router_v1* router{nullptr};
-    void* routing{nullptr};                           // what the router's create returned
-    Access* access{nullptr};                          // who may reach this host and send through it; nullptr: every member
+    void* routing{nullptr};  // what the router's create returned
+    Access* access{nullptr};  // who may reach this host and send through it; nullptr: every member
 };
 
 // PathOptions::mtu of the engine's path over datagrams of `datagram` bytes: it counts the full network header, for which a
@@ -56,18 +56,18 @@ struct LinkEvent {
         recovered,
         down,
         rekeyed,
-        roamed,       // another endpoint, or another label path
+        roamed,  // another endpoint, or another label path
         mtu,
         unreachable,  // no way to a peer that packets waited for, which are dropped: `reason` says why
-        resting       // an idle session has ended; the next packet to the peer begins another
+        resting  // an idle session has ended; the next packet to the peer begins another
     };
     Kind kind{};
     Address peer;
     std::uint32_t mtu{0};  // PathOptions::mtu of the engine's path: path_mtu() of the datagrams in use
     bool sums_elided{false};  // both IDs have the feature
     UdpEndpoint endpoint;  // in use; none along a label path
-    bool session{false};   // its way is a label path
-    NakReason reason{};    // unreachable
+    bool session{false};  // its way is a label path
+    NakReason reason{};  // unreachable
     Tag reporter{0}, accused{0};  // unreachable: hints at the node that said so, and at the one that it blames
 };
 
@@ -95,8 +95,8 @@ struct LinksStatistics {
     std::uint64_t malformed{0}, unknown_index{0}, unauthentic{0}, replayed{0}, mac1_wrong{0}, cookies_sent{0};
     std::uint64_t half_open{0}, handshakes{0}, refused{0}, dropped_no_session{0}, dropped_no_memory{0}, dropped_other{0};
     std::uint64_t dropped_labels{0};  // labelled packets that the switch or the next link refused
-    std::uint64_t reach_refused{0};   // packets that nobody here may be reached by
-    std::uint64_t unreachable{0};     // times that a wanted peer was found unreachable
+    std::uint64_t reach_refused{0};  // packets that nobody here may be reached by
+    std::uint64_t unreachable{0};  // times that a wanted peer was found unreachable
 };
 
 // Trace records of a Links: trace::Drop with `where` = trace_links and `why` one of these; trace::LinkChange with the
@@ -116,8 +116,8 @@ enum class LinkDrop : std::uint32_t {
     no_memory,
     too_large,
     congestion_not_ect,
-    label,     // by the switch; `detail`: a LabelDrop
-    no_tunnel, // LABEL or CTRL that came along a label path, or from no neighbour
+    label,  // by the switch; `detail`: a LabelDrop
+    no_tunnel,  // LABEL or CTRL that came along a label path, or from no neighbour
     reach
 };
 
@@ -154,7 +154,7 @@ public:
     // looking in
     std::vector<PeerStatus> peers() const;
     LinksStatistics statistics() const;
-    Switch* labels();              // nullptr without a router
+    Switch* labels();  // nullptr without a router
     const Switch* labels() const;
     void trace(const trace::Sink& sink);
 

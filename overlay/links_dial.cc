@@ -34,7 +34,7 @@ void Links::State::dial(Peer& peer, Instant now, bool for_silence) {
     peer.attempt = std::move(attempt);
 
     Block<2> jitter;
-    entropy(jitter);   // up to a second
+    entropy(jitter);  // up to a second
     peer.next_attempt = now + peer.gap + Duration::microseconds(load_little<std::uint16_t>(jitter.data()) * 15);
     if (for_link) peer.next_for_link = std::exchange(peer.next_attempt, now);
     if (!peer.current || for_link) peer.gap = std::min(peer.gap * 2, Duration::seconds(300));
@@ -47,8 +47,8 @@ void Links::State::dial(Peer& peer, Instant now, bool for_silence) {
 void Links::State::want(Peer& peer, Instant now) {
     peer.gap = first_gap(peer);
     const bool lost = fabric && peer.current && !peer.way && may_seal(*peer.current, now);
-    if (lost) return wake(peer, std::max(now, peer.search.not_before));   // living keys, and no way
-    for (const auto& keying : peer.keyings)   // a FIN is on its way
+    if (lost) return wake(peer, std::max(now, peer.search.not_before));  // living keys, and no way
+    for (const auto& keying : peer.keyings)  // a FIN is on its way
         if (keying->waits() && now - keying->fin_sent < Duration::seconds(1)) return;
     if (peer.attempt && now - peer.attempt->started < Attempt::lifetime) {
         if (now - peer.attempt->last_sent < repetitions[0]) return;
@@ -63,7 +63,8 @@ void Links::State::want(Peer& peer, Instant now) {
 
 void Links::State::send_init(Peer& peer, Instant now) {
     Attempt& attempt = *peer.attempt;
-    for (const Way& to : attempt.to) send_message(peer, Bytes{attempt.init}.first(to.labelled() ? init_head : init_size), to, now);
+    for (const Way& to : attempt.to)
+        send_message(peer, Bytes{attempt.init}.first(to.labelled() ? init_head : init_size), to, now);
     attempt.last_sent = now;
     ++attempt.sent;
     wake(peer, now + repetitions[0]);
@@ -122,7 +123,7 @@ void Links::State::receive_resp(Bytes message, const Way& from, Instant now) {
     fresh->crossed = crossed;
     fresh->fin_to = from;
     Keying& keying = *fresh;
-    peer.attempt->index = 0;   // the keys inherit it
+    peer.attempt->index = 0;  // the keys inherit it
     end_attempt(peer);
     indices.insert(keying.local_index, {Target::Kind::keying, &peer, &keying, 0});
     keep_keying(peer, std::move(fresh));
@@ -162,7 +163,7 @@ void Links::State::make_fin(Peer& peer, Keying& keying, noise::State& state, con
     send_fin(peer, keying, now);
     ++peer.handshakes;
     ++statistics.handshakes;
-    if (first) {   // UP: sends at once
+    if (first) {  // UP: sends at once
         move_to(peer, keying.fin_to, now);
         choose(peer, &keying, now);
         if (rides) sent_data(peer, keying, now);

@@ -47,7 +47,8 @@ bool Links::State::may_seal(const Keying& keying, Instant now) const {
 }
 
 bool Links::State::young(const Keying& keying, Instant now) const {
-    const Instant due = keying.first_data != never ? keying.first_data + config.rekey_initiator : keying.born + config.rekey_idle;
+    const Instant due =
+        keying.first_data != never ? keying.first_data + config.rekey_initiator : keying.born + config.rekey_idle;
     return now + Duration::seconds(1) < due && std::max(keying.sent, keying.window.next()) < config.rekey_packets;
 }
 

@@ -7,7 +7,7 @@
 namespace weft::overlay {
 namespace {
 
-constexpr std::size_t session_at = data_header + LabelHeader::size;   // in a datagram
+constexpr std::size_t session_at = data_header + LabelHeader::size;  // in a datagram
 
 // The 64-bit counter with these low bits that is nearest to the next one expected.
 std::uint64_t nearest(std::uint64_t next, std::uint32_t low) {
@@ -190,7 +190,7 @@ void Links::State::receive_unsealed(LabelPath& path, Bytes message, const Arriva
 void Links::State::receive_inner_init(LabelPath& path, Bytes head, Instant now) {
     const Way from = Way::along(path.id);
     const HalfOpen* record = half_open.find(from, head);
-    if (record) {   // repeated, not sooner than an honest end would
+    if (record) {  // repeated, not sooner than an honest end would
         if (now - path.last_resp < Duration::milliseconds(100)) return drop(LinkDrop::refused, 12, now);
     } else {
         const Duration pause = std::min(Duration::seconds(5), config.rekey_initiator / 2);

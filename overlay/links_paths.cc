@@ -6,9 +6,9 @@
 namespace weft::overlay {
 namespace {
 
-constexpr Duration wanted_for = Duration::seconds(60);        // after the last NET a lost path is looked for again
-constexpr Duration surplus_lives = Duration::seconds(10);     // a path beside the one in use, unused
-constexpr Duration proof_lasts = Duration::seconds(120);      // of a wanted idle path; labels live 300 s
+constexpr Duration wanted_for = Duration::seconds(60);  // after the last NET a lost path is looked for again
+constexpr Duration surplus_lives = Duration::seconds(10);  // a path beside the one in use, unused
+constexpr Duration proof_lasts = Duration::seconds(120);  // of a wanted idle path; labels live 300 s
 
 }  // namespace
 
@@ -154,7 +154,7 @@ void Links::State::take_path_event(PathEvent& event, Instant now) {
         return forget_label_path(*path, false, now);
     case PathEvent::Kind::mtu: {
         const auto mtu = std::clamp<std::uint32_t>(event.mtu, 1'200, config.mtu);
-        if (mtu >= path->mtu) return;   // a hint, and never below what every link carries
+        if (mtu >= path->mtu) return;  // a hint, and never below what every link carries
         path->mtu = mtu;
         if (path->peer && path->peer->way.path == path->id) raise(LinkEvent::Kind::mtu, *path->peer, now);
         return;
@@ -205,19 +205,19 @@ void Links::State::path_opened(PathEvent& event, Instant now) {
     const Way way = Way::along(path.id);
     if (peer->srtt == Duration{}) sample_rtt(*peer, now - path.started);
     if (!event.payload.empty() && event.payload.size() == resp_size) receive_resp(event.payload, way, now);
-    if (!peer->current) {   // its RESP was none
+    if (!peer->current) {  // its RESP was none
         if (LabelPath* left = find_label_path(way.path)) forget_label_path(*left, true, now);
         if (peer->attempt && peer->attempt->to.empty()) end_attempt(*peer);
         return say_unreachable(*peer, now);
     }
     wake(*peer, now);
     if (peer->way != way) {
-        if (peer->way && !peer->suspect) return;   // what was in use came back meanwhile
+        if (peer->way && !peer->suspect) return;  // what was in use came back meanwhile
         move_to(*peer, way, now);
         revive(*peer, now);
     }
     flush(*peer, now);
-    challenge(*peer, now);   // at the latest now the far end hears of us along it
+    challenge(*peer, now);  // at the latest now the far end hears of us along it
 }
 
 void Links::State::path_failed(Peer& peer, const PathEvent& event, Instant now) {
@@ -234,7 +234,7 @@ void Links::State::path_failed(Peer& peer, const PathEvent& event, Instant now) 
     const bool forgotten = event.reason == NakReason::stale && !had_init && peer.current;
     if ((again || forgotten) && wanted(peer, now) && !peer.attempt) return dial(peer, now, true);
     note_state(peer, now);
-    if (peer.attempt || (peer.current && peer.way)) return;   // another way may do
+    if (peer.attempt || (peer.current && peer.way)) return;  // another way may do
     say_unreachable(peer, now);
     if (peer.current) lose(peer, Loss::silent, now);
 }
@@ -256,8 +256,9 @@ void Links::State::path_gone(LabelPath& path, bool closed, Instant now) {
     const bool in_use = peer && peer->current && peer->way == Way::along(path.id), source = path.source;
     forget_label_path(path, false, now);
     if (!in_use) return;
-    if (peer->attempt && peer->attempt->to.empty()) end_attempt(*peer);   // a rekey along it
-    const auto other = std::find_if(peer->label_paths.begin(), peer->label_paths.end(), [](const LabelPath* p) { return p->open; });
+    if (peer->attempt && peer->attempt->to.empty()) end_attempt(*peer);  // a rekey along it
+    const auto other =
+        std::find_if(peer->label_paths.begin(), peer->label_paths.end(), [](const LabelPath* p) { return p->open; });
     if (other != peer->label_paths.end()) {
         move_to(*peer, Way::along((*other)->id), now);
         return challenge(*peer, now);
@@ -283,7 +284,7 @@ Instant Links::State::keep_paths(Peer& peer, Instant now) {
         LabelPath& path = *peer.label_paths[i];
         if (!path.open) continue;
         const bool in_use = path.id == peer.way.path;
-        if (in_use && !path.source) continue;   // its other end sees to it
+        if (in_use && !path.source) continue;  // its other end sees to it
         Instant due = std::max(path.heard, path.sent) + (path.source ? surplus_lives : surplus_lives * 6);
         if (in_use) due = patient(std::max(std::min(path.heard, path.sent), path.proved) + proof_lasts);
         if (now < due) {

@@ -10,7 +10,7 @@ void Links::State::consider(Peer& peer, const Way& from, std::size_t bytes, Inst
     Roaming& roaming = peer.roaming;
     // A way that lives is not left for a label path, but by who follows.
     if (from.labelled() && !peer.suspect && (!peer.way.labelled() || leads(peer))) return;
-    if (!from.labelled() && peer.way.endpoint.port == 0 && !may_link(&peer)) return;   // it would become a neighbour
+    if (!from.labelled() && peer.way.endpoint.port == 0 && !may_link(&peer)) return;  // it would become a neighbour
     if (roaming.active && from == roaming.candidate) {
         roaming.received += bytes;
         return;
@@ -36,7 +36,7 @@ void Links::State::challenge_both(Peer& peer, Instant now) {
     Roaming& roaming = peer.roaming;
     if (!peer.current || !may_seal(*peer.current, now)) return;
     const auto to_new = make_frame(FrameType::path_challenge, roaming.to_new);
-    const std::size_t size = data_overhead + to_new.size();   // the same along a label path, but for what surrounds it
+    const std::size_t size = data_overhead + to_new.size();  // the same along a label path, but for what surrounds it
     if (roaming.sent + size <= 3 * roaming.received) {
         roaming.sent += size;
         send_frames(peer, *peer.current, to_new, roaming.candidate, Ecn::ect0, now);
@@ -82,7 +82,7 @@ void Links::State::move_to(Peer& peer, Way way, Instant now) {
     peer.roaming = {};
     peer.way_heard = now;
     peer.carries_ect = false;
-    if (old.labelled() || way.labelled()) {   // the silence of one says nothing of the other
+    if (old.labelled() || way.labelled()) {  // the silence of one says nothing of the other
         peer.awaiting = never;
         if (old && way.labelled() && peer.suspect) {
             peer.roaming.blocked = old;

@@ -74,7 +74,8 @@ private:
 
 std::uint8_t protocol_of(const Transmit& packet) {
     constexpr std::size_t full = wire::OverlayView::header_size;
-    return packet.transport < full ? std::uint8_t{0} : std::to_integer<std::uint8_t>(packet.header[packet.transport - full + 6]);
+    return packet.transport < full ? std::uint8_t{0}
+                                   : std::to_integer<std::uint8_t>(packet.header[packet.transport - full + 6]);
 }
 
 // Which packets belong together, and no more than that: the key hides the ports.

@@ -116,7 +116,8 @@ struct Links::State {
     void receive(Receive& datagram, Instant now);
     void receive_data(Receive& datagram, Instant now);
     // Opens in place and takes the counter; false: dropped and counted.
-    bool unseal(Peer& peer, Keying& keying, Bytes ad, MutableBytes sealed, std::uint64_t counter, bool& highest, Instant now);
+    bool unseal(Peer& peer, Keying& keying, Bytes ad, MutableBytes sealed, std::uint64_t counter, bool& highest,
+                Instant now);
     void heard(Peer& peer, Keying& keying, const Arrival& arrival, Instant now);
     void read_frames(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, Instant now);
     void take_net(Peer& peer, Keying& keying, const Arrival& arrival, const Slice& plain, const Frame& frame, Instant now);

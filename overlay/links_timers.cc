@@ -33,10 +33,9 @@ void Links::State::expire_half_open(Instant now) {
 void Links::State::run_peer(Peer& peer, Instant now) {
     peer.armed = never;
     Instant next = never;
-    for (const auto part :
-         {&State::retire_keys, &State::repeat_fins, &State::repeat_init, &State::watch_silence, &State::decide_roaming,
-          &State::send_report, &State::send_challenge, &State::send_keepalive, &State::keep_paths, &State::rest,
-          &State::begin_attempts})
+    for (const auto part : {&State::retire_keys, &State::repeat_fins, &State::repeat_init, &State::watch_silence,
+                            &State::decide_roaming, &State::send_report, &State::send_challenge, &State::send_keepalive,
+                            &State::keep_paths, &State::rest, &State::begin_attempts})
         next = std::min(next, (this->*part)(peer, now));
     wake(peer, next);
 }
@@ -57,7 +56,8 @@ Instant Links::State::repeat_init(Peer& peer, Instant now) {
         ++attempt.step;
         send_init(peer, now);
         const bool lost = !peer.current || !peer.way;
-        if (lost && fabric && wanted(peer, now) && now >= peer.search.not_before) open_path(peer, now);   // no endpoint answers
+        if (lost && fabric && wanted(peer, now) && now >= peer.search.not_before)
+            open_path(peer, now);   // no endpoint answers
         return repeat_init(peer, now);
     }
     return std::min(end, attempt.last_sent + wait);
@@ -97,7 +97,8 @@ Instant Links::State::begin_attempts(Peer& peer, Instant now) {
     } else {
         due = rekey_due(*peer.current);
         if (!peer.way) due = never;                                          // first a path (keep_paths)
-        else if (peer.way.labelled() && !peer.endpoints.empty()) due = std::min(due, peer.next_for_link);   // a link is better
+        else if (peer.way.labelled() && !peer.endpoints.empty())
+            due = std::min(due, peer.next_for_link);   // a link is better
         silent = peer.suspect && peer.probes >= 2 && peer.configured;   // the first probe went unanswered
         if (silent) due = Instant{};
     }

@@ -18,15 +18,15 @@ namespace weft::overlay {
 
 // A set-up that waits for its answer.
 struct Pending {
-    Setup setup;                              // as it came; a source's as it was made
-    Few<Tag, Setup::first_tries> tried;       // next hops of this node that said NAK
+    Setup setup;  // as it came; a source's as it was made
+    Few<Tag, Setup::first_tries> tried;  // next hops of this node that said NAK
     std::uint8_t tries{0};
-    Instant deadline;                         // of this node: earlier than the previous hop's
-    Label via{0};                             // as sent on
-    Few<std::byte, Setup::state_limit> state; // as sent on
-    std::uint32_t mtu{0};                     // of the module's choice; 0: it knows none
-    bool asking{false};                       // the routing module does not know yet
-    NakReason reason{};                       // the most telling NAK so far
+    Instant deadline;  // of this node: earlier than the previous hop's
+    Label via{0};  // as sent on
+    Few<std::byte, Setup::state_limit> state;  // as sent on
+    std::uint32_t mtu{0};  // of the module's choice; 0: it knows none
+    bool asking{false};  // the routing module does not know yet
+    NakReason reason{};  // the most telling NAK so far
     Tag reporter{0}, accused{0};
 };
 
@@ -46,15 +46,15 @@ struct PathRecord {
     std::uint64_t id{0};
     Role role{};
     Stage stage{};
-    bool fresh{false};                        // open for less than 10 s: `answer` is kept for a retransmitted SETUP
-    LinkNumber up{0}, down{0};                // towards source and destination; 0: this node is that end, or no next hop yet
-    Label back{0}, forward{0};                // ours: `back` was given to `down`, `forward` to `up`
-    Label out_back{0}, out_forward{0};        // theirs: `out_back` was given by `up`, `out_forward` by `down`
-    std::uint32_t since{0}, seen{0};          // ticks: made; its entries' `expires` when eviction last looked
-    Place place;                              // in its asker's list of its stage
-    std::unique_ptr<Pending> pending;         // asked
-    std::unique_ptr<PathEnd> end;             // source and destination
-    Body answer;                              // refused: the NAK; fresh: the ACK
+    bool fresh{false};  // open for less than 10 s: `answer` is kept for a retransmitted SETUP
+    LinkNumber up{0}, down{0};  // towards source and destination; 0: this node is that end, or no next hop yet
+    Label back{0}, forward{0};  // ours: `back` was given to `down`, `forward` to `up`
+    Label out_back{0}, out_forward{0};  // theirs: `out_back` was given by `up`, `out_forward` by `down`
+    std::uint32_t since{0}, seen{0};  // ticks: made; its entries' `expires` when eviction last looked
+    Place place;  // in its asker's list of its stage
+    std::unique_ptr<Pending> pending;  // asked
+    std::unique_ptr<PathEnd> end;  // source and destination
+    Body answer;  // refused: the NAK; fresh: the ACK
 };
 
 class PathTable {
@@ -64,7 +64,7 @@ public:
     PathRecord& operator[](std::uint32_t index) { return records_[index]; }
     const PathRecord& operator[](std::uint32_t index) const { return records_[index]; }
     std::uint32_t size() const { return std::uint32_t(ids_.size()); }
-    std::uint32_t made() const { return std::uint32_t(records_.size()); }   // slots, free ones included
+    std::uint32_t made() const { return std::uint32_t(records_.size()); }  // slots, free ones included
 
     std::optional<std::uint32_t> find(std::uint64_t id) const { return ids_.find(id); }
 

@@ -91,7 +91,7 @@ public:
     // `kept`: the source is the endpoint of a living channel, for which one record is always free. What comes over label
     // paths has a limit of its own: an authenticated neighbour answers for it, and it takes no place from UDP.
     bool admits(const Way& source, bool kept) const;
-    std::uint64_t insert(HalfOpen record);   // its id
+    std::uint64_t insert(HalfOpen record);  // its id
     void erase(std::uint64_t id);
 
     // The oldest record's id if it is too old; 0: none is.
@@ -102,7 +102,7 @@ public:
 
 private:
     struct Key {
-        Block<66> bytes{};   // ip, port, path id, INIT 0..39
+        Block<66> bytes{};  // ip, port, path id, INIT 0..39
         friend bool operator==(const Key&, const Key&) = default;
     };
     struct Hasher {
@@ -110,14 +110,14 @@ private:
         std::size_t operator()(const Key& key) const { return (*hash)(key.bytes); }
     };
     static Key key_of(const Way& source, Bytes init);
-    static bool same_site(const UdpEndpoint& a, const UdpEndpoint& b);   // an IPv4 address, an IPv6 /64
+    static bool same_site(const UdpEndpoint& a, const UdpEndpoint& b);  // an IPv4 address, an IPv6 /64
 
-    std::map<std::uint64_t, HalfOpen> records_;   // by id: in the order of arrival
+    std::map<std::uint64_t, HalfOpen> records_;  // by id: in the order of arrival
     std::unordered_map<Key, std::uint64_t, Hasher> by_init_;
     std::uint64_t next_id_{1};
-    std::size_t over_udp_{0};   // of the records
+    std::size_t over_udp_{0};  // of the records
 };
 
-bool is_ipv4(const UdpEndpoint& endpoint);   // ::ffff:a.b.c.d
+bool is_ipv4(const UdpEndpoint& endpoint);  // ::ffff:a.b.c.d
 
 }  // namespace weft::overlay

@@ -27,11 +27,11 @@ inline constexpr std::size_t nak_reasons = 9;
 std::string_view to_string(NakReason reason);
 
 struct SwitchConfig {
-    Block<8> netid{};                      // first 8 bytes of Network::net
-    std::uint64_t unix_zero{0};            // as in LinksConfig
-    std::uint32_t labels_a_link{65'536};   // charged to the neighbour that asked for the path
+    Block<8> netid{};  // first 8 bytes of Network::net
+    std::uint64_t unix_zero{0};  // as in LinksConfig
+    std::uint32_t labels_a_link{65'536};  // charged to the neighbour that asked for the path
     std::uint32_t labels{1u << 20};
-    unsigned setups_a_second{50};          // from one neighbour, and as many at once; beyond: NAK busy
+    unsigned setups_a_second{50};  // from one neighbour, and as many at once; beyond: NAK busy
     unsigned verifications_a_second{200};  // of SETUPs for this node, from all neighbours; beyond: NAK busy
 };
 
@@ -40,38 +40,38 @@ struct SwitchConfig {
 struct PathEvent {
     enum class Kind : std::uint8_t {
         offered,  // a SETUP for this node: answer with accept() or refuse(). `payload`: INIT's bytes 0..39, or none
-        opened,   // the other end accepted: `payload` is RESP, or none
-        failed,   // a SETUP of ours came back, or nothing did: `reason`, `reporter`, `accused`. The path is gone
-        broken,   // a link of the path went down, or a node forgot it: `accused`. The path is gone
-        closed,   // by the other end. The path is gone
-        mtu       // a hint: `mtu`
+        opened,  // the other end accepted: `payload` is RESP, or none
+        failed,  // a SETUP of ours came back, or nothing did: `reason`, `reporter`, `accused`. The path is gone
+        broken,  // a link of the path went down, or a node forgot it: `accused`. The path is gone
+        closed,  // by the other end. The path is gone
+        mtu  // a hint: `mtu`
     };
     Kind kind{};
     bool private_source{false};  // offered: `remote` is a throw-away identity; the session tells the real one
     NakReason reason{};
-    std::uint8_t hops{0};        // links between the ends
-    std::uint16_t mtu{0};        // UDP payload on the narrowest link; with opened, offered and mtu
-    std::uint16_t cost{0};       // sum of the links' costs, at most 0xfffe
-    LinkNumber link{0};          // where its packets leave and arrive
-    Label label{0};              // to send with on `link`: opened and offered
-    std::uint64_t path{0};       // its id
+    std::uint8_t hops{0};  // links between the ends
+    std::uint16_t mtu{0};  // UDP payload on the narrowest link; with opened, offered and mtu
+    std::uint16_t cost{0};  // sum of the links' costs, at most 0xfffe
+    LinkNumber link{0};  // where its packets leave and arrive
+    Label label{0};  // to send with on `link`: opened and offered
+    std::uint64_t path{0};  // its id
     Address remote;
     Tag reporter{0}, accused{0};
     std::vector<std::byte> payload;
-    std::vector<Tag> visited;    // opened: nodes between the ends, from here; at most 64
+    std::vector<Tag> visited;  // opened: nodes between the ends, from here; at most 64
 };
 
 struct PathWish {
-    Duration deadline{Duration::milliseconds(1'500)};   // then: failed, timeout. 4,500 ms after a NAK that said timeout
-    std::span<const Tag> avoid;                         // at most 16
+    Duration deadline{Duration::milliseconds(1'500)};  // then: failed, timeout. 4,500 ms after a NAK that said timeout
+    std::span<const Tag> avoid;  // at most 16
 };
 
 // For people: one path that begins or ends here.
 struct PathStatus {
     std::uint64_t path{0};
     Address remote;
-    bool source{false};       // begun here
-    bool open{false};         // acknowledged
+    bool source{false};  // begun here
+    bool open{false};  // acknowledged
     LinkNumber link{0};
     Label label_out{0}, label_in{0};
     std::uint16_t mtu{0}, cost{0};
@@ -82,7 +82,7 @@ struct PathStatus {
 
 // For people: one label of this node.
 struct LabelRow {
-    Label label{0}, out_label{0};            // out_label 0: the path ends here
+    Label label{0}, out_label{0};  // out_label 0: the path ends here
     LinkNumber in_link{0}, out_link{0};
     std::uint8_t generation{0};
     bool acked{false}, terminal{false};
@@ -95,11 +95,12 @@ struct SwitchStatistics {
     std::uint64_t forwarded{0}, forwarded_bytes{0}, delivered{0}, dropped[label_drops]{};  // by LabelDrop
     std::uint64_t setups{0}, setups_forwarded{0}, acks{0}, naks_in[nak_reasons]{}, naks_out[nak_reasons]{};
     std::uint64_t teardowns{0}, broken{0}, stale_sent{0}, stale_received{0}, mtu_hints{0};
-    std::uint64_t foreign{0};                // about a path that is none of the sender's
+    std::uint64_t foreign{0};  // about a path that is none of the sender's
     std::uint64_t malformed{0}, unknown{0};  // control bodies; of an op that this version does not know
     std::uint64_t control_in{0}, control_out{0}, repeated{0}, duplicates{0}, lost{0}, overflowed{0};
-    std::uint64_t bad_signatures{0}, evicted{0}, expired{0}, refused_answers{0};  // refused: the module's, not to be believed
-    std::uint32_t labels{0}, paths{0};       // now
+    std::uint64_t bad_signatures{0}, evicted{0}, expired{0},
+        refused_answers{0};  // refused: the module's, not to be believed
+    std::uint32_t labels{0}, paths{0};  // now
 };
 
 // Trace records of a Switch: trace::Drop with `where` = trace_switch and `why` a LabelDrop; trace::Route and trace::Label.
@@ -158,7 +159,8 @@ public:
     std::optional<PathStatus> path(const Address& remote) const;  // the newest open one, else the newest
     SwitchStatistics statistics() const;
     void trace(const trace::Sink& sink);
-    bool tell(const trace::Sink& to, std::uint32_t& cursor, std::size_t most, Instant now) const;  // labels; as Links::tell()
+    bool tell(const trace::Sink& to, std::uint32_t& cursor, std::size_t most,
+              Instant now) const;  // labels; as Links::tell()
 
 private:
     struct State;

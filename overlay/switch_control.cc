@@ -15,7 +15,8 @@ void Switch::State::receive(LinkNumber from, Bytes body, Instant now) {
     if (!header) return ++statistics.malformed, void();
     const Bytes message = body.subspan(ControlHeader::size);
     if (header->op == Op::got) {
-        const bool well = read_list<GotItem>(message, [&](const GotItem& item) { at->reliable.got(item.txid, at->srtt, now); });
+        const bool well =
+            read_list<GotItem>(message, [&](const GotItem& item) { at->reliable.got(item.txid, at->srtt, now); });
         statistics.malformed += !well;
         return touch(from);
     }
@@ -43,9 +44,7 @@ void Switch::State::take(LinkNumber from, const ControlHeader& header, Bytes bod
     case Op::teardown:
         well = read_list<TeardownItem>(message, [&](const TeardownItem& item) { receive_teardown(from, item, now); });
         break;
-    case Op::mtu:
-        well = read_list<MtuItem>(message, [&](const MtuItem& item) { receive_mtu(from, item, now); });
-        break;
+    case Op::mtu: well = read_list<MtuItem>(message, [&](const MtuItem& item) { receive_mtu(from, item, now); }); break;
     default:
         if (header.op >= Op::routing_first && header.op <= Op::routing_last && router.on_control)
             return router.on_control(module, now.nanoseconds(), from, reinterpret_cast<const std::uint8_t*>(body.data()),

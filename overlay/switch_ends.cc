@@ -106,10 +106,10 @@ std::vector<PathStatus> Switch::State::statuses() const {
         const PathRecord& record = paths[index];
         if (!record.end || record.stage == Stage::free) continue;
         const bool source = record.role == Role::source;
-        out.push_back({record.id, record.end->remote, source, record.stage == Stage::open,
-                       source ? record.down : record.up, source ? record.out_forward : record.out_back,
-                       source ? record.back : record.forward, record.end->mtu, record.end->cost, record.end->hops,
-                       record.end->since, instant_of(expiry(record)), record.end->visited});
+        out.push_back({record.id, record.end->remote, source, record.stage == Stage::open, source ? record.down : record.up,
+                       source ? record.out_forward : record.out_back, source ? record.back : record.forward, record.end->mtu,
+                       record.end->cost, record.end->hops, record.end->since, instant_of(expiry(record)),
+                       record.end->visited});
     }
     return out;
 }

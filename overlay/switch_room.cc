@@ -47,7 +47,7 @@ bool Switch::State::evict(Neighbour& from, std::uint32_t keep, Instant now) {
     for (int looked = 0; looked < 8 && from.open.first != from.open.last; ++looked) {
         const std::uint32_t index = from.open.first;
         const std::uint32_t expires = expiry(paths[index]);
-        if (paths[index].seen == expires) break;   // nothing came since it was put here
+        if (paths[index].seen == expires) break;  // nothing came since it was put here
         paths[index].seen = expires;
         from.open.remove(index, place);
         from.open.append(index, place);

@@ -9,9 +9,7 @@ namespace weft::overlay {
 
 namespace {
 
-const std::uint8_t* raw_of(const Address& address) {
-    return reinterpret_cast<const std::uint8_t*>(address.bytes().data());
-}
+const std::uint8_t* raw_of(const Address& address) { return reinterpret_cast<const std::uint8_t*>(address.bytes().data()); }
 
 // What the module calls meanwhile must not take away the record that it is asked about.
 struct Asking {
@@ -24,7 +22,7 @@ private:
     bool& flag_;
 };
 
-constexpr std::uint64_t learnt_within = 600'000;   // ms between a SETUP's time and ours
+constexpr std::uint64_t learnt_within = 600'000;  // ms between a SETUP's time and ours
 
 }  // namespace
 
@@ -58,8 +56,7 @@ Switch::State::Choice Switch::State::choose(PathRecord& record, Instant now) {
     if (decision.verdict == WEFT_ROUTE_PENDING) return {Choice::Kind::pending};
     const bool believed = decision.verdict == WEFT_ROUTE_FORWARD && query.state_length <= WEFT_ROUTE_STATE_MAX &&
                           (decision.via == 0 || is_label(decision.via)) && usable(record, decision.link);
-    if (believed)
-        return {Choice::Kind::forward, LinkNumber(decision.link), decision.via, decision.mtu, NakReason::none};
+    if (believed) return {Choice::Kind::forward, LinkNumber(decision.link), decision.via, decision.mtu, NakReason::none};
     if (decision.verdict != WEFT_ROUTE_UNREACHABLE) ++statistics.refused_answers;
     const bool known = decision.verdict == WEFT_ROUTE_UNREACHABLE && decision.reason != 0 && decision.reason < nak_reasons;
     return along_via(record, known ? NakReason(decision.reason) : NakReason::no_route);

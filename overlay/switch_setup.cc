@@ -71,9 +71,7 @@ void Switch::State::answer_known(LinkNumber from, std::uint32_t index, const Set
 
 // This node is the destination.
 void Switch::State::offer(LinkNumber from, Setup&& setup, Instant now) {
-    const auto refused = [&](NakReason why) {
-        nak(from, setup.path, {why, own_tag(), 0}, setup.tries_left, false, now);
-    };
+    const auto refused = [&](NakReason why) { nak(from, setup.path, {why, own_tag(), 0}, setup.tries_left, false, now); };
     if (!verifications.take(config.verifications_a_second, config.verifications_a_second, now))
         return refused(NakReason::busy);
     if (!setup.verify(config.netid)) return ++statistics.bad_signatures, refused(NakReason::admin);
@@ -217,7 +215,8 @@ void Switch::State::give_up(std::uint32_t index, const Refusal& why, Instant now
     path_timers.arm(index, now + refused_life);
 }
 
-void Switch::State::nak(LinkNumber to, std::uint64_t path, const Refusal& why, std::uint8_t tries, bool reliable, Instant now) {
+void Switch::State::nak(LinkNumber to, std::uint64_t path, const Refusal& why, std::uint8_t tries, bool reliable,
+                        Instant now) {
     ++statistics.naks_out[std::size_t(why.reason)];
     note(RouteEvent::nak, true, path, to, now, why.reason, why.accused);
     Body body = SetupNak{path, std::uint8_t(why.reason), tries, why.reporter, why.accused}.body(reliable);

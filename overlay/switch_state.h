@@ -130,11 +130,11 @@ struct Switch::State {
     void receive_teardown(LinkNumber from, const TeardownItem& item, Instant now);
     void receive_stale(LinkNumber from, const StaleItem& item, Instant now);
     void receive_mtu(LinkNumber from, const MtuItem& item, Instant now);
-    std::optional<std::uint32_t> own(LinkNumber from, std::uint64_t path);     // the path, if `from` is one of its two links
+    std::optional<std::uint32_t> own(LinkNumber from, std::uint64_t path);  // the path, if `from` is one of its two links
     std::uint16_t cost_of(const Neighbour& at) const;
 
     // switch_room.cc: labels, limits and lifetimes
-    Label give_label(std::uint32_t index, LinkNumber in_link, Instant now);    // 0: no room
+    Label give_label(std::uint32_t index, LinkNumber in_link, Instant now);  // 0: no room
     void free_label(Label& label, LinkNumber asked_by, Instant now);
     bool room(std::uint32_t keep, Instant now);
     bool evict(Neighbour& from, std::uint32_t keep, Instant now);
@@ -142,7 +142,7 @@ struct Switch::State {
     void set_stage(std::uint32_t index, Stage stage, Instant now);
     void remove(std::uint32_t index, Instant now);
     void expire(std::uint32_t index, Instant now);
-    std::uint32_t expiry(const PathRecord& record) const;                      // ticks
+    std::uint32_t expiry(const PathRecord& record) const;  // ticks
 
     // switch_router.cc: the routing module
     struct Choice {
@@ -157,7 +157,8 @@ struct Switch::State {
     bool usable(const PathRecord& record, std::uint32_t link);
     void tell_link(LinkNumber link, std::uint32_t what, Instant now);
     void tell_broken(const PathRecord& record, Instant now);
-    void learn(const PathRecord& record, const SetupAck& ack, Instant now);   // both ends, in transit; the other one, at an end
+    void learn(const PathRecord& record, const SetupAck& ack,
+               Instant now);  // both ends, in transit; the other one, at an end
     void learn_source(const PathRecord& record, Instant now);
     void tell_learnt(const PathRecord& record, LinkNumber link, const Address& remote, std::uint16_t cost, std::uint8_t hops,
                      Instant now);
@@ -167,24 +168,24 @@ struct Switch::State {
     const Identity& identity;
     SwitchConfig config;
     Entropy entropy;
-    weft_router_v1 router{};                      // its missing tail zero
+    weft_router_v1 router{};  // its missing tail zero
     void* module;
     Access* access{nullptr};
 
     LabelTable labels;
     PathTable paths;
     TimerWheel path_timers, link_timers;
-    std::vector<std::unique_ptr<Neighbour>> neighbours;   // by LinkNumber
-    Neighbour self{Address{}, 0};                 // who asks for the paths that begin here
+    std::vector<std::unique_ptr<Neighbour>> neighbours;  // by LinkNumber
+    Neighbour self{Address{}, 0};  // who asks for the paths that begin here
     std::vector<LinkNumber> dirty;
     std::deque<Control> outgoing;
     std::deque<PathEvent> events;
     std::vector<LinkNumber> lost;
     Allowance verifications, learning;
-    std::uint32_t waiting{0};                     // paths for which the module said PENDING
+    std::uint32_t waiting{0};  // paths for which the module said PENDING
     Instant wake{Instant::never()}, now_;
-    bool asking{false};                           // the module, about a record in use: no path may come or go meanwhile
-    std::vector<std::uint64_t> unwanted;          // paths that it closed then
+    bool asking{false};  // the module, about a record in use: no path may come or go meanwhile
+    std::vector<std::uint64_t> unwanted;  // paths that it closed then
 
     SwitchStatistics statistics;
     trace::Sink sink;

@@ -182,7 +182,8 @@ private:
     bool take_chain(const format::EndBody& body, std::vector<Index> found);
     void walk();
     std::uint64_t start_of(std::int64_t t) const;
-    Position go_on(Position from, std::int64_t to, const Take& take, std::size_t& damaged, Position until = ~Position{0}) const;
+    Position go_on(Position from, std::int64_t to, const Take& take, std::size_t& damaged,
+                   Position until = ~Position{0}) const;
     bool fold_snapshot(const Index& index, Replay& into) const;
 
     Bytes file_;

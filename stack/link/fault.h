@@ -23,22 +23,23 @@ struct FaultConfig {
     std::uint32_t loss{0}, reorder{0}, duplicate{0}, corrupt{0};  // parts per million of the datagrams
     Duration delay;                                               // of every datagram
     Duration jitter;                                              // beside it, uniform from 0 up to this
-    std::uint64_t rate{0};                                        // bytes a second that leave, before the delay; 0: no limit
-    Duration rate_queue{Duration::milliseconds(100)};             // what waits longer for its turn is dropped
+    std::uint64_t rate{0};  // bytes a second that leave, before the delay; 0: no limit
+    Duration rate_queue{Duration::milliseconds(100)};  // what waits longer for its turn is dropped
     Duration reorder_by{Duration::milliseconds(2)};  // what a reordered datagram waits beside that, from 1 ns up to this
-    std::size_t queue_limit{4'096};                  // datagrams that wait; more are dropped
+    std::size_t queue_limit{4'096};  // datagrams that wait; more are dropped
 
     bool any() const {
-        return loss != 0 || reorder != 0 || duplicate != 0 || corrupt != 0 || rate != 0 || std::max(delay, jitter) > Duration{};
+        return loss != 0 || reorder != 0 || duplicate != 0 || corrupt != 0 || rate != 0 ||
+               std::max(delay, jitter) > Duration{};
     }
 };
 
 struct FaultStatistics {
     std::uint64_t datagrams{0};  // that came to be sent; a train counts each
-    std::uint64_t sent{0};       // that the inner link took, duplicates included
+    std::uint64_t sent{0};  // that the inner link took, duplicates included
     std::uint64_t lost{0}, reordered{0}, duplicated{0}, corrupted{0};
     std::uint64_t overflowed{0};  // dropped: the queue or the pool was full
-    std::uint64_t refused{0};     // dropped: the inner link did not take it
+    std::uint64_t refused{0};  // dropped: the inner link did not take it
 };
 
 template <Link Inner>
@@ -91,7 +92,7 @@ private:
     struct Delayed {
         Instant due;
         std::uint64_t order{0};  // of two that are due together, the first leaves first
-        Transmit packet;         // `payload` empty: the bytes are below
+        Transmit packet;  // `payload` empty: the bytes are below
         Slice bytes;
     };
     static bool later(const Delayed& a, const Delayed& b) { return std::pair{a.due, a.order} > std::pair{b.due, b.order}; }

@@ -120,7 +120,8 @@ std::uint32_t Connection::sendable(std::uint32_t unsent) {
     const std::uint32_t congestion = usable(out_.snd_una, out_.snd_nxt, out_.steering.cwnd + tcb_.recovery.inflation);
     const std::uint32_t window = usable(out_.snd_una, out_.snd_nxt, out_.snd_wnd);
     const std::uint32_t quantum = tcb_.pace.quantum == 0 ? most_text : std::min(tcb_.pace.quantum, most_text);
-    const std::uint32_t most = in_.flags.snd_urgent ? mss : std::max(quantum / mss, 1u) * mss;  // one urgent pointer a segment
+    const std::uint32_t most =
+        in_.flags.snd_urgent ? mss : std::max(quantum / mss, 1u) * mss;  // one urgent pointer a segment
     const std::uint32_t length = std::min({unsent, congestion, window, most});
     in_.flags.cwnd_limited = congestion - length < mss;
     const bool last = length == unsent;
@@ -256,11 +257,10 @@ void Connection::trace_sent(SeqNum seq, std::uint32_t length, std::uint16_t flag
     if (!host_.sink.wants(trace::Type::segment_sent)) return;
     const bool counted = length > 0 || (flags & (wire::syn | wire::fin)) != 0;
     const unsigned shift = (flags & wire::syn) != 0 ? 0 : in_.rcv_shift;  // RFC 7323, section 2.2
-    host_.sink.add(
-        now, place(), trace::Type::segment_sent,
-        trace::Segment{seq.raw(), in_.rcv_nxt.raw(), length, std::uint32_t{window} << shift,
-                       counted ? std::uint32_t(tcb_.recovery.transmissions) : 0, flags,
-                       length > in_.mss ? in_.mss : std::uint16_t{0}, 0, name().generation});
+    host_.sink.add(now, place(), trace::Type::segment_sent,
+                   trace::Segment{seq.raw(), in_.rcv_nxt.raw(), length, std::uint32_t{window} << shift,
+                                  counted ? std::uint32_t(tcb_.recovery.transmissions) : 0, flags,
+                                  length > in_.mss ? in_.mss : std::uint16_t{0}, 0, name().generation});
 }
 
 }  // namespace weft::tcp

@@ -126,7 +126,7 @@ struct Play {
     }
 
     Reader in;
-    static LinksConfig carrying(TableRouter& router) {   // it would set up and carry label paths
+    static LinksConfig carrying(TableRouter& router) {  // it would set up and carry label paths
         LinksConfig config;
         config.router = &TableRouter::table();
         config.routing = &router;

@@ -12,7 +12,8 @@ using namespace weft::overlay;
 namespace {
 
 struct Play {
-    explicit Play(Bytes input) : in{input}, node{1, config()}, others{Identity{seed_of(2)}, Identity{seed_of(3)}, Identity{seed_of(4)}} {
+    explicit Play(Bytes input)
+        : in{input}, node{1, config()}, others{Identity{seed_of(2)}, Identity{seed_of(3)}, Identity{seed_of(4)}} {
         for (LinkNumber link = 1; link <= 3; ++link) up(link);
         node.router.next_hops[0] = {tag_of(others[0].address()), tag_of(others[1].address()), tag_of(others[2].address())};
     }
@@ -33,7 +34,8 @@ struct Play {
 
     void give(LinkNumber from, Body body) {
         if (body.size() > 3 && (unsigned(body[1]) & 0x80) != 0 && in.u8() % 4 != 0) set_txid(body, ++txid);
-        for (unsigned bends = in.u8() % 4u; bends > 0 && !body.empty(); --bends) body[in.little<std::uint16_t>() % body.size()] ^= std::byte(in.u8());
+        for (unsigned bends = in.u8() % 4u; bends > 0 && !body.empty(); --bends)
+            body[in.little<std::uint16_t>() % body.size()] ^= std::byte(in.u8());
         node.labels->receive_control(from, body, now);
     }
 
@@ -50,7 +52,8 @@ struct Play {
         out.dst = in.u8() % 2 == 0 ? node.address() : others[in.u8() % 3u].address();
         out.src = others[from - 1u].address();
         for (unsigned n = in.u8() % 66u; n > 0; --n) out.visited.push_back(n);
-        if (in.u8() % 2 == 0) for (int i = 0; i < 40; ++i) out.payload.push_back({});
+        if (in.u8() % 2 == 0)
+            for (int i = 0; i < 40; ++i) out.payload.push_back({});
         out.private_source = in.u8() % 4 == 0, out.pinned = in.u8() % 8 == 0;
         if (out.dst == node.address()) out.sign(others[from - 1u], {});
         give(from, out.body());

@@ -22,7 +22,8 @@ std::string nameOf(const Route& route) {
 }
 
 bool onEdgeOf(const QRectF& box, const QPointF& point) {
-    const bool inside = box.adjusted(-0.5, -0.5, 0.5, 0.5).contains(point), deep = box.adjusted(0.5, 0.5, -0.5, -0.5).contains(point);
+    const bool inside = box.adjusted(-0.5, -0.5, 0.5, 0.5).contains(point),
+               deep = box.adjusted(0.5, 0.5, -0.5, -0.5).contains(point);
     return inside && !deep;
 }
 

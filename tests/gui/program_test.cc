@@ -26,7 +26,8 @@ Answer run(const QStringList& arguments) {
     program.start(QStringLiteral(WEFT_BINARY_DIR "/gui/weft-gui"), arguments);
     EXPECT_TRUE(program.waitForFinished(60'000));
     const bool well = program.exitStatus() == QProcess::NormalExit;
-    return {well ? program.exitCode() : -1, QString::fromUtf8(program.readAllStandardOutput()), QString::fromUtf8(program.readAllStandardError())};
+    return {well ? program.exitCode() : -1, QString::fromUtf8(program.readAllStandardOutput()),
+            QString::fromUtf8(program.readAllStandardError())};
 }
 
 class Program : public testing::Test {
@@ -52,20 +53,23 @@ protected:
 };
 
 TEST_F(Program, TakesAPictureOfARecordingWithoutADisplay) {
-    const Answer answer = run({QStringLiteral("--open"), recording(), QStringLiteral("--at"), QStringLiteral("22.4s"), QStringLiteral("--screenshot"),
-                               path("out.png"), QStringLiteral("--size"), QStringLiteral("1280x800"), QStringLiteral("--theme"), QStringLiteral("dark")});
+    const Answer answer = run({QStringLiteral("--open"), recording(), QStringLiteral("--at"), QStringLiteral("22.4s"),
+                               QStringLiteral("--screenshot"), path("out.png"), QStringLiteral("--size"),
+                               QStringLiteral("1280x800"), QStringLiteral("--theme"), QStringLiteral("dark")});
     EXPECT_EQ(answer.code, 0) << answer.error.toStdString();
     EXPECT_EQ(QImage(path("out.png")).size(), QSize(1'280, 800));
 }
 
 TEST_F(Program, TakesOneOfARecordingThatWasCutOff) {
-    const Answer answer = run({QStringLiteral("--open"), recording(5'000), QStringLiteral("--at"), QStringLiteral("60%"), QStringLiteral("--screenshot"), path("out.png")});
+    const Answer answer = run({QStringLiteral("--open"), recording(5'000), QStringLiteral("--at"), QStringLiteral("60%"),
+                               QStringLiteral("--screenshot"), path("out.png")});
     EXPECT_EQ(answer.code, 0) << answer.error.toStdString();
     EXPECT_FALSE(QImage(path("out.png")).isNull());
 }
 
 TEST_F(Program, SaysWhatCannotBeShown) {
-    const Answer gone = run({QStringLiteral("--open"), path("no-such.weft"), QStringLiteral("--screenshot"), path("out.png")});
+    const Answer gone =
+        run({QStringLiteral("--open"), path("no-such.weft"), QStringLiteral("--screenshot"), path("out.png")});
     EXPECT_EQ(gone.code, 1);
     EXPECT_TRUE(gone.error.contains(QLatin1String("no-such.weft"))) << gone.error.toStdString();
     QFile garbage(path("garbage.weft"));
@@ -79,18 +83,20 @@ TEST_F(Program, SaysWhatCannotBeShown) {
 }
 
 TEST_F(Program, SaysThatANodeDoesNotRun) {
-    const Answer answer = run({QStringLiteral("--socket"), path("none.sock"), QStringLiteral("--screenshot"), path("out.png")});
+    const Answer answer =
+        run({QStringLiteral("--socket"), path("none.sock"), QStringLiteral("--screenshot"), path("out.png")});
     EXPECT_EQ(answer.code, 3);
     EXPECT_FALSE(answer.error.isEmpty());
 }
 
 TEST_F(Program, RefusesWhatItDoesNotUnderstand) {
-    const QStringList wrong[] = {{QStringLiteral("--nonsense")},
-                                 {QStringLiteral("file.weft")},
-                                 {QStringLiteral("--open"), QStringLiteral("a"), QStringLiteral("--node"), QStringLiteral("b")},
-                                 {QStringLiteral("--at"), QStringLiteral("soon"), QStringLiteral("--screenshot"), QStringLiteral("x.png")},
-                                 {QStringLiteral("--size"), QStringLiteral("big"), QStringLiteral("--screenshot"), QStringLiteral("x.png")},
-                                 {QStringLiteral("--theme"), QStringLiteral("pink"), QStringLiteral("--screenshot"), QStringLiteral("x.png")}};
+    const QStringList wrong[] = {
+        {QStringLiteral("--nonsense")},
+        {QStringLiteral("file.weft")},
+        {QStringLiteral("--open"), QStringLiteral("a"), QStringLiteral("--node"), QStringLiteral("b")},
+        {QStringLiteral("--at"), QStringLiteral("soon"), QStringLiteral("--screenshot"), QStringLiteral("x.png")},
+        {QStringLiteral("--size"), QStringLiteral("big"), QStringLiteral("--screenshot"), QStringLiteral("x.png")},
+        {QStringLiteral("--theme"), QStringLiteral("pink"), QStringLiteral("--screenshot"), QStringLiteral("x.png")}};
     for (const QStringList& arguments : wrong) {
         const Answer answer = run(arguments + QStringList{QStringLiteral("--screenshot"), path("out.png")});
         EXPECT_EQ(answer.code, 2) << arguments.join(QLatin1Char(' ')).toStdString() << ": " << answer.error.toStdString();

@@ -49,42 +49,54 @@ void sawtooth(Scene& scene, std::int64_t from, std::int64_t to) {
     double srtt = 38, sent = 5'000, acked = 5'000, before = 0;
     std::uint32_t number = 1;
     for (std::int64_t t = from; t < to; t += 20 * ms) {
-        const double at = double(t - from) / 1e9, window = cubicWindow(at), rtt = 40 + 6 * window / 150'000 + noise.next() * 2.4;
+        const double at = double(t - from) / 1e9, window = cubicWindow(at),
+                     rtt = 40 + 6 * window / 150'000 + noise.next() * 2.4;
         srtt += (rtt - srtt) / 8;
         const double flight = window * (0.95 + noise.next() * 0.04), per = window / 2.2;
         const bool lost = before > window + 10'000;
         before = window;
         if (lost) scene.add(told(t, 0, trace::Type::loss, trace::Loss{std::uint32_t(acked + 4'344), 4'344, 3, 0}));
-        scene.add(told(t + ms, 0, trace::Type::congestion,
-                       trace::Congestion{std::uint32_t(window), at < 1.05 ? 0x7fff'ffffU : 106'000U, std::uint32_t(flight),
-                                         at < 1.05 ? 0U : lost ? 2U : 1U, std::uint64_t(window * 1'250 / srtt), std::int64_t(srtt * 1e6),
-                                         std::int64_t(2 * ms)}));
+        scene.add(
+            told(t + ms, 0, trace::Type::congestion,
+                 trace::Congestion{std::uint32_t(window), at < 1.05 ? 0x7fff'ffffU : 106'000U, std::uint32_t(flight),
+                                   at < 1.05 ? 0U
+                                   : lost    ? 2U
+                                             : 1U,
+                                   std::uint64_t(window * 1'250 / srtt), std::int64_t(srtt * 1e6), std::int64_t(2 * ms)}));
         scene.add(told(t + ms, 0, trace::Type::rate,
-                       trace::Rate{std::int64_t(rtt * 1e6), std::int64_t(rtt * 1e6), std::uint64_t(flight * 0.97), std::uint64_t(acked),
-                                   std::uint32_t(flight), 0, number, 1}));
+                       trace::Rate{std::int64_t(rtt * 1e6), std::int64_t(rtt * 1e6), std::uint64_t(flight * 0.97),
+                                   std::uint64_t(acked), std::uint32_t(flight), 0, number, 1}));
         sent = std::max(sent, acked + flight);
-        scene.add(told(t + 2 * ms, 0, trace::Type::segment_sent,
-                       trace::Segment{std::uint32_t(sent - per), 7'001, std::uint32_t(per), 512'000, number++, 0x18, 1'448, 0, 1}));
+        scene.add(told(
+            t + 2 * ms, 0, trace::Type::segment_sent,
+            trace::Segment{std::uint32_t(sent - per), 7'001, std::uint32_t(per), 512'000, number++, 0x18, 1'448, 0, 1}));
         sent += per * 0.01;
-        if (lost) scene.add(told(t + 3 * ms, 0, trace::Type::segment_sent, trace::Segment{std::uint32_t(acked + 4'344), 7'001, 4'344, 512'000, number++, 0x18, 1'448, 0, 1}));
+        if (lost)
+            scene.add(
+                told(t + 3 * ms, 0, trace::Type::segment_sent,
+                     trace::Segment{std::uint32_t(acked + 4'344), 7'001, 4'344, 512'000, number++, 0x18, 1'448, 0, 1}));
         acked += per * 0.98;
         scene.add(told(t + 12 * ms, 0, trace::Type::segment_received,
                        trace::Segment{7'001, std::uint32_t(acked), 0, 262'144, 0, 0x10, 0, lost ? 1U : 0U, 1}));
         if ((t - from) % (500 * ms) != 0) continue;
         const auto retransmissions = std::uint32_t(std::max(0.0, (at - 1.05) / 2.9 + 1) * (at > 1.05 ? 1 : 0));
         scene.add(told(t + 13 * ms, 0, trace::Type::counters,
-                       trace::Counters{480, std::uint64_t(acked), number, number * 2, retransmissions, 0, 120'000, 0, 262'144, 512'000}));
+                       trace::Counters{480, std::uint64_t(acked), number, number * 2, retransmissions, 0, 120'000, 0,
+                                       262'144, 512'000}));
     }
 }
 
 void others(Scene& scene) {
     const std::int64_t t = Scene::begin;
     const auto counted = [&](std::uint32_t place, std::uint64_t in, std::uint64_t out, std::uint32_t again) {
-        scene.add(told(t + 400 * ms, place, trace::Type::counters, trace::Counters{in / 2, out / 2, 80, 90, again, 0, 0, 0, 65'536, 65'536}));
-        scene.add(told(t + 1'400 * ms, place, trace::Type::counters, trace::Counters{in, out, 160, 180, again, 0, 0, 0, 65'536, 65'536}));
+        scene.add(told(t + 400 * ms, place, trace::Type::counters,
+                       trace::Counters{in / 2, out / 2, 80, 90, again, 0, 0, 0, 65'536, 65'536}));
+        scene.add(told(t + 1'400 * ms, place, trace::Type::counters,
+                       trace::Counters{in, out, 160, 180, again, 0, 0, 0, 65'536, 65'536}));
     };
     const auto window = [&](std::uint32_t place, std::uint32_t cwnd, std::int64_t srtt) {
-        scene.add(told(t + 390 * ms, place, trace::Type::congestion, trace::Congestion{cwnd, 90'000, cwnd / 2, 1, 0, srtt, ms}));
+        scene.add(
+            told(t + 390 * ms, place, trace::Type::congestion, trace::Congestion{cwnd, 90'000, cwnd / 2, 1, 0, srtt, ms}));
     };
     scene.flow(t + 20 * ms, 1, 0, 49'153, 443, "bbr");
     scene.state(t + 21 * ms, 1, 0, 2, 1);
@@ -131,10 +143,23 @@ void Scene::address(std::uint32_t id, const Address& address) {
     }
 }
 
-void Scene::flow(std::int64_t t, std::uint32_t place, std::uint8_t role, std::uint16_t local, std::uint16_t remote, const char* module) {
+void Scene::flow(std::int64_t t, std::uint32_t place, std::uint8_t role, std::uint16_t local, std::uint16_t remote,
+                 const char* module) {
     const bool listens = trace::is_listener(place);
-    trace::FlowBegin body{1,    listens ? trace::no_id : 2 * place, listens ? trace::no_id : 2 * place + 1, local, remote, std::uint8_t(listens ? 0 : place == 3 ? int(Family::ipv6) : place == 0 || place == 4 ? int(Family::ipv4) : int(Family::overlay)),
-                          role, 0,                                  place + 1,                              t,     {}};
+    trace::FlowBegin body{1,
+                          listens ? trace::no_id : 2 * place,
+                          listens ? trace::no_id : 2 * place + 1,
+                          local,
+                          remote,
+                          std::uint8_t(listens                    ? 0
+                                       : place == 3               ? int(Family::ipv6)
+                                       : place == 0 || place == 4 ? int(Family::ipv4)
+                                                                  : int(Family::overlay)),
+                          role,
+                          0,
+                          place + 1,
+                          t,
+                          {}};
     for (std::size_t i = 0; module[i] != 0 && i < body.module.size(); ++i) body.module[i] = module[i];
     add(told(t, place, trace::Type::flow, body));
 }
@@ -169,7 +194,8 @@ Scene thirtySeconds() {
     scene.state(t + 29'142 * ms, 0, 5, 6);
     scene.state(t + 29'160 * ms, 0, 6, 10);
     others(scene);
-    scene.add(told(t + 30 * Scene::second, 0, trace::Type::counters, trace::Counters{480, 90'000'000, 1, 2, 9, 0, 0, 0, 262'144, 512'000}));
+    scene.add(told(t + 30 * Scene::second, 0, trace::Type::counters,
+                   trace::Counters{480, 90'000'000, 1, 2, 9, 0, 0, 0, 262'144, 512'000}));
     return scene;
 }
 
@@ -192,7 +218,8 @@ std::string differs(const QImage& actual, const QString& name) {
         for (int y = 0; y < shown.height(); ++y) {
             for (int x = 0; x < shown.width(); ++x) {
                 const QRgb a = shown.pixel(x, y), b = expected.pixel(x, y);
-                const int off = std::max({std::abs(qRed(a) - qRed(b)), std::abs(qGreen(a) - qGreen(b)), std::abs(qBlue(a) - qBlue(b))});
+                const int off =
+                    std::max({std::abs(qRed(a) - qRed(b)), std::abs(qGreen(a) - qGreen(b)), std::abs(qBlue(a) - qBlue(b))});
                 if (off <= fuzz) continue;
                 ++wrong;
                 difference.setPixel(x, y, qRgb(255, std::max(0, 255 - off), 0));

@@ -18,7 +18,8 @@ namespace weft::gui {
 template <class Body>
 trace::Record told(std::int64_t t, std::uint32_t place, trace::Type type, const Body& body, std::uint16_t flags = 0) {
     trace::Record made;
-    trace::Sink sink{trace::all, &made, [](void* to, const trace::Record& record) { *static_cast<trace::Record*>(to) = record; }};
+    trace::Sink sink{trace::all, &made,
+                     [](void* to, const trace::Record& record) { *static_cast<trace::Record*>(to) = record; }};
     sink.add(Instant::from_nanoseconds(t), place, type, body, flags);
     return made;
 }
@@ -28,7 +29,8 @@ public:
     static constexpr std::int64_t begin = 1'000'000'000'000, second = 1'000'000'000;  // ns
 
     void address(std::uint32_t id, const Address& address);
-    void flow(std::int64_t t, std::uint32_t place, std::uint8_t role, std::uint16_t local, std::uint16_t remote, const char* module);
+    void flow(std::int64_t t, std::uint32_t place, std::uint8_t role, std::uint16_t local, std::uint16_t remote,
+              const char* module);
     void state(std::int64_t t, std::uint32_t place, int from, int to, std::uint8_t cause = 0);
     void add(const trace::Record& record) { records_.push_back(record); }
 

@@ -71,7 +71,8 @@ TEST_P(Pictures, OfTheWholeWindowIsAsItWas) {
 
 TEST_P(Pictures, OfEachViewIsAsItWas) {
     Shown shown(GetParam());
-    for (const char* name : {"flows", "plot-window", "plot-rtt", "plot-rate", "plot-sequence", "diagram", "history", "log", "timeline"}) {
+    for (const char* name :
+         {"flows", "plot-window", "plot-rtt", "plot-rate", "plot-sequence", "diagram", "history", "log", "timeline"}) {
         EXPECT_EQ(differs(shown.find<QWidget>(name)->grab().toImage(), themed(name, GetParam())), "") << name;
     }
 }
@@ -132,8 +133,9 @@ TEST(Views, TabReachesEveryViewAndComesBack) {
         order.push_back(focus->objectName());
         QTest::keyClick(focus, Qt::Key_Tab);
     }
-    for (const char* name : {"open", "connect", "filter", "freeze", "theme", "keys", "flows", "plot-window", "plot-rtt", "plot-rate",
-                             "plot-sequence", "diagram", "history", "log-all", "log", "to-begin", "play", "timeline"}) {
+    for (const char* name :
+         {"open", "connect", "filter", "freeze", "theme", "keys", "flows", "plot-window", "plot-rtt", "plot-rate",
+          "plot-sequence", "diagram", "history", "log-all", "log", "to-begin", "play", "timeline"}) {
         EXPECT_NE(std::ranges::find(order, QLatin1String(name)), order.end()) << name;
     }
 }
@@ -226,7 +228,8 @@ TEST(Views, TheFilterIsTypedLeftAndSaysWhatIsWrong) {
     EXPECT_FALSE(window.filter().problem().isEmpty());
     EXPECT_FALSE(window.filter().accessibleDescription().isEmpty());
     press(window, Qt::Key_Escape);
-    EXPECT_TRUE(window.filter().text().isEmpty()) << window.filter().text().toStdString() << " " << QApplication::focusWidget()->objectName().toStdString();
+    EXPECT_TRUE(window.filter().text().isEmpty())
+        << window.filter().text().toStdString() << " " << QApplication::focusWidget()->objectName().toStdString();
     EXPECT_EQ(window.flowModel().rowCount(), all);
     press(window, Qt::Key_Escape);
     EXPECT_EQ(QApplication::focusWidget(), &window.flows());

@@ -45,12 +45,12 @@ std::string outside_fault(const Floor& floor, std::string_view path, std::string
 // The window reads what happened and knows no more of the engine than the schema: trace records, what reads and folds them, and
 // the text of addresses.
 bool window_may_include(std::string_view header) {
-    static constexpr std::array known = std::to_array<std::string_view>(
-        {"address", "address_text", "bytes", "filter", "record_text", "recording", "replay", "time", "trace", "trace_names",
-         "transitions"});
+    static constexpr std::array known =
+        std::to_array<std::string_view>({"address", "address_text", "bytes", "filter", "record_text", "recording", "replay",
+                                         "time", "trace", "trace_names", "transitions"});
     return header.starts_with("gui/") || std::ranges::any_of(known, [&](std::string_view name) {
-        return header == "stack/core/" + std::string(name) + ".h";
-    });
+               return header == "stack/core/" + std::string(name) + ".h";
+           });
 }
 
 bool may_include(const Floor& from, std::string_view folder) {
@@ -82,7 +82,7 @@ std::vector<Word> cmake_words(std::string_view text) {
 
 struct Edge {
     std::string from, to;  // targets
-    std::string path;      // of the CMake file
+    std::string path;  // of the CMake file
     std::size_t line;
 };
 
@@ -232,7 +232,8 @@ Findings check_includes(const File& file, std::span<const File> all) {
                 {file.path, include.line,
                  '"' + name + "\": " + std::string(floor->folder) + " does not see " + std::string(other->folder)});
         } else if (floor->folder == "gui" && !window_may_include(include.name)) {
-            findings.push_back({file.path, include.line, '"' + name + "\": the window sees the event schema and its readers alone"});
+            findings.push_back(
+                {file.path, include.line, '"' + name + "\": the window sees the event schema and its readers alone"});
         }
     }
     return findings;

@@ -8,9 +8,9 @@ namespace {
 
 const std::vector<File>& known() {
     static const std::vector<File> files{
-        {"stack/core/seq.h", ""},          {"stack/tcp/tcb.h", ""},  {"overlay/links.h", ""}, {"sim/world.h", ""},
-        {"plugins/abi/weft_plugin.h", ""}, {"tests/sim/peer.h", ""}, {"node/shard.h", ""},
-        {"stack/core/trace.h", ""},        {"gui/session.h", ""}};
+        {"stack/core/seq.h", ""}, {"stack/tcp/tcb.h", ""},           {"overlay/links.h", ""},
+        {"sim/world.h", ""},      {"plugins/abi/weft_plugin.h", ""}, {"tests/sim/peer.h", ""},
+        {"node/shard.h", ""},     {"stack/core/trace.h", ""},        {"gui/session.h", ""}};
     return files;
 }
 

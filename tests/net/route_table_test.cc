@@ -80,9 +80,7 @@ TEST(RouteTable, AgreesWithALookAtEveryBit) {
             }
             const RouteEntry* found = table.find(to);
             ASSERT_EQ(found == nullptr, best == nullptr);
-            if (best) {
-                ASSERT_EQ(*found, *best);
-            }
+            if (best) { ASSERT_EQ(*found, *best); }
         }
     }
 }

@@ -177,7 +177,8 @@ TEST(CliFormat, AnswersOfAnyShapeAreShownWithoutACrash) {
         EXPECT_FALSE(format_status(random() % 8 == 0 ? any() : item, peers, flows, true).empty());
         EXPECT_FALSE(format_peers(peers, true).empty());
         EXPECT_FALSE(format_flows(flows, peers, true, true).empty());
-        EXPECT_FALSE(format_modules({{"modules", {item, any()}}, {"available", any()}, {"directories", {any()}}}, true).empty());
+        EXPECT_FALSE(
+            format_modules({{"modules", {item, any()}}, {"available", any()}, {"directories", {any()}}}, true).empty());
     }
 }
 

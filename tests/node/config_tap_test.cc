@@ -38,7 +38,8 @@ address = "10.1.0.2/32"
 http = "files"
 http_port = 8080
 echo = true
-)", "/etc/weft/weft.toml");
+)",
+                                     "/etc/weft/weft.toml");
     ASSERT_TRUE(config) << config.error().messages.front();
     EXPECT_FALSE(config->overlay);
     ASSERT_EQ(config->taps.size(), 2u);
@@ -68,9 +69,10 @@ echo = true
 TEST(ConfigTap, EachMistakeIsToldWithItsPlaceAndMend) {
     EXPECT_EQ(mistake("[[tap]]\nname = \"lab0\"\n"),
               "weft.toml:1:1: a device without an \"address\" for this node: give it one, such as \"10.0.0.2/24\"");
-    EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2\"\n"),
-              "weft.toml:2:11: \"address\": \"10.0.0.2\" has no prefix length: write 10.0.0.2/24; write an address and the length "
-              "of its prefix, such as \"10.0.0.2/24\"");
+    EXPECT_EQ(
+        mistake("[[tap]]\naddress = \"10.0.0.2\"\n"),
+        "weft.toml:2:11: \"address\": \"10.0.0.2\" has no prefix length: write 10.0.0.2/24; write an address and the length "
+        "of its prefix, such as \"10.0.0.2/24\"");
     EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2/24\"\nmode = \"tum\"\n"),
               "weft.toml:3:8: \"mode\" = \"tum\"; did you mean \"tun\"? (allowed: tap, tun)");
     EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2/24\"\nmode = \"tun\"\nmac = \"02:00:00:00:00:01\"\n"),
@@ -81,8 +83,9 @@ TEST(ConfigTap, EachMistakeIsToldWithItsPlaceAndMend) {
               "weft.toml:1:1: 10.0.0.2 is to be both ours and the kernel's: the two sides of a device have an address each");
     EXPECT_EQ(mistake("[[tap]]\naddress = \"fd00::2/64\"\nmtu = 1279\n"),
               "weft.toml:1:1: IPv6 needs an MTU of 1280 or more");
-    EXPECT_EQ(mistake("[[tap]]\nname = \"a\"\naddress = \"10.0.0.2/24\"\n[[tap]]\nname = \"a\"\naddress = \"10.1.0.2/24\"\n"),
-              "weft.toml:4:1: \"a\" is the name of two devices");
+    EXPECT_EQ(
+        mistake("[[tap]]\nname = \"a\"\naddress = \"10.0.0.2/24\"\n[[tap]]\nname = \"a\"\naddress = \"10.1.0.2/24\"\n"),
+        "weft.toml:4:1: \"a\" is the name of two devices");
     EXPECT_EQ(mistake("[listen]\nudp = []\n[[tap]]\naddress = \"10.0.0.2/24\"\n"), "");
     EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2/24\"\n"), "");  // beside the overlay
 }
@@ -112,8 +115,8 @@ TEST(ConfigTap, RoutesAndMacsAndNamesAreReadExactly) {
     EXPECT_FALSE(parse_tap_route("10.0.0.0/8 via 224.0.0.1"));
     EXPECT_FALSE(parse_tap_route("10.0.0.0/8 through 10.0.0.1"));
     EXPECT_EQ(format_mac(parse_mac("0A:00:00:00:00:ff").value()), "0a:00:00:00:00:ff");
-    for (const char* text : {"", "02:00:00:00:00", "02:00:00:00:00:0g", "02-00-00-00-00-01", "03:00:00:00:00:01", "00:00:00:00:00:00",
-                             "02:00:00:00:00:011"})
+    for (const char* text : {"", "02:00:00:00:00", "02:00:00:00:00:0g", "02-00-00-00-00-01", "03:00:00:00:00:01",
+                             "00:00:00:00:00:00", "02:00:00:00:00:011"})
         EXPECT_FALSE(parse_mac(text)) << text;
     for (const char* name : {"weft0", "weft%d", "a", "fifteen_letters"}) EXPECT_TRUE(device_name_is_valid(name)) << name;
     for (const char* name : {"", "sixteen_letters_", "a/b", "a b", "a:b", "..", ".", "weft%s", "a%d%d", "weft%"})

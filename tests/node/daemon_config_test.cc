@@ -275,9 +275,9 @@ TEST(Config, TheDocumentTellsEverySettingAndItsDefault) {
     EXPECT_EQ(rest->reach.size(), 4u);
     EXPECT_EQ(rest->taps.size(), 1u);
 
-    for (const std::string section : {"[node]", "[log]", "[network]", "[listen]", "[[peer]]", "[routing]", "[[route]]",
-                                      "[[expose]]", "[transit]", "[tcp]", "[rekey]", "[fault]", "[plugins]",
-                                      "[[tap]]", "[services]", "[record]"}) {
+    for (const std::string section :
+         {"[node]", "[log]", "[network]", "[listen]", "[[peer]]", "[routing]", "[[route]]", "[[expose]]", "[transit]",
+          "[tcp]", "[rekey]", "[fault]", "[plugins]", "[[tap]]", "[services]", "[record]"}) {
         const auto refused = parse_config(section + "\nno_such_key = 1\n", "weft.toml");
         ASSERT_FALSE(refused);
         std::string allowed = refused.error().messages.front();

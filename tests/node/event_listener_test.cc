@@ -44,7 +44,8 @@ protected:
         to.take({&record, 1});
     }
     trace::Record begins(std::uint32_t place) {
-        trace::Record record = record_of(++now, Type::flow, trace::FlowBegin{.generation = 1, .local_id = trace::no_id, .remote_id = trace::no_id});
+        trace::Record record = record_of(
+            ++now, Type::flow, trace::FlowBegin{.generation = 1, .local_id = trace::no_id, .remote_id = trace::no_id});
         record.flow = place;
         return record;
     }
@@ -170,7 +171,8 @@ TEST_F(Listening, WhoDoesNotReadLosesSamplesFirstAndIsToldExactlyHowManyOfWhat) 
     EXPECT_EQ(heard.lagged[Type::segment_sent] + heard.lagged[Type::loss], listener.dropped());
     burst(Type::segment_sent, 10);
     read(listener);
-    EXPECT_EQ(heard.records[Type::segment_sent] + heard.lagged[Type::segment_sent], sent[Type::segment_sent]) << "it goes on";
+    EXPECT_EQ(heard.records[Type::segment_sent] + heard.lagged[Type::segment_sent], sent[Type::segment_sent])
+        << "it goes on";
 }
 
 TEST_F(Listening, WhereEdgesWereLostAllFlowsAreToldAnew) {
@@ -223,7 +225,8 @@ TEST_F(Listening, AFullDiskIsSaidAndWhatFindsNoRoomIsCounted) {
 TEST_F(Listening, AFileIsAWholeRecordingWithItsIndices) {
     const TemporaryDirectory directory;
     const std::string path = directory / "a.weft";
-    EventListener file{EventListener::Kind::file, UniqueFd{::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)}, {}, info, queue};
+    EventListener file{
+        EventListener::Kind::file, UniqueFd{::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)}, {}, info, queue};
     file.begin({}, flows, now);
     happens(file, begins(3));
     for (int i = 0; i < 5; ++i) {

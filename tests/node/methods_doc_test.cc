@@ -17,9 +17,10 @@ std::string without_bars(std::string_view text) {
 std::string row_of(const RpcMethod& method) {
     std::string parameters;
     for (const RpcParameter& parameter : method.parameters)
-        parameters += (parameters.empty() ? "" : ", ") + ("`" + std::string(parameter.name) + "`") + (parameter.required ? "" : "?");
-    return "| `" + std::string(method.name) + "`" + (method.changes ? " *" : "") + " | " + parameters + " | " + without_bars(method.doc) +
-           " | `" + without_bars(method.result) + "` |\n";
+        parameters +=
+            (parameters.empty() ? "" : ", ") + ("`" + std::string(parameter.name) + "`") + (parameter.required ? "" : "?");
+    return "| `" + std::string(method.name) + "`" + (method.changes ? " *" : "") + " | " + parameters + " | " +
+           without_bars(method.doc) + " | `" + without_bars(method.result) + "` |\n";
 }
 
 TEST(Methods, HaveEachARowInTheDocumentation) {
@@ -31,8 +32,9 @@ TEST(Methods, HaveEachARowInTheDocumentation) {
         if (text.find(row_of(method)) == std::string::npos) missing += " " + std::string(method.name);
     }
     EXPECT_EQ(missing, "") << "the rows as they should be:\n" << table;
-    const std::string rows = text.substr(text.find("| method | parameters"), text.find("\n\n", text.find("| method | parameters")) -
-                                                                                  text.find("| method | parameters"));
+    const std::string rows =
+        text.substr(text.find("| method | parameters"),
+                    text.find("\n\n", text.find("| method | parameters")) - text.find("| method | parameters"));
     for (std::size_t at = rows.find("\n| `"); at != std::string::npos; at = rows.find("\n| `", at + 1)) {
         const std::string name = rows.substr(at + 4, rows.find('`', at + 4) - at - 4);
         EXPECT_TRUE(std::ranges::any_of(control_methods(), [&](const RpcMethod& method) { return method.name == name; }))
@@ -49,9 +51,11 @@ TEST(Filters, HaveEachFieldInTheDocumentation) {
 TEST(Methods, SayWhatTheyAndTheirParametersAreFor) {
     for (const RpcMethod& method : control_methods()) {
         EXPECT_GT(method.doc.size(), 8u) << method.name;
-        EXPECT_TRUE(method.result.empty() || method.result.front() == '{' || method.result.starts_with("as ")) << method.name;
+        EXPECT_TRUE(method.result.empty() || method.result.front() == '{' || method.result.starts_with("as "))
+            << method.name;
         EXPECT_FALSE(method.result.empty()) << method.name;
-        for (const RpcParameter& parameter : method.parameters) EXPECT_GT(parameter.doc.size(), 8u) << method.name << " " << parameter.name;
+        for (const RpcParameter& parameter : method.parameters)
+            EXPECT_GT(parameter.doc.size(), 8u) << method.name << " " << parameter.name;
     }
 }
 

@@ -123,7 +123,8 @@ TEST_F(TelemetryOfAShard, ClassesThatNobodyWantsAreNotWritten) {
 
 TEST_F(TelemetryOfAShard, ModulesAreHeardBesideItWhetherAnybodyListensOrNot) {
     std::size_t told = 0;
-    a->trace_modules({trace::bit(Type::plugin), &told, [](void* count, const trace::Record&) { ++*static_cast<std::size_t*>(count); }});
+    a->trace_modules(
+        {trace::bit(Type::plugin), &told, [](void* count, const trace::Record&) { ++*static_cast<std::size_t*>(count); }});
     Seen from, to, more, other;
     ASSERT_NO_FATAL_FAILURE(open(from, to));
     EXPECT_EQ(told, 1u);
@@ -158,7 +159,8 @@ TEST_F(TelemetryOfAShard, AListenerThatDoesNotReadHoldsUpNobodyAndIsToldWhatItMi
                             [](void* ring, const trace::Record& record) { static_cast<EventRing*>(ring)->add(record); }};
     std::uint64_t written = 0;
     ASSERT_TRUE(run_until([&] {
-        for (int i = 0; i < 2'000; ++i, ++written) flood.add(monotonic_now(), from.flow.place, Type::variable, trace::Limit{1, 0});
+        for (int i = 0; i < 2'000; ++i, ++written)
+            flood.add(monotonic_now(), from.flow.place, Type::variable, trace::Limit{1, 0});
         other.read();
         const auto status = telemetry->status();
         return status.subscribers.size() == 2 && status.subscribers[0].dropped > 10'000;
@@ -168,7 +170,8 @@ TEST_F(TelemetryOfAShard, AListenerThatDoesNotReadHoldsUpNobodyAndIsToldWhatItMi
         return reader.count(Type::variable) + reader.lagged[Type::variable] == written;
     };
     ASSERT_TRUE(hears(stalled, [&] { return all_told(stalled); }))
-        << stalled.count(Type::variable) << " came, " << stalled.lagged[Type::variable] << " were said to be lost of " << written;
+        << stalled.count(Type::variable) << " came, " << stalled.lagged[Type::variable] << " were said to be lost of "
+        << written;
     ASSERT_TRUE(hears(other, [&] { return all_told(other); }));
     EXPECT_GT(stalled.lagged[Type::variable], 10'000u);
     EXPECT_EQ(stalled.error + other.error, "");
@@ -181,10 +184,12 @@ TEST_F(TelemetryOfAShard, WhenTheRingLostEdgesAllFlowsAreToldAnewAndThoseThatEnd
     ASSERT_NO_FATAL_FAILURE(open(from, to));
     ASSERT_TRUE(hears(reader, [&] { return reader.flows.find(from.flow.place) != nullptr; }));
     // A flow that nobody ever had, and an edge for which there is no room.
-    const trace::Sink ring{trace::all, &telemetry->ring(),
-                           [](void* to_ring, const trace::Record& record) { static_cast<EventRing*>(to_ring)->add(record); }};
+    const trace::Sink ring{trace::all, &telemetry->ring(), [](void* to_ring, const trace::Record& record) {
+                               static_cast<EventRing*>(to_ring)->add(record);
+                           }};
     const std::uint32_t ghost = 0x00ff'0000;
-    ring.add(monotonic_now(), ghost, Type::flow, trace::FlowBegin{.generation = 9, .local_id = trace::no_id, .remote_id = trace::no_id});
+    ring.add(monotonic_now(), ghost, Type::flow,
+             trace::FlowBegin{.generation = 9, .local_id = trace::no_id, .remote_id = trace::no_id});
     ring.add(monotonic_now(), ghost, Type::state, trace::StateChange{0, 4, 0, 0, 9});
     ASSERT_TRUE(hears(reader, [&] { return reader.flows.find(ghost) != nullptr && reader.flows.find(ghost)->lives(); }));
     for (std::size_t i = 0; telemetry->ring().dropped(Type::loss) == 0; ++i)

@@ -54,7 +54,7 @@ struct Line {
         if (i + 1 < world.nodes.size()) world.introduce(node, (*this)[i + 1]);
     }
 
-    std::vector<std::unique_ptr<TableRouter>> routers;   // outlive the world
+    std::vector<std::unique_ptr<TableRouter>> routers;  // outlive the world
     World world;
 };
 

@@ -13,8 +13,8 @@ namespace weft::overlay {
 
 struct Relay {
     explicit Relay(LinksConfig config = {})
-        : node{add(config)}, m{50, switch_config()}, x{51, switch_config()}, link{seed_of(50), config.network, node.address()},
-          far{seed_of(51), config.network, node.address()} {
+        : node{add(config)}, m{50, switch_config()}, x{51, switch_config()},
+          link{seed_of(50), config.network, node.address()}, far{seed_of(51), config.network, node.address()} {
         far.local_index = 0x7777'7777;
         world.outsiders[at];
         if (!config.accept_members) node.links.add_peer(m.address(), {}, world.now);
@@ -153,15 +153,15 @@ struct Relay {
 
     TableRouter router;
     World world;
-    Node& node;                          // the honest one
-    SwitchNode m, x;                     // the neighbour's switch, the far node's
-    Script link, far;                    // their channels with the node
+    Node& node;  // the honest one
+    SwitchNode m, x;  // the neighbour's switch, the far node's
+    Script link, far;  // their channels with the node
     UdpEndpoint at = ipv4(6, 6, 6, 6, 6);
     std::optional<PathEvent> opened;
-    Label label{0};                      // towards the node
-    bool passes_acks{true};              // to the neighbour's switch
-    std::vector<ByteVector> controls;    // what its switch said
-    std::vector<ByteVector> sessions;    // session packets that the node sent
+    Label label{0};  // towards the node
+    bool passes_acks{true};  // to the neighbour's switch
+    std::vector<ByteVector> controls;  // what its switch said
+    std::vector<ByteVector> sessions;  // session packets that the node sent
 };
 
 }  // namespace weft::overlay

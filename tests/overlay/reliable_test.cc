@@ -111,7 +111,8 @@ TEST(Reliable, QueueIsBoundedAndNumbersInFlightStayWithinTheMemoryOfTheOther) {
     // All but the oldest are acknowledged, again and again: the oldest stays known to the other side.
     std::uint16_t newest = 0;
     for (int round = 0; round < 20; ++round) {
-        for (std::uint16_t txid = 65'531; txid != std::uint16_t(65'531 + 300); ++txid) side.reliable.got(txid, ms(10), start);
+        for (std::uint16_t txid = 65'531; txid != std::uint16_t(65'531 + 300); ++txid)
+            side.reliable.got(txid, ms(10), start);
         for (const Body& body : side.out(start)) newest = txid_of(body);
     }
     EXPECT_LT(std::uint16_t(newest - 65'530), Reliable::span_limit);

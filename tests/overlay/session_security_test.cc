@@ -13,14 +13,16 @@ namespace {
 using PeerState = PeerStatus::State;
 using Kind = LinkEvent::Kind;
 
-bool holds(Bytes where, Bytes what) { return std::search(where.begin(), where.end(), what.begin(), what.end()) != where.end(); }
+bool holds(Bytes where, Bytes what) {
+    return std::search(where.begin(), where.end(), what.begin(), what.end()) != where.end();
+}
 
 // What the forwarder opens, and all that is on any wire, is searched for the text; the ends' buffers prove that the search works.
 TEST(SessionSecurity, WhoCarriesAPathReadsNothingOfIt) {
     Line line{3};
     Node &a = line[0], &b = line[1], &c = line[2];
     ByteVector text(64);
-    for (std::size_t i = 0; i < text.size(); ++i) text[i] = std::byte(i);   // as Packet fills its payload
+    for (std::size_t i = 0; i < text.size(); ++i) text[i] = std::byte(i);  // as Packet fills its payload
     std::map<const Node*, std::size_t> found, read;
     std::size_t on_wires = 0, datagrams = 0;
     line.world.opened = [&](Node& node, Bytes bytes) { ++read[&node], found[&node] += holds(bytes, text); };
@@ -127,7 +129,7 @@ TEST(SessionSecurity, MessagesWithIndexZeroThatTheCarrierForgesChangeNothing) {
     const std::uint64_t refused = r.node.links.statistics().refused;
     r.unsealed(carrier.fin());
     EXPECT_EQ(r.node.links.statistics().refused, refused + 1) << "FIN's address must be the path's peer";
-    for (int i = 0; i < 100; ++i) {   // fresh INITs: one in five seconds
+    for (int i = 0; i < 100; ++i) {  // fresh INITs: one in five seconds
         r.unsealed(Bytes{carrier.init(1, std::uint8_t(i + 20))}.first(init_head));
         r.turn(10);
     }
@@ -156,8 +158,8 @@ TEST(SessionSecurity, ARekeyAlongThePathIsTakenFromItsPeer) {
     r.unsealed(Bytes{init}.first(init_head));
     r.turn(5);
     r.turn(250);
-    r.unsealed(Bytes{init}.first(init_head));   // the same again: the same RESP
-    r.unsealed(Bytes{init}.first(init_head));   // but not sooner than an honest end would ask
+    r.unsealed(Bytes{init}.first(init_head));  // the same again: the same RESP
+    r.unsealed(Bytes{init}.first(init_head));  // but not sooner than an honest end would ask
     r.turn(5);
     ASSERT_EQ(r.sessions.size(), 2u);
     EXPECT_EQ(r.sessions[0], r.sessions[1]);
@@ -171,9 +173,9 @@ TEST(SessionSecurity, ARekeyAlongThePathIsTakenFromItsPeer) {
 // A private SETUP's throw-away source is replaced by whom the first FIN names; a second name on the same path is refused.
 TEST(SessionSecurity, APathHasOnePeerAsLongAsItLives) {
     Relay r;
-    r.passes_acks = false;   // its switch knows nothing of this path
+    r.passes_acks = false;  // its switch knows nothing of this path
     const Identity throw_away{seed_of(52)};
-    overlay::Setup setup;   // GoogleTest keeps the bare name for itself
+    overlay::Setup setup;  // GoogleTest keeps the bare name for itself
     setup.private_source = true;
     setup.path = 0x1234'5678'9abcull;
     setup.pmtu = 1'200, setup.deadline = 1'500, setup.ts = 1'700'000'001'000, setup.back_label = make_label(3, 1);
@@ -251,7 +253,7 @@ TEST(SessionSecurity, WhoMayNotLinkBecomesNoNeighbourThroughASession) {
     for (int i = 0; i < 20; ++i) {
         r.world.inject({outside, r.node.at, r.far.seal(Relay::net(100)), Ecn{}});
         r.turn(20);
-        for (const Datagram& d : std::exchange(r.world.outsiders[outside], {})) {   // it would answer every challenge
+        for (const Datagram& d : std::exchange(r.world.outsiders[outside], {})) {  // it would answer every challenge
             const auto plain = r.far.open(d.bytes);
             if (!plain) continue;
             FrameReader reader{*plain};

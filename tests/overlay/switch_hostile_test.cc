@@ -347,7 +347,8 @@ TEST(Hostile, AMillionRandomBodiesNeitherCrashNorGrow) {
     for (unsigned i = 0; i < 1'000'000; ++i) {
         if (i % 16 == 0) {
             Body body = good[random() % good.size()];
-            for (unsigned bends = unsigned(random() % 3); bends > 0; --bends) body[random() % body.size()] = std::byte(random());
+            for (unsigned bends = unsigned(random() % 3); bends > 0; --bends)
+                body[random() % body.size()] = std::byte(random());
             set_txid(body, std::uint16_t(random()));
             if (random() % 8 == 0) body.resize(random() % (body.size() + 1));
             m.receive_control(in, body, world.now);

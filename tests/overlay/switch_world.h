@@ -45,7 +45,8 @@ struct TableRouter {
         if (at == next_hops.end()) return;
         for (const Tag next : at->second) {
             const auto link = up.find(next);
-            const bool tried = std::find(query.tried, query.tried + query.tried_count, next) != query.tried + query.tried_count;
+            const bool tried =
+                std::find(query.tried, query.tried + query.tried_count, next) != query.tried + query.tried_count;
             if (link == up.end() || tried || link->second == query.in_link) continue;
             out.verdict = WEFT_ROUTE_FORWARD;
             out.link = link->second;
@@ -57,7 +58,9 @@ struct TableRouter {
         static const weft_router_v1 it = [] {
             weft_router_v1 out{};
             out.size = sizeof out;
-            out.decide = [](void* r, weft_instant, weft_query* query, weft_decision* decision) { of(r).decide(*query, *decision); };
+            out.decide = [](void* r, weft_instant, weft_query* query, weft_decision* decision) {
+                of(r).decide(*query, *decision);
+            };
             out.on_link = [](void* r, weft_instant, const weft_link* link) {
                 if (link->event == WEFT_LINK_UP) of(r).up[tag_at(link->neighbour)] = link->link;
                 if (link->event == WEFT_LINK_DOWN) of(r).up.erase(tag_at(link->neighbour));
@@ -84,7 +87,8 @@ struct TableRouter {
 
 struct SwitchNode {
     SwitchNode(std::uint64_t seed, const SwitchConfig& settings)
-        : identity{seed_of(seed)}, entropy{seed}, config{settings}, labels{std::make_unique<Switch>(identity, settings, entropy, TableRouter::table(), &router)} {}
+        : identity{seed_of(seed)}, entropy{seed}, config{settings},
+          labels{std::make_unique<Switch>(identity, settings, entropy, TableRouter::table(), &router)} {}
 
     Identity identity;
     SeededEntropy entropy;
@@ -149,7 +153,8 @@ public:
         for (std::size_t i = 0; i < count; ++i)
             for (std::size_t to = 0; to < count; ++to)
                 if (to != i)
-                    nodes[first + i]->router.next_hops[nodes[first + to]->tag()] = {nodes[first + (to > i ? i + 1 : i - 1)]->tag()};
+                    nodes[first + i]->router.next_hops[nodes[first + to]->tag()] = {
+                        nodes[first + (to > i ? i + 1 : i - 1)]->tag()};
     }
 
     // A new process on the same links.

@@ -58,7 +58,8 @@ TEST(LoadedModules, CubicCompiledInAndCubicAsAFileGiveTheSameDigest) {
     const auto digest = [&](std::uint64_t seed, std::uint16_t congestion) {
         Transfer::Plan plan = lossy(seed, 3 << 20, std::uint32_t(seed * 3'000));
         plan.modules = {file->modules()[0].installable};
-        plan.traced = trace::all & ~trace::bit(trace::Type::plugin) & ~trace::bit(trace::Type::flow);   // what a module is called is not what it does
+        plan.traced = trace::all & ~trace::bit(trace::Type::plugin) &
+                      ~trace::bit(trace::Type::flow);   // what a module is called is not what it does
         plan.a.options.congestion = plan.b.options.congestion = congestion;
         Transfer transfer{pool, plan};
         transfer.run_for(ms(50));

@@ -23,7 +23,9 @@ using trace::Type;
 
 std::string hex(std::span<const std::byte> bytes) {
     std::string text;
-    for (const std::byte byte : bytes) text += "0123456789abcdef"[std::to_integer<unsigned>(byte) >> 4], text += "0123456789abcdef"[std::to_integer<unsigned>(byte) & 15];
+    for (const std::byte byte : bytes)
+        text += "0123456789abcdef"[std::to_integer<unsigned>(byte) >> 4],
+            text += "0123456789abcdef"[std::to_integer<unsigned>(byte) & 15];
     return text;
 }
 
@@ -39,7 +41,8 @@ std::string base64(std::string_view bytes) {
 // `weft` as a process of its own, its output in a file.
 class Running {
 public:
-    Running(const TemporaryDirectory& directory, std::vector<std::string> words) : out_{directory / ("out." + std::to_string(++count_))} {
+    Running(const TemporaryDirectory& directory, std::vector<std::string> words)
+        : out_{directory / ("out." + std::to_string(++count_))} {
         pid_ = ::fork();
         if (pid_ != 0) return;
         ::setenv("WEFT_RUNTIME_DIR", (directory / "run").c_str(), 1);
@@ -60,7 +63,8 @@ public:
     // Its exit status, or -1 when it does not end.
     int wait() {
         int status = 0;
-        for (const auto begin = Clock::now(); since(begin) < milliseconds{10'000}; std::this_thread::sleep_for(milliseconds{5}))
+        for (const auto begin = Clock::now(); since(begin) < milliseconds{10'000};
+             std::this_thread::sleep_for(milliseconds{5}))
             if (::waitpid(pid_, &status, WNOHANG) == pid_) {
                 pid_ = -1;
                 return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -81,7 +85,8 @@ protected:
     // Two neighbours; recordings lie in `rec` of the test's directory.
     void start_two(std::string_view more = {}) {
         make(2);
-        for (std::size_t i = 0; i < 2; ++i) configure(i, "[record]\ndirectory = \"rec-" + node(i).name() + "\"\n" + std::string(more));
+        for (std::size_t i = 0; i < 2; ++i)
+            configure(i, "[record]\ndirectory = \"rec-" + node(i).name() + "\"\n" + std::string(more));
         ASSERT_NO_FATAL_FAILURE(start());
     }
     std::string socket_of(std::size_t i, bool read_only) const {
@@ -134,7 +139,8 @@ TEST_F(Events, AnEventConnectionOnTheReadOnlySocketTellsAFlowsWholeLife) {
     EXPECT_EQ(events.error, "");
     const Json status = node(0).call("record.status");
     EXPECT_EQ(status["subscribers"].size(), 1u);
-    EXPECT_EQ(node(0).call("node.info")["control"]["clients"], 2) << "the sender's and the one that asks: it is no client any more";
+    EXPECT_EQ(node(0).call("node.info")["control"]["clients"], 2)
+        << "the sender's and the one that asks: it is no client any more";
     node(0).signal(SIGTERM);
     ASSERT_TRUE(events.read_until([&] { return events.stream.ended(); })) << "the stream ends in order with the node";
     EXPECT_EQ(node(0).wait(), 0);
@@ -158,7 +164,8 @@ TEST_F(Events, ASubscriptionIsRefusedWithASentenceAndTheConnectionServesOn) {
     for (int i = 0; i < 16; ++i) many.push_back(subscribe(0));
     EXPECT_NE(fails(Json::object()).find("16 event connections"), std::string::npos);
     many.clear();
-    ASSERT_TRUE(wait_until([&] { return node(0).call("record.status")["subscribers"].empty(); })) << "who goes away is forgotten";
+    ASSERT_TRUE(wait_until([&] { return node(0).call("record.status")["subscribers"].empty(); }))
+        << "who goes away is forgotten";
 }
 
 TEST_F(Events, WhatAWatcherSendsAfterwardsEndsItsStreamAndNothingElse) {
@@ -201,7 +208,8 @@ TEST_F(Events, AWatcherThatNeverReadsSlowsNobodyAndHearsWhatItMissed) {
     const std::string text(48, 'm');
     for (int i = 0; i < 400 && queued()["dropped"] == 0; ++i)
         for (int j = 0; j < 500; ++j, ++marks) {
-            const std::string line = "{\"jsonrpc\":\"2.0\",\"method\":\"record.mark\",\"params\":{\"text\":\"" + text + "\"}}\n";
+            const std::string line =
+                "{\"jsonrpc\":\"2.0\",\"method\":\"record.mark\",\"params\":{\"text\":\"" + text + "\"}}\n";
             ASSERT_EQ(::send(control.descriptor(), line.data(), line.size(), MSG_NOSIGNAL), ssize_t(line.size()));
         }
     ASSERT_TRUE(control.call("node.info", Json::object(), milliseconds{10'000})) << "all of them were heard";
@@ -231,7 +239,8 @@ TEST_F(Events, ARecordingHoldsTheFlowAndTheMarkAndIsWholeAfterItsStop) {
     ASSERT_EQ(recording->marks().size(), 1u);
     std::size_t segments = 0, states = 0;
     recording->read(INT64_MIN, INT64_MAX, [&](std::span<const trace::Record> records) {
-        for (const trace::Record& record : records) segments += record.type == Type::segment_sent, states += record.type == Type::state;
+        for (const trace::Record& record : records)
+            segments += record.type == Type::segment_sent, states += record.type == Type::state;
         return true;
     });
     EXPECT_EQ(segments, 0u);
@@ -257,7 +266,8 @@ TEST_F(Events, ANodeThatIsKilledWhileItRecordsLeavesAReadableFile) {
     EXPECT_EQ(recording->read(INT64_MIN, INT64_MAX,
                               [&](std::span<const trace::Record> records) {
                                   for (const trace::Record& record : records)
-                                      established |= record.type == Type::state && trace::body_of<trace::StateChange>(record).to == 4;
+                                      established |=
+                                          record.type == Type::state && trace::body_of<trace::StateChange>(record).to == 4;
                                   return true;
                               }),
               0u);
@@ -323,7 +333,8 @@ TEST_F(Events, RecordingsAndLogsHoldNeitherPlaintextNorKeys) {
         files.push_back(directory / (node(i).name() + ".log"));
     }
     // What must not be found: the text, each node's seed, and the keys of hash and handshake that come of it, in any form.
-    std::vector<std::string> secrets{marker.substr(0, 8), hex(std::as_bytes(std::span(marker).first(8))), base64(marker).substr(0, 12)};
+    std::vector<std::string> secrets{marker.substr(0, 8), hex(std::as_bytes(std::span(marker).first(8))),
+                                     base64(marker).substr(0, 12)};
     for (std::size_t i = 0; i < 2; ++i) {
         const auto seed = read_secret_file(directory / (node(i).name() + ".key"), SecretKind::node_key);
         ASSERT_TRUE(seed);
@@ -364,7 +375,8 @@ TEST_F(Events, GarbageOnEitherSocketGetsAClearMessageAndNothingCrashes) {
     make(1);
     ASSERT_NO_FATAL_FAILURE(start());
     std::mt19937_64 random{7};
-    const std::string ask = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events.subscribe\",\"params\":{\"classes\":[\"all\"]}}";
+    const std::string ask =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events.subscribe\",\"params\":{\"classes\":[\"all\"]}}";
     for (const bool read_only : {false, true})
         for (int i = 0; i < 60; ++i) {
             const UniqueFd fd = raw(0, read_only);
@@ -418,11 +430,14 @@ TEST_F(Events, ALinkIsDamagedAndMendedWhileItRuns) {
     transfer(node(0), node(1), 7002, 200'000);
     EXPECT_GT(node(0).call("link.list")["links"][0]["fault"]["lost"].get<int>(), 0);
     node(0).call("link.set", {{"link", 0}, {"loss", "0%"}, {"delay", "0ms"}, {"rate", "unlimited"}});
-    ASSERT_TRUE(wait_until([&] { return !node(0).call("link.list")["links"][0].contains("fault"); })) << "nothing stands in the way any more";
+    ASSERT_TRUE(wait_until([&] { return !node(0).call("link.list")["links"][0].contains("fault"); }))
+        << "nothing stands in the way any more";
     transfer(node(0), node(1), 7003, 1 << 20);
     EXPECT_EQ(call(node(0), "link.set", {{"link", 9}, {"loss", "1%"}}).error().cause, "no_such_link");
-    EXPECT_NE(call(node(0), "link.set", {{"link", 0}, {"loss", "1"}}).error().message.find("such as \"0.5%\""), std::string::npos);
-    EXPECT_NE(call(node(0), "link.set", {{"link", 0}, {"delay", "1h"}}).error().message.find("at most 10s"), std::string::npos);
+    EXPECT_NE(call(node(0), "link.set", {{"link", 0}, {"loss", "1"}}).error().message.find("such as \"0.5%\""),
+              std::string::npos);
+    EXPECT_NE(call(node(0), "link.set", {{"link", 0}, {"delay", "1h"}}).error().message.find("at most 10s"),
+              std::string::npos);
 }
 
 TEST_F(Events, FlowsAreListedByAFilterAndAWrongOneSaysWhere) {
@@ -474,13 +489,16 @@ TEST_F(Events, OneModuleTakesAnothersPlaceForAllItsFlows) {
 
 TEST_F(Events, TraceShowsALineForEachEventOfAFlowLiveAndFromAFile) {
     ASSERT_NO_FATAL_FAILURE(start_two());
-    Running all{directory, {"trace", "--node", "a"}}, chosen{directory, {"trace", "--node", "a", "remote.port == 7001", "--json"}};
+    Running all{directory, {"trace", "--node", "a"}},
+        chosen{directory, {"trace", "--node", "a", "remote.port == 7001", "--json"}};
     ASSERT_TRUE(wait_until([&] { return node(0).call("record.status")["subscribers"].size() == 2; }));
     Running record{directory, {"record", "--node", "a", "-o", "kept.weft", "--duration", "20"}};
     ASSERT_TRUE(wait_until([&] { return node(0).call("record.status")["subscribers"].size() == 3; }));
     transfer(node(0), node(1), 7000, 50'000);
     transfer(node(0), node(1), 7001, 50'000);
-    const auto shows = [](const Running& command, std::string_view what) { return command.text().find(what) != std::string::npos; };
+    const auto shows = [](const Running& command, std::string_view what) {
+        return command.text().find(what) != std::string::npos;
+    };
     ASSERT_TRUE(wait_until([&] { return shows(all, "SYN-SENT -> ESTABLISHED (segment"); })) << all.text();
     ASSERT_TRUE(wait_until([&] { return shows(all, "-> CLOSED") || shows(all, "-> TIME-WAIT"); })) << all.text();
     ASSERT_TRUE(wait_until([&] { return shows(chosen, "\"ESTABLISHED\""); })) << chosen.text();

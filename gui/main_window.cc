@@ -292,6 +292,7 @@ void MainWindow::finish() {
     flowModel_->refresh();
     refreshTime();
     refreshFlow();
+    if (flows_->currentIndex().isValid()) flows_->scrollTo(flows_->currentIndex());
     statusAge_.invalidate();
     refreshStatus();
 }

@@ -9,6 +9,11 @@
 #include "gui/main_window.h"
 
 namespace weft::bench {
+namespace {
+
+constexpr double apart_ms = 8;  // half a refresh at 60 Hz
+
+}  // namespace
 
 std::int64_t now_ns() {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -33,8 +38,15 @@ Frames::Frames(BusyApplication& application, gui::MainWindow& window) : applicat
         const std::int64_t now = now_ns(), before = std::exchange(ended_, now);
         const double busy = double(application_.takeBusy()) / 1e6;
         if (before == 0) return;  // what came before the first frame belongs to none
+        const double interval = double(now - before) / 1e6;
+        if (interval < apart_ms &&
+            !busy_ms_.empty()) {  // drawn again for the same refresh of a screen: one frame, and both count
+            busy_ms_.back() += busy;
+            interval_ms_.back() += interval;
+            return;
+        }
         busy_ms_.push_back(busy);
-        interval_ms_.push_back(double(now - before) / 1e6);
+        interval_ms_.push_back(interval);
     });
 }
 

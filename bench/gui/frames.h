@@ -29,7 +29,8 @@ private:
     std::int64_t begun_{0}, busy_{0};
 };
 
-// What the frames of a window cost: all that its thread did from the end of one to the end of the next.
+// What the frames of a window cost: all that its thread did from the end of one to the end of the next. What is drawn twice for one
+// refresh of a screen at 60 Hz is one frame.
 class Frames {
 public:
     Frames(BusyApplication& application, weft::gui::MainWindow& window);
@@ -39,7 +40,7 @@ public:
 
     void clear();
     std::size_t count() const { return busy_ms_.size(); }
-    double busyMs(double part) const;      // quantile
+    double busyMs(double part) const;  // quantile
     double intervalMs(double part) const;  // between the ends of two frames
 
 private:

@@ -53,7 +53,7 @@ FlowModel::FlowModel(Session& session, QObject* parent) : QAbstractTableModel{pa
     later_.setSingleShot(true);
     connect(&later_, &QTimer::timeout, this, &FlowModel::refresh);
     connect(&session_, &Session::stateChanged, this, [this] {
-        if (session_.state().size() <= manyRows) return refresh();
+        if (session_.state().size() <= manyRows || total_ == 0) return refresh();  // the first look waits for nothing
         if (!later_.isActive()) later_.start(manyRowsMs);
         if (!rows_.empty()) Q_EMIT dataChanged(index(0, 0), index(int(rows_.size()) - 1, ColumnCount - 1));
     });

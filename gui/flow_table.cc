@@ -132,13 +132,12 @@ void FlowTable::chooseCurrent() {
 
 void FlowTable::chooseBest() {
     if (session_->selected() || model_->rowCount() == 0) return;
-    const trace::Replay& state = session_->state();
     const trace::FlowState* best = nullptr;
     const auto moved = [](const trace::FlowState& flow) { return flow.counters.bytes_in + flow.counters.bytes_out; };
-    for (std::size_t i = 0; i < state.size(); ++i) {
-        const trace::FlowState& flow = state.at(i);
-        if (flow.state == trace::state_listen || model_->rowOf({flow.place, flow.generation}) < 0) continue;
-        if (best == nullptr || moved(flow) > moved(*best)) best = &flow;
+    for (int row = 0; row < model_->rowCount(); ++row) {
+        const trace::FlowState* flow = session_->find(model_->keyAt(row));
+        if (flow == nullptr || flow->state == trace::state_listen) continue;
+        if (best == nullptr || moved(*flow) > moved(*best)) best = flow;
     }
     if (best != nullptr) session_->select({best->place, best->generation});
 }

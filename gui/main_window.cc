@@ -200,6 +200,13 @@ void MainWindow::connectSession() {
     connect(session_, &Session::selectionChanged, this, &MainWindow::refreshFlow);
     connect(session_, &Session::statusChanged, this, &MainWindow::refreshStatus);
     connect(session_, &Session::stateChanged, this, &MainWindow::refreshStatus);
+    // Many rows come later than what the session said of them.
+    const auto rowsCame = [this] {
+        if (!session_->selected()) refreshFlow();
+        refreshStatus();
+    };
+    connect(flowModel_, &FlowModel::rowsInserted, this, rowsCame);
+    connect(flowModel_, &FlowModel::modelReset, this, rowsCame);
     connect(session_, &Session::sourceChanged, this, [this] {
         view_->reset();
         refreshTime();

@@ -4,8 +4,11 @@
 #include <QAccessible>
 #include <QApplication>
 #include <QCursor>
+#include <QFile>
+#include <QLabel>
 #include <QLineEdit>
 #include <QTableView>
+#include <QTemporaryDir>
 #include <QTest>
 #include <QToolButton>
 
@@ -18,6 +21,7 @@
 #include "gui/plot_view.h"
 #include "gui/session.h"
 #include "gui/theme.h"
+#include "stack/core/recording.h"
 #include "tests/gui/scene.h"
 
 namespace weft::gui {
@@ -233,6 +237,35 @@ TEST(Views, TheFilterIsTypedLeftAndSaysWhatIsWrong) {
     EXPECT_EQ(window.flowModel().rowCount(), all);
     press(window, Qt::Key_Escape);
     EXPECT_EQ(QApplication::focusWidget(), &window.flows());
+}
+
+TEST(Views, ARecordingOfManyFlowsShowsThemAndTheBusiestAtOnce) {
+    Scene scene;
+    for (std::uint32_t place = 0; place < 3'000; ++place) {
+        const std::int64_t t = Scene::begin + place * 1'000;
+        scene.flow(t, place, 0, std::uint16_t(10'000 + place), 80, "cubic");
+        scene.state(t + 1, place, 0, 2, 1);
+        const std::uint64_t moved = place == 1'234 ? 9'000'000 : place;
+        scene.add(told(t + 2, place, trace::Type::counters, trace::Counters{0, moved, 1, 1, 0, 0, 0, 0, 65'536, 65'536}));
+    }
+    std::vector<std::byte> bytes;
+    trace::RecordingWriter writer{{}};
+    writer.begin(bytes);
+    for (const trace::Record& record : scene.records()) writer.add(record, bytes);
+    writer.end(bytes);
+    const QTemporaryDir folder;
+    QFile file(folder.filePath(QStringLiteral("many.weft")));
+    ASSERT_TRUE(file.open(QIODevice::WriteOnly));
+    file.write(reinterpret_cast<const char*>(bytes.data()), qint64(bytes.size()));
+    file.close();
+    Session session;
+    MainWindow window(session);
+    window.openRecording(file.fileName());
+    session.flush();  // one frame, and no more
+    ASSERT_TRUE(session.selected());
+    EXPECT_EQ(session.selected()->place, 1'234U);
+    const QString told = window.findChild<QLabel*>(QStringLiteral("status"))->text();
+    EXPECT_TRUE(told.contains(QLatin1String("3000 flows"))) << told.toStdString();
 }
 
 TEST(Views, AFrozenWindowStandsStillAndCatchesUp) {

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include <QFileInfo>
 #include <QJsonArray>
 #include <QJsonDocument>
 #include <QJsonObject>
@@ -21,7 +22,8 @@ NodeControl::Answer ignoring(const NodeControl::Done& done) {
 
 }  // namespace
 
-NodeControl::NodeControl(const QString& path, QObject* parent) : QObject{parent}, path_{path} {
+// QLocalSocket would look for a relative path among temporary files.
+NodeControl::NodeControl(const QString& path, QObject* parent) : QObject{parent}, path_{QFileInfo{path}.absoluteFilePath()} {
     patience_.setSingleShot(true);
     patience_.setInterval(patienceMs);
     connect(&patience_, &QTimer::timeout, this, [this] { fail(tr("the node did not answer in time")); });
@@ -67,7 +69,7 @@ void NodeControl::take(const QByteArray& line) {
     const Answer whose = std::move(found->second);
     waiting_.erase(found);
     const QJsonObject error = answer[QStringLiteral("error")].toObject();
-    const QString message = error[QStringLiteral("message")].toString().left(300);
+    const QString message = error[QStringLiteral("message")].toString().left(300).simplified();
     if (error.isEmpty()) return whose(answer[QStringLiteral("result")].toObject(), {});
     whose({}, message.isEmpty() ? tr("the node refused") : message);
 }

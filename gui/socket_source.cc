@@ -30,7 +30,9 @@ QByteArray request(int id, const QString& method, const QJsonObject& params) {
 
 }  // namespace
 
-SocketSource::SocketSource(const QString& path, QObject* parent) : Source{parent}, path_{path} {
+// QLocalSocket would look for a relative path among temporary files.
+SocketSource::SocketSource(const QString& path, QObject* parent)
+    : Source{parent}, path_{QFileInfo{path}.absoluteFilePath()} {
     socket_.setReadBufferSize(bufferBytes);
     for (QTimer* timer : {&again_, &patience_, &more_}) timer->setSingleShot(true);
     patience_.setInterval(patienceMs);
@@ -131,13 +133,13 @@ void SocketSource::takeAnswer(const QByteArray& line) {
                      mostMs_);
     const QString message = error[QStringLiteral("message")].toString();
     if (!message.isEmpty())
-        return leave(SourceStatus::Kind::failed, tr("%1 refuses: %2").arg(title(), message.left(200)), mostMs_);
+        return leave(SourceStatus::Kind::failed, tr("%1 refuses: %2").arg(title(), message.left(200).simplified()), mostMs_);
     if (answer.contains(QStringLiteral("method"))) return;  // a notification is for others
     leave(SourceStatus::Kind::failed, tr("what answers at %1 is no node").arg(path_), mostMs_);
 }
 
 void SocketSource::takeInfo(const QJsonObject& result) {
-    const auto text = [&](const QString& name) { return result[name].toString().left(200); };
+    const auto text = [&](const QString& name) { return result[name].toString().left(200).simplified(); };
     setNode({text(QStringLiteral("name")), text(QStringLiteral("version")), text(QStringLiteral("address")),
              result[QStringLiteral("pid")].toInteger()});
 }

@@ -1,6 +1,7 @@
 // Files that grow, are torn, cut or no recordings; nodes that are not there, slow, hostile, or come back.
 #include <gtest/gtest.h>
 
+#include <QDir>
 #include <QFile>
 #include <QJsonArray>
 #include <QJsonDocument>
@@ -262,6 +263,13 @@ TEST_F(Live, ShowsWhatTheNodeTells) {
     EXPECT_EQ(session->source()->title(), QStringLiteral("left"));
     EXPECT_TRUE(node.asked[QStringLiteral("snapshot")].toBool());
     ASSERT_TRUE(session->source()->info());
+}
+
+TEST_F(Live, ARelativePathBelongsToTheWorkingDirectory) {
+    node.listen(10);
+    pending = std::make_unique<SocketSource>(QDir::current().relativeFilePath(path));
+    open();
+    EXPECT_TRUE(becomes(Kind::live)) << session->status().message.toStdString();
 }
 
 TEST_F(Live, SurvivesTheNodesRestart) {

@@ -6,6 +6,7 @@
 #include <QKeyEvent>
 #include <QLabel>
 #include <QMenu>
+#include <QPainter>
 #include <QSplitter>
 #include <QToolButton>
 #include <QVBoxLayout>
@@ -38,6 +39,22 @@ QString rateWords(double perSecond) {
     if (perSecond < 1e6) return QString::number(perSecond / 1e3, 'f', perSecond < 1e4 ? 1 : 0) + QLatin1String(" k");
     return QString::number(perSecond / 1e6, 'f', 1) + QLatin1String(" M");
 }
+
+// A text of any length in what room there is: it never makes the window wider.
+class StatusText : public QLabel {
+public:
+    using QLabel::QLabel;
+    QSize minimumSizeHint() const override { return {0, QLabel::minimumSizeHint().height()}; }
+
+protected:
+    void paintEvent(QPaintEvent* event) override {
+        if (fontMetrics().horizontalAdvance(text()) <= contentsRect().width()) return QLabel::paintEvent(event);
+        QPainter painter(this);
+        painter.setPen(palette().color(foregroundRole()));
+        painter.drawText(contentsRect(), Qt::AlignLeft | Qt::AlignVCenter,
+                         fontMetrics().elidedText(text(), Qt::ElideRight, contentsRect().width()));
+    }
+};
 
 QSplitter* makeSplitter(Qt::Orientation orientation, const char* name, QWidget* parent) {
     auto* made = new QSplitter(orientation, parent);
@@ -174,11 +191,11 @@ QWidget* MainWindow::makeStatusLine() {
     auto* line = new QWidget(this);
     auto* layout = new QHBoxLayout(line);
     layout->setContentsMargins(gap + 2, 3, gap + 2, 4);
-    status_ = new QLabel(line);
+    status_ = new StatusText(line);
     status_->setFont(uiFont(12));
     status_->setTextFormat(Qt::PlainText);
     status_->setObjectName(QStringLiteral("status"));
-    trouble_ = new QLabel(line);
+    trouble_ = new StatusText(line);
     trouble_->setFont(uiFont(12, true));
     trouble_->setTextFormat(Qt::PlainText);
     trouble_->setForegroundRole(QPalette::BrightText);
@@ -268,7 +285,7 @@ void MainWindow::refreshStatus() {
     QString trouble = filter_->problem();
     if (trouble.isEmpty() && !status.message.isEmpty()) trouble = status.message;
     trouble_->setForegroundRole(well && filter_->problem().isEmpty() ? QPalette::WindowText : QPalette::BrightText);
-    trouble_->setText(trouble);
+    trouble_->setText(trouble.simplified());
     trouble_->setToolTip(trouble);
 }
 

@@ -268,6 +268,16 @@ TEST(Views, ARecordingOfManyFlowsShowsThemAndTheBusiestAtOnce) {
     EXPECT_TRUE(told.contains(QLatin1String("3000 flows"))) << told.toStdString();
 }
 
+TEST(Views, NoTextOfTheStatusLineMakesTheWindowWider) {
+    Shown shown(ThemeChoice::light, {800, 600});
+    MainWindow& window = shown.window();
+    const int least = window.minimumSizeHint().width();
+    EXPECT_FALSE(window.filterFlows(QString(400, QLatin1Char('x')) + QLatin1String(" == 1")).isEmpty());
+    QApplication::processEvents();
+    EXPECT_EQ(window.minimumSizeHint().width(), least);
+    EXPECT_EQ(window.grab().size(), QSize(800, 600));
+}
+
 TEST(Views, AFrozenWindowStandsStillAndCatchesUp) {
     Shown shown(ThemeChoice::dark);
     press(shown.window(), Qt::Key_Escape);

@@ -7,6 +7,7 @@
 int main(int argc, char** argv) {
     qputenv("QT_QPA_PLATFORM", "offscreen");
     qputenv("QT_SCALE_FACTOR", "1");
+    qunsetenv("QT_FONT_DPI");
     qputenv("LC_ALL", "C.UTF-8");
     QLocale::setDefault(QLocale::c());
     const QApplication application{argc, argv};

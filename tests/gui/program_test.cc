@@ -18,10 +18,11 @@ struct Answer {
     QString out, error;
 };
 
-Answer run(const QStringList& arguments) {
+Answer run(const QStringList& arguments, const QList<std::pair<QString, QString>>& set = {}) {
     QProcess program;
     QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
     for (const char* name : {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"}) environment.remove(QLatin1String(name));
+    for (const auto& [name, value] : set) environment.insert(name, value);
     program.setProcessEnvironment(environment);
     program.start(QStringLiteral(WEFT_BINARY_DIR "/gui/weft-gui"), arguments);
     EXPECT_TRUE(program.waitForFinished(60'000));
@@ -58,6 +59,18 @@ TEST_F(Program, TakesAPictureOfARecordingWithoutADisplay) {
                                QStringLiteral("1280x800"), QStringLiteral("--theme"), QStringLiteral("dark")});
     EXPECT_EQ(answer.code, 0) << answer.error.toStdString();
     EXPECT_EQ(QImage(path("out.png")).size(), QSize(1'280, 800));
+}
+
+TEST_F(Program, TakesTheSamePictureWhateverTheDesktopAsksFor) {
+    const QStringList wish{QStringLiteral("--open"), recording(), QStringLiteral("--theme"), QStringLiteral("light"),
+                           QStringLiteral("--screenshot")};
+    ASSERT_EQ(run(wish + QStringList{path("plain.png")}).code, 0);
+    const Answer answer =
+        run(wish + QStringList{path("desktop.png")}, {{QStringLiteral("QT_QPA_PLATFORM"), QStringLiteral("xcb")},
+                                                      {QStringLiteral("QT_SCALE_FACTOR"), QStringLiteral("2")},
+                                                      {QStringLiteral("QT_FONT_DPI"), QStringLiteral("192")}});
+    EXPECT_EQ(answer.code, 0) << answer.error.toStdString();
+    EXPECT_EQ(QImage(path("plain.png")).size(), QImage(path("desktop.png")).size());
 }
 
 TEST_F(Program, TakesOneOfARecordingThatWasCutOff) {

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "gui/file_source.h"
+#include "gui/flow_model.h"
 #include "gui/main_window.h"
 #include "gui/session.h"
 #include "gui/socket_source.h"
@@ -172,6 +173,33 @@ int takePicture(const Wish& wish, Session& session, MainWindow& window) {
     return 0;
 }
 
+// Moment and flow for a window, which waits for nothing: chosen once there is a history, from a node that may tell its flows a little later.
+class Chooser {
+public:
+    Chooser(const Wish& wish, Session& session, MainWindow& window)
+        : wish_{wish}, session_{session}, window_{window}, done_{wish.at.isEmpty() && wish.flow.isEmpty()} {}
+
+    void look() {
+        if (done_ || session_.history().isEmpty()) return;
+        if (!since_.isValid()) {
+            since_.start();
+            if (!wish_.at.isEmpty()) session_.seek(*momentOf(wish_.at, session_.beginNs(), session_.endNs()));
+        }
+        window_.flowModel().refresh();
+        done_ = wish_.flow.isEmpty() || window_.selectFlow(wish_.flow);
+        if (done_ || (wish_.file.isEmpty() && since_.elapsed() < patienceMs)) return;
+        done_ = true;
+        complain(failed, QStringLiteral("--select %1: no such flow at that moment").arg(wish_.flow));
+    }
+
+private:
+    const Wish& wish_;
+    Session& session_;
+    MainWindow& window_;
+    QElapsedTimer since_;
+    bool done_;
+};
+
 int watch(const Wish& wish, Session& session, MainWindow& window) {
     if (wish.tellFirstFrame) {
         QObject::connect(
@@ -182,13 +210,11 @@ int watch(const Wish& wish, Session& session, MainWindow& window) {
             },
             Qt::SingleShotConnection);
     }
+    Chooser chooser{wish, session, window};
+    QObject::connect(&session, &Session::rangeChanged, &window, [&chooser] { chooser.look(); });
     window.resize(wish.size);
     window.show();
-    if (!wish.at.isEmpty() || !wish.flow.isEmpty()) {
-        QTimer::singleShot(0, &window, [&] {
-            if (const QString wrong = arrange(wish, session, window); !wrong.isEmpty()) complain(failed, wrong);
-        });
-    }
+    chooser.look();
     return QApplication::exec();
 }
 

@@ -10,6 +10,7 @@
 #include <QToolTip>
 #include <algorithm>
 #include <iterator>
+#include <optional>
 
 #include "gui/plot_axis.h"
 #include "gui/theme.h"
@@ -67,7 +68,8 @@ DiagramWidget::DiagramWidget(QWidget* parent) : QWidget(parent) {
     describe();
 }
 
-void DiagramWidget::setFlow(int state, const std::vector<Transition>& steps, std::int64_t beginNs) {
+void DiagramWidget::setFlow(int state, const std::vector<Transition>& steps, std::int64_t beginNs, std::int64_t cursorNs) {
+    cursorNs_ = cursorNs;
     std::vector<Transition> told;
     std::ranges::copy_if(steps, std::back_inserter(told), [](const Transition& step) { return !step.toldAgain; });
     const auto same = [](const Transition& a, const Transition& b) {
@@ -311,17 +313,19 @@ void DiagramWidget::mousePressEvent(QMouseEvent* event) {
     if (event->button() == Qt::LeftButton) jumpAlong(edgeAt(event->position()));
 }
 
-// The first click shows the last time that the edge was taken, each further one the time before.
+// The last time before the cursor that the edge was taken: so each further click shows the time before.
 void DiagramWidget::jumpAlong(int edge) {
     if (edge == none || taken_[unsigned(edge)] == 0) return;
-    round_ = edge == clicked_ ? round_ + 1 : 0;
-    clicked_ = edge;
     const trace::Transition& way = trace::transitions[unsigned(edge)];
-    std::vector<std::int64_t> times;
+    std::optional<std::int64_t> before, any;
     for (const Transition& step : steps_) {
-        if (step.from == way.from && step.to == way.to) times.push_back(step.tNs);
+        if (step.from != way.from || step.to != way.to) continue;
+        any = step.tNs;
+        if (step.tNs < cursorNs_) before = step.tNs;
     }
-    Q_EMIT jump(times[times.size() - 1 - round_ % times.size()]);
+    if (!any) return;
+    cursorNs_ = before.value_or(*any);
+    Q_EMIT jump(cursorNs_);
 }
 
 void DiagramWidget::keyPressEvent(QKeyEvent* event) {

@@ -7,6 +7,7 @@
 #include <QWidget>
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "gui/diagram_routes.h"
@@ -21,7 +22,8 @@ public:
 
     // `state` -1: no flow is chosen. `steps`: what it took until the cursor; those told again light no edge. Times are told relative to
     // `beginNs`.
-    void setFlow(int state, const std::vector<Transition>& steps, std::int64_t beginNs);
+    void setFlow(int state, const std::vector<Transition>& steps, std::int64_t beginNs,
+                 std::int64_t cursorNs = std::numeric_limits<std::int64_t>::max());
 
     unsigned taken(unsigned edge) const { return taken_[edge]; }  // `edge`: place in trace::transitions
     std::vector<unsigned> litEdges() const;
@@ -66,8 +68,7 @@ private:
     std::array<std::uint32_t, edges> taken_{};
     int hovered_{none};  // an edge
     int marked_{none};  // a step, by keyboard
-    std::size_t round_{0};  // of clicks on the same edge
-    int clicked_{none};
+    std::int64_t cursorNs_{std::numeric_limits<std::int64_t>::max()};
     QPixmap layer_;
     bool stale_{true};
 };

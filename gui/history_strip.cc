@@ -123,7 +123,9 @@ void HistoryStrip::mousePressEvent(QMouseEvent* event) {
 
 void HistoryStrip::keyPressEvent(QKeyEvent* event) {
     const int here = current();
-    const int wanted = event->key() == Qt::Key_Up ? here - 1 : event->key() == Qt::Key_Down ? here + 1 : -2;
+    int wanted = event->key() == Qt::Key_Up ? here - 1 : event->key() == Qt::Key_Down ? here + 1 : -2;
+    // Of steps at one moment the last is where the cursor is: those beside it are no other moment.
+    while (wanted >= 0 && wanted < here && steps_[std::size_t(wanted)].tNs == steps_[std::size_t(here)].tNs) --wanted;
     if (wanted == -2) return QWidget::keyPressEvent(event);
     if (wanted >= 0 && wanted < int(steps_.size())) Q_EMIT jump(steps_[std::size_t(wanted)].tNs);
 }

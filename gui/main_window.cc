@@ -250,7 +250,7 @@ void MainWindow::refreshFlow() {
         for (const trace::Taken& taken : flow->taken())
             steps.push_back({taken.t_ns, taken.from, taken.to, taken.cause, taken.segment_flags, false});
     }
-    diagram_->setFlow(flow == nullptr ? -1 : int(flow->state), steps, session_->beginNs());
+    diagram_->setFlow(flow == nullptr ? -1 : int(flow->state), steps, session_->beginNs(), session_->cursorNs());
     const std::int64_t cursor = session_->cursorNs();
     for (const Transition& later : session_->series().transitions()) {
         const bool first = steps.empty() && later.toldAgain;

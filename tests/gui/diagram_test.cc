@@ -8,6 +8,7 @@
 
 #include "gui/diagram_routes.h"
 #include "gui/diagram_widget.h"
+#include "gui/history_strip.h"
 #include "gui/main_window.h"
 #include "gui/session.h"
 #include "gui/theme.h"
@@ -110,6 +111,26 @@ TEST(Diagram, AClickOnATakenEdgeJumpsToItsMomentAndOnOthersNowhere) {
     ASSERT_EQ(jumps.count(), 2);
     EXPECT_EQ(jumps[0][0].toLongLong(), 300);  // the last time first
     EXPECT_EQ(jumps[1][0].toLongLong(), 100);
+    // What the window tells at the cursor ends there; no time is left out for it.
+    diagram.setFlow(3, {{100, 1, 3, 0, 0, false}, {200, 3, 1, 0, 0, false}, {300, 1, 3, 0, 0, false}}, 0, 300);
+    click(1, 3);
+    EXPECT_EQ(jumps[2][0].toLongLong(), 100);
+    diagram.setFlow(3, {{100, 1, 3, 0, 0, false}}, 0, 100);
+    click(1, 3);
+    EXPECT_EQ(jumps[3][0].toLongLong(), 100);
+}
+
+TEST(History, UpLeavesStepsOfOneMomentBehind) {
+    HistoryStrip strip;
+    const std::vector<Transition> steps{{100, 0, 2, 1, 0, false}, {200, 2, 4, 0, 0, false}, {200, 4, 7, 0, 0, false}};
+    strip.setHistory(steps, 0, 200);
+    QSignalSpy jumps(&strip, &HistoryStrip::jump);
+    QTest::keyClick(&strip, Qt::Key_Up);
+    ASSERT_EQ(jumps.count(), 1);
+    EXPECT_EQ(jumps[0][0].toLongLong(), 100);
+    strip.setHistory({{100, 0, 2, 1, 0, false}, {100, 2, 4, 0, 0, false}}, 0, 100);
+    QTest::keyClick(&strip, Qt::Key_Up);
+    EXPECT_EQ(jumps.count(), 1);
 }
 
 }  // namespace

@@ -150,9 +150,24 @@ void FlowTable::step(int direction) {
     chooseCurrent();
 }
 
+void FlowTable::sortByNext() {
+    QHeaderView* header = horizontalHeader();
+    const int next = header->sortIndicatorSection() + 1;
+    sortByColumn(next >= FlowModel::ColumnCount ? -1 : next, Qt::AscendingOrder);  // after the last one: by age
+}
+
+void FlowTable::turnOrder() {
+    QHeaderView* header = horizontalHeader();
+    if (header->sortIndicatorSection() < 0 || header->sortIndicatorSection() >= FlowModel::ColumnCount) return;
+    sortByColumn(header->sortIndicatorSection(),
+                 header->sortIndicatorOrder() == Qt::AscendingOrder ? Qt::DescendingOrder : Qt::AscendingOrder);
+}
+
 // Left, Right and Space are time's, not the table's.
 void FlowTable::keyPressEvent(QKeyEvent* event) {
-    if (moveRow(*this, event->key())) chooseCurrent();
+    const auto modifiers = event->modifiers() & ~(Qt::ShiftModifier | Qt::KeypadModifier);
+    if (event->key() == Qt::Key_S && modifiers == 0) event->modifiers() & Qt::ShiftModifier ? turnOrder() : sortByNext();
+    else if (moveRow(*this, event->key())) chooseCurrent();
     else event->ignore();
 }
 

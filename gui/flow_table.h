@@ -35,6 +35,8 @@ protected:
 private:
     void followSelection();
     void chooseCurrent();
+    void sortByNext();  // column
+    void turnOrder();
     void fitColumns();
 
     Session* session_;

@@ -13,7 +13,7 @@
 namespace weft::gui {
 namespace {
 
-constexpr std::array<Shortcut, 20> table{{
+constexpr std::array<Shortcut, 21> table{{
     {"Space", "play or pause; live: stand still"},
     {"←  →", "event before, next event"},
     {"Shift+←  Shift+→", "change of state before, next one"},
@@ -27,6 +27,7 @@ constexpr std::array<Shortcut, 20> table{{
     {"↑  ↓", "in a table: row; in the diagram and its history: transition"},
     {"Enter", "in events and diagram: go to that moment"},
     {"P  N", "flow before, next flow"},
+    {"S  Shift+S", "in the flows: sort by the next column; the other way round"},
     {"1 … 5", "to flows, plots, diagram, events, timeline"},
     {"Tab", "to the next view"},
     {"Ctrl+F", "filter the flows (Esc: clear, leave)"},

@@ -5,6 +5,7 @@
 #include <QApplication>
 #include <QCursor>
 #include <QFile>
+#include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
 #include <QTableView>
@@ -166,6 +167,23 @@ TEST(Views, AWalkByKeyboardAlone) {
     EXPECT_EQ(*session.selected(), window.flowModel().keyAt(1));
     press(window, Qt::Key_P);
     EXPECT_EQ(window.flows().currentIndex().row(), 0);
+
+    const auto ports = [&] {
+        QStringList found;
+        for (int row = 0; row < window.flowModel().rowCount(); ++row)
+            found += window.flowModel().index(row, FlowModel::Local).data().toString();
+        return found;
+    };
+    const QStringList byAge = ports();
+    press(window, Qt::Key_S);
+    press(window, Qt::Key_S);
+    EXPECT_EQ(window.flows().horizontalHeader()->sortIndicatorSection(), FlowModel::Local);
+    const QStringList rising = ports();
+    EXPECT_NE(rising, byAge);
+    press(window, Qt::Key_S, Qt::ShiftModifier);
+    EXPECT_EQ(ports(), QStringList(rising.rbegin(), rising.rend()));
+    for (int column = FlowModel::Local; column < FlowModel::ColumnCount; ++column) press(window, Qt::Key_S);
+    EXPECT_EQ(ports(), byAge);
 
     window.selectFlow(QStringLiteral("0"));
     window.finish();

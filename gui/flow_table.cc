@@ -166,7 +166,8 @@ void FlowTable::turnOrder() {
 // Left, Right and Space are time's, not the table's.
 void FlowTable::keyPressEvent(QKeyEvent* event) {
     const auto modifiers = event->modifiers() & ~(Qt::ShiftModifier | Qt::KeypadModifier);
-    if (event->key() == Qt::Key_S && modifiers == 0) event->modifiers() & Qt::ShiftModifier ? turnOrder() : sortByNext();
+    if (event->key() == Qt::Key_S && modifiers == 0)
+        (event->modifiers() & Qt::ShiftModifier) != 0 ? turnOrder() : sortByNext();
     else if (moveRow(*this, event->key())) chooseCurrent();
     else event->ignore();
 }

@@ -150,11 +150,11 @@ QString glyph(const trace::Record& record) {
     case trace::Type::congestion:
     case trace::Type::rate:
     case trace::Type::limit: return QStringLiteral("~");
-    case trace::Type::timer: return QStringLiteral("◷");
+    case trace::Type::timer: return QStringLiteral("◎");
     case trace::Type::route:
     case trace::Type::label:
-    case trace::Type::link: return QStringLiteral("⇄");
-    case trace::Type::mark: return QStringLiteral("⚑");
+    case trace::Type::link: return QStringLiteral("↔");
+    case trace::Type::mark: return QStringLiteral("▶");
     default: return QStringLiteral("·");
     }
 }

@@ -8,6 +8,7 @@
 #include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
+#include <QRawFont>
 #include <QTableView>
 #include <QTemporaryDir>
 #include <QTest>
@@ -20,6 +21,7 @@
 #include "gui/help_dialog.h"
 #include "gui/main_window.h"
 #include "gui/plot_view.h"
+#include "gui/record_text.h"
 #include "gui/session.h"
 #include "gui/theme.h"
 #include "stack/core/recording.h"
@@ -294,6 +296,16 @@ TEST(Views, NoTextOfTheStatusLineMakesTheWindowWider) {
     QApplication::processEvents();
     EXPECT_EQ(window.minimumSizeHint().width(), least);
     EXPECT_EQ(window.grab().size(), QSize(800, 600));
+}
+
+TEST(Views, EverySignOfAnEventIsInTheBundledFont) {
+    const QRawFont font = QRawFont::fromFont(monoFont(12));
+    ASSERT_EQ(font.familyName(), QStringLiteral("JetBrains Mono"));
+    for (std::uint8_t type = 0; type < 32; ++type) {
+        trace::Record record{};
+        record.type = trace::Type(type);
+        for (const QChar sign : glyph(record)) EXPECT_TRUE(font.supportsCharacter(sign)) << glyph(record).toStdString();
+    }
 }
 
 TEST(Views, AFrozenWindowStandsStillAndCatchesUp) {

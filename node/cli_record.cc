@@ -33,7 +33,11 @@ std::expected<Output, Problem> open_output(const RecordOptions& options, std::st
                 usage_problem("a recording is no text for a terminal", "weft record -o FILE, or a pipe behind it"));
         return made;
     }
-    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (options.overwrite ? O_TRUNC : O_EXCL);
+    // A file that is written over may be mapped by who reads it: it stays theirs, and the name leads to a new one.
+    struct stat there{};
+    const bool replace = options.overwrite && ::lstat(made.name.c_str(), &there) == 0 && S_ISREG(there.st_mode) &&
+                         ::unlink(made.name.c_str()) == 0;
+    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (options.overwrite && !replace ? O_TRUNC : O_EXCL);
     made.file = UniqueFd{::open(made.name.c_str(), flags, 0600)};
     if (!made.file && errno == EEXIST)
         return std::unexpected(

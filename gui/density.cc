@@ -38,7 +38,7 @@ void Density::halve() {
 }
 
 void Density::add(std::int64_t fromNs, std::int64_t toNs, const Column& counts) {
-    const std::int64_t lastNs = std::max(fromNs, toNs - 1);
+    const std::int64_t lastNs = toNs > fromNs ? toNs - 1 : fromNs;
     at(fromNs);
     at(lastNs);  // now stretches are as wide as they stay
     const std::size_t first = indexOf(fromNs), last = indexOf(lastNs);

@@ -12,6 +12,7 @@
 #include <iterator>
 #include <optional>
 
+#include "gui/history.h"
 #include "gui/plot_axis.h"
 #include "gui/theme.h"
 #include "stack/core/transitions.h"
@@ -105,7 +106,7 @@ void DiagramWidget::describe() {
     for (const Transition& step : steps_) {
         told += tr(" %1 to %2 at %3.")
                     .arg(text(trace::state_name(step.from)), text(trace::state_name(step.to)),
-                         clockText(step.tNs - beginNs_, 1'000'000));
+                         clockText(minusNs(step.tNs, beginNs_), 1'000'000));
     }
     setAccessibleDescription(told);
 }
@@ -122,7 +123,7 @@ QString DiagramWidget::edgeText(unsigned edge) const {
     told += taken_[edge] == 1 ? tr("\ntaken once") : tr("\ntaken %1 times").arg(taken_[edge]);
     for (const Transition& step : steps_) {
         if (step.from != way.from || step.to != way.to) continue;
-        told += tr("\nat %1 by %2").arg(clockText(step.tNs - beginNs_, 1'000), text(trace::cause_name(step.cause)));
+        told += tr("\nat %1 by %2").arg(clockText(minusNs(step.tNs, beginNs_), 1'000), text(trace::cause_name(step.cause)));
     }
     return told;
 }

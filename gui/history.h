@@ -22,6 +22,22 @@ inline std::int64_t laterNs(std::int64_t t, std::uint64_t ns) {
     return distanceNs(t, most) < ns ? most : std::int64_t(std::uint64_t(t) + ns);
 }
 
+// Sums and differences of times stop at the ends of what a time can be: a file may say any.
+inline std::int64_t plusNs(std::int64_t a, std::int64_t b) {
+    std::int64_t sum = 0;
+    if (!__builtin_add_overflow(a, b, &sum)) return sum;
+    return b > 0 ? std::numeric_limits<std::int64_t>::max() : std::numeric_limits<std::int64_t>::min();
+}
+inline std::int64_t minusNs(std::int64_t a, std::int64_t b) {
+    std::int64_t difference = 0;
+    if (!__builtin_sub_overflow(a, b, &difference)) return difference;
+    return b < 0 ? std::numeric_limits<std::int64_t>::max() : std::numeric_limits<std::int64_t>::min();
+}
+inline std::int64_t roundedNs(double ns) {
+    if (ns >= 9.2e18) return std::numeric_limits<std::int64_t>::max();
+    return ns <= -9.2e18 ? std::numeric_limits<std::int64_t>::min() : std::int64_t(ns);
+}
+
 class History {
 public:
     using Position = std::uint64_t;  // grows from record to record; nothing else is known about it

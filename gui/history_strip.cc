@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gui/history.h"
 #include "gui/plot_axis.h"
 #include "gui/record_text.h"
 #include "gui/theme.h"
@@ -17,7 +18,7 @@ namespace {
 
 constexpr double gap = 14, edge = 12;
 
-QString when(const Transition& step, std::int64_t beginNs) { return clockText(step.tNs - beginNs, 1'000'000); }
+QString when(const Transition& step, std::int64_t beginNs) { return clockText(minusNs(step.tNs, beginNs), 1'000'000); }
 
 }  // namespace
 

@@ -4,15 +4,18 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gui/history.h"
+
 namespace weft::gui {
 
 PlotView::PlotView(QObject* parent) : QObject(parent) {}
 
 void PlotView::set(std::int64_t from, std::int64_t to) {
-    const std::int64_t room = std::max(end_ - begin_, shortest);
-    const std::int64_t span = std::clamp(to - from, shortest, std::max(room, youngest));
-    from = span >= room ? begin_ : std::clamp(from, begin_, begin_ + room - span);
-    to = from + span;
+    const std::int64_t room = std::max(minusNs(end_, begin_), shortest);
+    const std::int64_t span = std::clamp(minusNs(to, from), shortest, std::max(room, youngest));
+    from = span >= room ? begin_ : std::clamp(from, begin_, std::max(begin_, minusNs(plusNs(begin_, room), span)));
+    to = plusNs(from, span);
+    from = to - span;  // at the end of time
     if (from == from_ && to == to_) return;
     from_ = from;
     to_ = to;
@@ -20,9 +23,9 @@ void PlotView::set(std::int64_t from, std::int64_t to) {
 }
 
 void PlotView::setAutomatic() {
-    const std::int64_t span = std::clamp(end_ - begin_, youngest, usual);
-    const std::int64_t to = cursorShown_ && cursor_ < end_ - span / 2 ? cursor_ + span / 2 : end_;
-    set(to - span, to);
+    const std::int64_t span = std::clamp(minusNs(end_, begin_), youngest, usual);
+    const std::int64_t to = cursorShown_ && cursor_ < minusNs(end_, span / 2) ? plusNs(cursor_, span / 2) : end_;
+    set(minusNs(to, span), to);
 }
 
 void PlotView::setBounds(std::int64_t begin, std::int64_t end, bool follow) {
@@ -30,10 +33,10 @@ void PlotView::setBounds(std::int64_t begin, std::int64_t end, bool follow) {
     end_ = std::max(begin, end);
     if (first_ && !follow) mode_ = Mode::whole;
     first_ = false;
-    if (mode_ == Mode::whole) return set(begin_, std::max(end_, begin_ + shortest));
+    if (mode_ == Mode::whole) return set(begin_, std::max(end_, plusNs(begin_, shortest)));
     if (mode_ == Mode::automatic) return follow || !cursorShown_ ? setAutomatic() : set(from_, to_);
     const std::int64_t span = to_ - from_;
-    if (follow && following_) return set(end_ - span, end_);
+    if (follow && following_) return set(minusNs(end_, span), end_);
     set(from_, to_);
 }
 
@@ -46,7 +49,8 @@ void PlotView::reset() {
 void PlotView::bringCursorIntoSight() {
     const std::int64_t span = to_ - from_;
     if (!cursorShown_ || (cursor_ >= from_ && cursor_ <= to_)) return;
-    set(cursor_ - span / 2, cursor_ - span / 2 + span);
+    const std::int64_t from = minusNs(cursor_, span / 2);
+    set(from, plusNs(from, span));
 }
 
 void PlotView::setCursor(std::int64_t t, bool shown) {
@@ -71,12 +75,13 @@ void PlotView::leave() {
 }
 
 void PlotView::zoom(double factor, std::int64_t about) {
-    const double left = double(about - from_) * factor, right = double(to_ - about) * factor;
-    const double most = double(std::max(end_ - begin_, youngest));
+    const double left = double(minusNs(about, from_)) * factor, right = double(minusNs(to_, about)) * factor;
+    const double most = double(std::max(minusNs(end_, begin_), youngest));
     mode_ = left + right >= most ? Mode::whole : Mode::chosen;
-    const std::int64_t from = about - std::int64_t(std::min(left, most)), to = about + std::int64_t(std::min(right, most));
+    const std::int64_t from = minusNs(about, roundedNs(std::min(left, most)));
+    const std::int64_t to = plusNs(about, roundedNs(std::min(right, most)));
     following_ = to >= end_;
-    set(from, std::max(to, from + shortest));
+    set(from, std::max(to, plusNs(from, shortest)));
 }
 
 void PlotView::zoomAtCursor(double factor) {
@@ -86,9 +91,9 @@ void PlotView::zoomAtCursor(double factor) {
 
 void PlotView::pan(double part) {
     mode_ = Mode::chosen;
-    const std::int64_t by = std::int64_t(double(to_ - from_) * part);
-    following_ = to_ + by >= end_;
-    set(from_ + by, to_ + by);
+    const std::int64_t by = roundedNs(double(to_ - from_) * part);
+    following_ = plusNs(to_, by) >= end_;
+    set(plusNs(from_, by), plusNs(to_, by));
 }
 
 void PlotView::show(std::int64_t from, std::int64_t to) {
@@ -100,7 +105,7 @@ void PlotView::show(std::int64_t from, std::int64_t to) {
 void PlotView::fit() {
     mode_ = Mode::whole;
     following_ = true;
-    set(begin_, std::max(end_, begin_ + shortest));
+    set(begin_, std::max(end_, plusNs(begin_, shortest)));
 }
 
 void PlotView::recentre() {

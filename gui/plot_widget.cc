@@ -11,6 +11,7 @@
 #include <array>
 #include <cmath>
 
+#include "gui/history.h"
 #include "gui/plot_raster.h"
 #include "gui/plot_view.h"
 #include "gui/theme.h"
@@ -22,6 +23,15 @@ constexpr double leftRoom = 50, rightRoom = 14, topRoom = 27;
 
 const Mark* firstMark(const std::vector<Mark>& marks, std::int64_t t) {
     return marks.data() + (std::ranges::lower_bound(marks, t, {}, &Mark::tNs) - marks.begin());
+}
+
+// Where lines of a grid lie: counted, for what is beyond 2^53 does not grow by a small step.
+std::vector<double> ticks(double low, double high, double step) {
+    constexpr double most = 200;
+    const double first = std::ceil(low / step), count = std::clamp(std::floor(high / step) - first + 1, 0.0, most);
+    std::vector<double> found(std::size_t{unsigned(count)});
+    for (std::size_t i = 0; i < found.size(); ++i) found[i] = (first + double(i)) * step;
+    return found;
 }
 
 }  // namespace
@@ -93,7 +103,7 @@ QRectF PlotWidget::area() const {
 
 double PlotWidget::xOf(std::int64_t t) const {
     const QRectF box = area();
-    return box.left() + double(t - view_->fromNs()) / double(view_->toNs() - view_->fromNs()) * box.width();
+    return box.left() + double(minusNs(t, view_->fromNs())) / double(view_->toNs() - view_->fromNs()) * box.width();
 }
 
 double PlotWidget::yOf(double value) const {
@@ -104,7 +114,7 @@ double PlotWidget::yOf(double value) const {
 std::int64_t PlotWidget::timeAt(double x) const {
     const QRectF box = area();
     const double part = std::clamp((x - box.left()) / box.width(), 0.0, 1.0);
-    return view_->fromNs() + std::int64_t(part * double(view_->toNs() - view_->fromNs()));
+    return plusNs(view_->fromNs(), roundedNs(part * double(view_->toNs() - view_->fromNs())));
 }
 
 std::int64_t PlotWidget::shownTime() const { return view_->hovering() ? view_->hoverNs() : view_->cursorNs(); }
@@ -139,7 +149,7 @@ void PlotWidget::renderGrid(QPainter& painter) const {
     const QRectF box = area();
     const Scaled scaled = scaledUnit(unit_, std::max(std::abs(low_), std::abs(high_)));
     painter.setFont(monoFont(10));
-    for (double value = std::ceil(low_ / step_) * step_; value <= high_; value += step_) {
+    for (const double value : ticks(low_, high_, step_)) {
         const double y = std::floor(yOf(value)) + 0.5;
         painter.setPen(colours().grid);
         painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y));
@@ -153,16 +163,15 @@ void PlotWidget::renderGrid(QPainter& painter) const {
     const double step = tickStep(span, std::max(2, int(box.width() / 110)));
     painter.setFont(monoFont(10));
     const double origin = double(view_->beginNs());
-    const double first = std::ceil((double(view_->fromNs()) - origin) / step) * step;
-    for (double t = first; t <= double(view_->toNs()) - origin; t += step) {
-        const double x = std::floor(xOf(view_->beginNs() + std::int64_t(t))) + 0.5;
+    for (const double t : ticks(double(view_->fromNs()) - origin, double(view_->toNs()) - origin, step)) {
+        const double x = std::floor(xOf(plusNs(view_->beginNs(), roundedNs(t)))) + 0.5;
         painter.setPen(colours().grid);
         painter.drawLine(QPointF(x, box.top()), QPointF(x, box.bottom()));
         if (!showsTimes_) continue;
         painter.setPen(colours().dim);
         const double middle = std::clamp(x, 34.0, width() - 34.0);
         painter.drawText(QRectF(middle - 55, box.bottom() + 4, 110, 15), Qt::AlignCenter,
-                         clockText(std::int64_t(t), std::int64_t(step)));
+                         clockText(roundedNs(t), roundedNs(step)));
     }
 }
 
@@ -355,7 +364,7 @@ void PlotWidget::paintCursor(QPainter& painter) const {
 
 QString PlotWidget::hoverText(std::int64_t t) const {
     const std::int64_t step = (view_->toNs() - view_->fromNs()) / 2'000;
-    QString told = clockText(t - view_->beginNs(), std::max<std::int64_t>(1, step));
+    QString told = clockText(minusNs(t, view_->beginNs()), std::max<std::int64_t>(1, step));
     for (const Layer& layer : layers_) {
         if (const auto held = layer.data->held(t))
             told += QLatin1Char('\n') + layer.name + QLatin1Char(' ') + valueText(unit_, *held * layer.factor);
@@ -364,8 +373,8 @@ QString PlotWidget::hoverText(std::int64_t t) const {
     double distance = 5;
     if (marks_ != nullptr) {
         const Mark* const end = marks_->data() + marks_->size();
-        const std::int64_t reach = std::int64_t(double(view_->toNs() - view_->fromNs()) / area().width() * distance);
-        for (const Mark* mark = firstMark(*marks_, t - reach); mark < end && mark->tNs <= t + reach; ++mark) {
+        const std::int64_t reach = roundedNs(double(view_->toNs() - view_->fromNs()) / area().width() * distance);
+        for (const Mark* mark = firstMark(*marks_, minusNs(t, reach)); mark < end && mark->tNs <= plusNs(t, reach); ++mark) {
             const bool shown = std::ranges::any_of(kinds_, [&](const Marks& kind) { return kind.kind == mark->kind; });
             const double off = std::abs(xOf(mark->tNs) - xOf(t));
             if (!shown || off >= distance) continue;

@@ -84,15 +84,15 @@ QRectF TimelineBar::area() const { return QRectF(rect()).adjusted(side, 12, -sid
 
 double TimelineBar::xOf(std::int64_t t) const {
     const QRectF box = area();
-    const double span = double(std::max<std::int64_t>(1, end_ - begin_));
-    return box.left() + std::clamp(double(t - begin_) / span, 0.0, 1.0) * box.width();
+    const double span = double(std::max<std::uint64_t>(1, distanceNs(begin_, end_)));
+    return box.left() + std::clamp(double(distanceNs(begin_, t)) / span, 0.0, 1.0) * box.width();
 }
 
 void TimelineBar::renderDensity(QPainter& painter) const {
     const QRectF box = area();
     const double high = box.height() - bandHeight - 2, bottom = box.bottom() - bandHeight - 2;
     std::vector<Density::Column> columns(std::size_t(std::max(1.0, box.width() / pitch)));
-    session_->density(begin_, end_ + 1, columns);
+    session_->density(begin_, plusNs(end_, 1), columns);
     double most = 1;
     for (const Density::Column& column : columns) most = std::max(most, column.all);
     const auto heightOf = [&](double count) {
@@ -174,7 +174,7 @@ void TimelineBar::paintEvent(QPaintEvent*) {
 void TimelineBar::seekTo(double x) {
     const QRectF box = area();
     const double part = std::clamp((x - box.left()) / box.width(), 0.0, 1.0);
-    session_->seek(begin_ + std::int64_t(part * double(end_ - begin_)));
+    session_->seek(part >= 1 ? end_ : laterNs(begin_, std::uint64_t(part * double(distanceNs(begin_, end_)))));
 }
 
 void TimelineBar::mousePressEvent(QMouseEvent* event) {
@@ -276,7 +276,8 @@ void TimelineWidget::faster(int direction) {
 }
 
 void TimelineWidget::tell() {
-    const std::int64_t at = session_->cursorNs() - session_->beginNs(), all = session_->endNs() - session_->beginNs();
+    const std::int64_t at = minusNs(session_->cursorNs(), session_->beginNs()),
+                       all = minusNs(session_->endNs(), session_->beginNs());
     const bool live = session_->isLive(),
                following = session_->history().isEmpty() || session_->status().kind != SourceStatus::Kind::ended;
     const bool moves = session_->isPlaying() || (live && following);

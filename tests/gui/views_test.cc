@@ -13,6 +13,7 @@
 #include <QTemporaryDir>
 #include <QTest>
 #include <QToolButton>
+#include <limits>
 
 #include "gui/diagram_widget.h"
 #include "gui/filter_line.h"
@@ -305,6 +306,39 @@ TEST(Views, EverySignOfAnEventIsInTheBundledFont) {
         trace::Record record{};
         record.type = trace::Type(type);
         for (const QChar sign : glyph(record)) EXPECT_TRUE(font.supportsCharacter(sign)) << glyph(record).toStdString();
+    }
+}
+
+TEST(Views, TimesAndValuesAtTheEndsOfTheirRangeAreDrawn) {
+    constexpr std::int64_t least = std::numeric_limits<std::int64_t>::min(), most = std::numeric_limits<std::int64_t>::max();
+    constexpr std::uint64_t much = std::uint64_t{1} << 60;
+    Scene scene;
+    scene.flow(least, 0, 0, 1, 80, "cubic");
+    scene.state(least, 0, 0, 2, 1);
+    scene.add(told(0, 0, trace::Type::rate, trace::Rate{most - 1, 1, much, 0, 0, 0, 0, 0}));
+    scene.add(told(1, 0, trace::Type::rate, trace::Rate{most, 1, much + 1'024, 0, 0, 0, 0, 0}));
+    scene.state(most, 0, 2, 4);
+    Session session;
+    MainWindow window(session);
+    session.push(scene.records());
+    window.resize(1'280, 800);
+    window.finish();
+    PlotView& view = window.plotView();
+    for (const std::int64_t at : {least, std::int64_t{0}, most}) {
+        session.seek(at);
+        window.finish();
+        view.hover(at);
+        for (int i = 0; i < 100; ++i) view.zoomAtCursor(0.5);
+        window.grab();
+        view.pan(-0.5);
+        view.pan(5);
+        view.zoom(1e9, at);
+        window.grab();
+        view.recentre();
+        window.grab();
+        view.fit();
+        window.grab();
+        EXPECT_LT(view.fromNs(), view.toNs());
     }
 }
 

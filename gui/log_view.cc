@@ -79,6 +79,10 @@ protected:
         QTableView::paintEvent(event);
         QPainter painter(viewport());
         paintFocus(*this, painter);
+        if (model()->rowCount() != 0) return;
+        painter.setFont(uiFont(12));
+        painter.setPen(colours().dim);
+        painter.drawText(viewport()->rect(), Qt::AlignCenter, LogView::tr("No events yet"));
     }
 
     // Left, Right, Space and Escape are time's.

@@ -317,6 +317,7 @@ void PlotWidget::paintLegend(QPainter& painter) const {
     painter.setRenderHint(QPainter::Antialiasing);
     const bool values = view_->cursorShown() || view_->hovering();
     for (const Layer& layer : layers_) {
+        if (layer.data->isEmpty() && !isEmpty()) continue;  // a name without a curve
         QString name = layer.name;
         const auto held = layer.data->held(shownTime());
         if (values && held) name += QLatin1Char(' ') + valueText(unit_, *held * layer.factor);

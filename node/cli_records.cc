@@ -241,7 +241,8 @@ std::string record_text(const trace::Record& record, const trace::Replay& flows)
         const auto body = body_of<trace::TimerEvent>(record);
         std::string text = fmt::format("{} {}", timer_of(body.timer), fired_of(body.fired));
         if (body.fired == 0 && body.deadline_ns > record.t_ns)
-            text += fmt::format(" for {}", human_microseconds(std::uint64_t(body.deadline_ns - record.t_ns) / 1'000));
+            text += fmt::format(" for {}",
+                                human_microseconds((std::uint64_t(body.deadline_ns) - std::uint64_t(record.t_ns)) / 1'000));
         return text;
     }
     case Type::link: {
@@ -260,8 +261,17 @@ std::string record_text(const trace::Record& record, const trace::Replay& flows)
     }
 }
 
+namespace {
+
+// Whatever a file says: it wraps.
+std::int64_t real_time(const trace::Record& record, const trace::Clocks& clocks) {
+    return std::int64_t(std::uint64_t(record.t_ns) - std::uint64_t(clocks.monotonic_ns) + std::uint64_t(clocks.realtime_ns));
+}
+
+}  // namespace
+
 std::string record_line(const trace::Record& record, const trace::Replay& flows, const trace::Clocks& clocks) {
-    const std::int64_t real = record.t_ns - clocks.monotonic_ns + clocks.realtime_ns;
+    const std::int64_t real = real_time(record, clocks);
     const std::time_t seconds = real / 1'000'000'000;
     tm local{};
     ::localtime_r(&seconds, &local);
@@ -271,7 +281,7 @@ std::string record_line(const trace::Record& record, const trace::Replay& flows,
 }
 
 Json record_json(const trace::Record& record, const trace::Replay& flows, const trace::Clocks& clocks) {
-    const std::int64_t real = record.t_ns - clocks.monotonic_ns + clocks.realtime_ns;
+    const std::int64_t real = real_time(record, clocks);
     Json one{{"t_ns", record.t_ns},
              {"time", double(real / 1'000) / 1e6},
              {"flow", record.flow == trace::no_flow ? Json(nullptr) : Json(place_text(record, flows))},

@@ -43,7 +43,8 @@ public:
     void take(std::span<const trace::Record> records, const trace::Clocks& clocks) {
         for (const trace::Record& record : records) {
             flows_.apply(record);
-            if ((shown_ & trace::bit(record.type)) == 0 || !chosen(record)) continue;
+            const bool known = std::uint32_t(record.type) < 32;  // a newer node may have more
+            if (!known || (shown_ & trace::bit(record.type)) == 0 || !chosen(record)) continue;
             text_ +=
                 console_.json ? to_line(record_json(record, flows_, clocks)) + '\n' : record_line(record, flows_, clocks);
         }

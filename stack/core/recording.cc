@@ -38,6 +38,13 @@ std::size_t first_at(Bytes payload, std::int64_t t) {
     return low;
 }
 
+// True if the head of a batch of records tells the times of its first and last one: those lie beside heads, the sum needs all of it.
+bool times_hold(const format::Head& head, Bytes batch) {
+    const Bytes payload = batch.subspan(batch_head_size);
+    const bool same = time_at(payload, 0) == head.first_ns && time_at(payload, head.count - 1) == head.last_ns;
+    return same || format::is_whole(batch);
+}
+
 }  // namespace
 
 // The batch there, if all of it lies in the file.
@@ -161,7 +168,8 @@ bool Recording::take_chain(const format::EndBody& body, std::vector<Index> found
     return true;
 }
 
-// Batch heads from where the last walk ended. The sum of the last batch alone is looked at: a crash may leave zeros behind a head.
+// Batch heads from where the last walk ended. The sum of the last batch is looked at, as a crash may leave zeros behind a head, and
+// those of batches whose records say other times than their heads.
 void Recording::walk() {
     what_.clear();
     if (ended_ && whole_ < file_.size()) what_ = format::at_byte(whole_, "bytes behind the end of the recording");
@@ -173,7 +181,7 @@ void Recording::walk() {
             why = format::at_byte(whole_, "the checksum of the last batch is wrong: it was not written to its end");
             break;
         }
-        if (batch->head.kind == BatchKind::records && batch->head.count > 0) {
+        if (batch->head.kind == BatchKind::records && batch->head.count > 0 && times_hold(batch->head, batch->bytes)) {
             if (!any_) begin_ns_ = end_ns_ = batch->head.first_ns;
             any_ = true;
             end_ns_ = std::max(end_ns_, batch->head.last_ns);
@@ -198,18 +206,28 @@ std::uint64_t Recording::start_of(std::int64_t t) const {
     return later == indices_.begin() ? header_size : std::prev(later)->offset;
 }
 
+// Before the damaged batches that lie between it and the last older record: who reads on counts them.
 Recording::Position Recording::position_at(std::int64_t t) const {
     std::uint64_t offset = start_of(t);
+    std::optional<Position> damaged;
     while (offset < whole_) {
         const auto batch = batch_at(offset);
         if (!batch) break;
-        if (batch->head.kind == BatchKind::records && batch->head.last_ns >= t) {
-            const std::size_t record = first_at(batch->payload(), t);
-            if (record < batch->head.count) return position(offset, record);
+        if (batch->head.kind == BatchKind::records) {
+            if (batch->head.last_ns < t) {
+                damaged.reset();
+            } else if (!format::is_whole(batch->bytes)) {
+                if (!damaged) damaged = position(offset, 0);
+            } else {
+                const std::size_t record = first_at(batch->payload(), t);
+                if (record == 0 && damaged) return *damaged;
+                if (record < batch->head.count) return position(offset, record);
+                damaged.reset();
+            }
         }
         offset = batch->end();
     }
-    return position(whole_, 0);
+    return damaged.value_or(position(whole_, 0));
 }
 
 Recording::Position Recording::go_on(Position from, std::int64_t to, const Take& take, std::size_t& damaged,
@@ -221,12 +239,15 @@ Recording::Position Recording::go_on(Position from, std::int64_t to, const Take&
         const auto batch = batch_at(offset);
         if (!batch) break;
         if (batch->head.kind == BatchKind::records && batch->head.count > record) {
-            if (batch->head.first_ns >= to || position(offset, record) >= until) return position(offset, record);
-            if (format::is_whole(batch->bytes)) {
+            if (position(offset, record) >= until) return position(offset, record);
+            if (format::is_whole(batch->bytes)) {  // its head says nothing before
+                if (batch->head.first_ns >= to) return position(offset, record);
                 std::size_t end = batch->head.last_ns < to ? batch->head.count : first_at(batch->payload(), to);
-                if (until < position(offset, end)) end = std::size_t(until - position(offset, 0));
+                if (until < position(batch->end(), 0)) end = std::min<std::size_t>(end, until - position(offset, 0));
                 const auto records = format::records_in(batch->payload(), copy);
-                if (end > record && !take(records.subspan(record, end - record))) return position(offset, end);
+                // Behind the last record lies the next batch: 2^14 is no place in this one.
+                const Position next = end < batch->head.count ? position(offset, end) : position(batch->end(), 0);
+                if (end > record && !take(records.subspan(record, end - record))) return next;
                 if (end < batch->head.count) return position(offset, std::max(record, end));
             } else {
                 ++damaged;
@@ -259,7 +280,8 @@ std::size_t Recording::read_payload(std::int64_t from, std::int64_t to, const Re
     std::uint64_t offset = start_of(from);
     while (offset < whole_) {
         const auto batch = batch_at(offset);
-        if (!batch || (batch->head.kind == BatchKind::records && batch->head.first_ns >= to)) break;
+        if (!batch) break;
+        if (batch->head.kind == BatchKind::records && batch->head.first_ns >= to && format::is_whole(batch->bytes)) break;
         offset = batch->end();
         if (batch->head.kind != BatchKind::payload || batch->head.first_ns < from || batch->head.first_ns >= to) continue;
         Reader reader{batch->payload()};
@@ -321,7 +343,7 @@ std::vector<Recording::Mark> Recording::marks(std::size_t most) const {
     for (const Index& index : indices_) {
         // Its records end where it lies; all of them are of its time or older, those of the next index are younger.
         if (index.counts[std::size_t(Type::mark)] > 0 && index.t_ns < newest)
-            go_on(position(after, 0), index.t_ns + 1, look, damaged);
+            go_on(position(after, 0), index.t_ns + 1, look, damaged, position(index.offset, 0));
         after = index.offset;
         if (found.size() > 2 * most) found.erase(found.begin(), found.end() - std::ptrdiff_t(most));
     }

@@ -292,6 +292,63 @@ TEST(Recording, ADamagedBatchIsLeftOutAndCounted) {
     EXPECT_EQ(records, made.records.size() - made.flushed.front().second);
 }
 
+TEST(Recording, AHeadIsNotBelievedBeforeItsSum) {
+    const Made made = make(11, 2'000, second / 100, false);
+    std::size_t records = 0;
+    const auto count = [&](std::span<const Record> some) {
+        records += some.size();
+        return true;
+    };
+    const std::size_t hurt = made.flushed[1].second - made.flushed[0].second;
+    for (const std::size_t byte : {16 + 6, 24 + 6}) {  // of first_ns, of last_ns: far in the future
+        std::vector<std::byte> file = made.file;
+        ASSERT_EQ(load_little<std::uint16_t>(&file[made.flushed[0].first + 4]), 1u) << "a batch of records";
+        file[made.flushed[0].first + byte] ^= std::byte{1};
+        const Recording recording = opened(file);
+        EXPECT_EQ(recording.end_ns(), made.records.back().t_ns);
+        records = 0;
+        EXPECT_EQ(recording.read(INT64_MIN, made.records.back().t_ns + 1, count), 1u);
+        EXPECT_EQ(records, made.records.size() - hurt) << "those behind it are read";
+        const std::int64_t last = made.records.back().t_ns;
+        recording.read(last, INT64_MAX, [&](std::span<const Record> some) {
+            EXPECT_GE(some.front().t_ns, last) << "nothing older comes for it";
+            return true;
+        });
+    }
+}
+
+TEST(Recording, ABatchOfAsManyRecordsAsFitIsReadInPieces) {
+    std::vector<std::byte> file;
+    RecordingWriter{some_info()}.begin(file);
+    constexpr std::size_t most = batch_limit / sizeof(Record);
+    for (int i = 0; i < 3; ++i) {
+        std::vector<std::byte> batch(batch_head_size + batch_limit);
+        store_little(batch.data(), std::uint32_t(batch_limit));
+        store_little(batch.data() + 4, std::uint16_t(1));
+        store_little(batch.data() + 12, std::uint32_t(most));
+        const std::uint64_t first = std::uint64_t(i) * most + 1;
+        store_little(batch.data() + 16, first);
+        store_little(batch.data() + 24, first + most - 1);
+        for (std::size_t record = 0; record < most; ++record)
+            store_little(batch.data() + batch_head_size + record * sizeof(Record), first + record);
+        store_little(batch.data() + 8, crc32c(Bytes{batch}.subspan(12), crc32c(Bytes{batch}.first(8))));
+        file.insert(file.end(), batch.begin(), batch.end());
+    }
+    const Recording recording = opened(file);
+    std::vector<std::int64_t> got;
+    const auto one_batch = [&](std::span<const Record> some) {
+        for (const Record& record : some) got.push_back(record.t_ns);
+        return false;
+    };
+    Recording::Position at = recording.begin_position();
+    for (int i = 0; i < 3; ++i) at = recording.read_on(at, one_batch);
+    ASSERT_EQ(got.size(), 3 * most) << "each once";
+    EXPECT_EQ(got.back(), std::int64_t(3 * most));
+    got.clear();
+    recording.read_on(recording.begin_position(), recording.position_at(std::int64_t(most) + 1), one_batch);
+    EXPECT_EQ(got.size(), most);
+}
+
 TEST(Recording, MarksAreFoundByTheirIndices) {
     const Made made = make(12, 4'000, second / 100);
     const Recording recording = opened(made.file);

@@ -91,9 +91,9 @@ void EventListener::tell_lagged(const trace::Record& lagged) {
     const auto body = trace::body_of<trace::Lagged>(lagged);
     const std::size_t type = body.type % EventRing::classes;
     if ((1u << type & (always | wants_.classes)) == 0) return;
+    total_lost_[type] += body.count;
     if (!gap_ && queued() + sizeof lagged <= limit_) return add(lagged);
     lost_[type] += body.count;
-    total_lost_[type] += body.count;
     congested_ = true;
     gap_ = gap_ || !trace::is_sample(trace::Type(type));
 }
@@ -143,7 +143,7 @@ void EventListener::close_batch() {
     writer_.flush(out_);
     collected_ = 0;
     const std::uint64_t now = writer_.bytes();
-    if (kind_ == Kind::file && now != queued_bytes_) ends_.push_back(now);
+    if (kind_ == Kind::file && now != queued_bytes_) ends_.push_back({now, records_});
     queued_bytes_ = now;
 }
 
@@ -151,7 +151,7 @@ void EventListener::end(std::int64_t now_ns) {
     tell_losses(now_ns);
     writer_.end(out_);
     collected_ = 0;
-    if (kind_ == Kind::file) ends_.push_back(writer_.bytes());
+    if (kind_ == Kind::file) ends_.push_back({writer_.bytes(), records_});
 }
 
 bool EventListener::write() {
@@ -176,7 +176,7 @@ bool EventListener::write() {
         sent_ += std::size_t(wrote);
         bytes_ += std::uint64_t(wrote);
     }
-    while (!ends_.empty() && ends_.front() <= bytes_) {
+    while (!ends_.empty() && ends_.front().bytes <= bytes_) {
         whole_ = ends_.front();
         ends_.erase(ends_.begin());
     }
@@ -193,8 +193,15 @@ bool EventListener::listen() {
 }
 
 void EventListener::cut_torn_tail() {
-    if (kind_ == Kind::file && bytes_ > whole_) [[maybe_unused]]
-        const int cut = ::ftruncate(fd_.get(), off_t(whole_));
+    if (kind_ != Kind::file || !has_more()) return;
+    if (bytes_ > whole_.bytes) [[maybe_unused]]
+        const int cut = ::ftruncate(fd_.get(), off_t(whole_.bytes));
+    total_lost_[0] += records_ - whole_.records;  // of whatever class
+    bytes_ = whole_.bytes;
+    records_ = whole_.records;
+    out_.clear();
+    sent_ = 0;
+    ends_.clear();
 }
 
 std::uint64_t EventListener::dropped() const {

@@ -58,7 +58,7 @@ public:
     bool stuck() const { return stuck_; }  // a file that takes nothing at the moment: worth another try in a while
     std::int64_t begin_ns() const { return begin_ns_; }
 
-    // Cuts off what was written of a batch that never became whole, of a file.
+    // Of a file that ends: cuts off what was written of a batch that never became whole, and counts what still waits as dropped.
     void cut_torn_tail();
 
 private:
@@ -77,8 +77,11 @@ private:
     std::vector<std::byte> out_;  // whole batches; the first sent_ bytes are gone already
     std::size_t sent_{0};
     std::size_t collected_{0};  // records in the writer's hands
-    std::uint64_t whole_{0};  // bytes up to the end of the last batch that left as a whole
-    std::vector<std::uint64_t> ends_;  // of queued batches, in bytes since the beginning; of a file
+    struct BatchEnd {
+        std::uint64_t bytes{0}, records{0};  // since the beginning
+    };
+    BatchEnd whole_;  // of the last batch that left as a whole
+    std::vector<BatchEnd> ends_;  // of queued batches; of a file
     std::uint64_t bytes_{0}, records_{0}, queued_bytes_{0};  // written; queued ever
     std::array<std::uint64_t, EventRing::classes> lost_{}, thinned_{}, total_lost_{};  // lost_, thinned_: not told yet
     std::int64_t window_ns_{0};  // the second that `rate_limit` counts in

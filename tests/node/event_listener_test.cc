@@ -220,6 +220,23 @@ TEST_F(Listening, AFullDiskIsSaidAndWhatFindsNoRoomIsCounted) {
     EXPECT_EQ(file.error(), "No space left on device");
     EXPECT_EQ(file.records() + file.dropped(), sent);
     EXPECT_GT(file.dropped(), 0u);
+    file.end(now);
+    ASSERT_TRUE(file.write());
+    ASSERT_TRUE(file.has_more());
+    file.cut_torn_tail();
+    EXPECT_EQ(file.records() + file.bytes(), 0u) << "nothing ever reached it";
+    EXPECT_GE(file.dropped(), sent) << "and what waited is counted, too";
+    EXPECT_FALSE(file.has_more());
+}
+
+TEST_F(Listening, WhatTheRingLostIsDroppedForItToo) {
+    EventListener listener = make({.classes = trace::bit(Type::loss)});
+    listener.tell_lagged(record_of(now, Type::lagged, trace::Lagged{std::uint32_t(Type::loss), 0, 5}));
+    listener.tell_lagged(record_of(now, Type::lagged, trace::Lagged{std::uint32_t(Type::rate), 0, 7}));
+    EXPECT_EQ(listener.dropped(), 5u) << "of what it wants";
+    listener.flush(flows, now);
+    read(listener);
+    EXPECT_EQ(heard.lagged[Type::loss], 5u);
 }
 
 TEST_F(Listening, AFileIsAWholeRecordingWithItsIndices) {

@@ -106,6 +106,9 @@ std::expected<Json, RpcError> Daemon::begin_recording(std::string_view name, con
         return std::unexpected(
             RpcError{RpcCode::failed, fmt::format("a recording runs already, {}: record.stop ends it", now.path), "in_use"});
     auto file = open_recording(config_.record.directory, name, params.value("overwrite", false));
+    const bool generated = !params.contains("name");  // of a second: another one may have begun in it
+    for (int next = 2; !file && generated && file.error().cause == "exists" && next < 100; ++next)
+        file = open_recording(config_.record.directory, fmt::format("{}-{}", name, next), false);
     if (!file) return std::unexpected(RpcError{RpcCode::failed, file.error().message, file.error().cause});
     file->limit = limit;
     const std::string path = file->path;

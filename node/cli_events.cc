@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -14,6 +15,10 @@ namespace weft::node {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds quiet{250};  // after which `take` hears that nothing came
+constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365};
+constexpr int pieces_at_end = 256;  // 64 MiB: more than a node lets wait
 
 sigset_t set_of(const std::vector<int>& numbers) {
     sigset_t set;
@@ -61,18 +66,31 @@ std::expected<EventStream, Problem> subscribe(const CommonOptions& common, const
 
 StreamEnd read_stream(EventStream& stream, StopSignals& signals, std::optional<std::chrono::milliseconds> duration,
                       const std::function<bool(std::span<const std::byte>)>& take) {
-    const auto end = Clock::now() + duration.value_or(std::chrono::milliseconds{});
+    const auto end = Clock::now() + std::min(duration.value_or(std::chrono::milliseconds{}), longest);
     if (!stream.begun.empty() && !take(std::as_bytes(std::span<const char>(stream.begun)))) return StreamEnd::refused;
     stream.begun.clear();
     std::vector<std::byte> piece(256 << 10);
+    const auto take_rest = [&](StreamEnd why) {  // what came before the end is part of it
+        for (int i = 0; i < pieces_at_end; ++i) {
+            const ssize_t got = ::recv(stream.fd.get(), piece.data(), piece.size(), MSG_DONTWAIT);
+            if (got < 0 && errno == EINTR) continue;
+            if (got <= 0) break;
+            if (!take(std::span<const std::byte>(piece).first(std::size_t(got)))) return StreamEnd::refused;
+        }
+        return why;
+    };
     for (;;) {
         std::array<pollfd, 2> ready{{{stream.fd.get(), POLLIN, 0}, {signals.descriptor(), POLLIN, 0}}};
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
-        if (duration && left.count() <= 0) return StreamEnd::timed_out;
-        if (::poll(ready.data(), ready.size(), duration ? int(left.count()) : -1) < 0 && errno != EINTR)
-            return StreamEnd::closed;
-        if (ready[1].revents != 0) return StreamEnd::stopped;
-        if (ready[0].revents == 0) continue;
+        if (duration && left.count() <= 0) return take_rest(StreamEnd::timed_out);
+        const int found = ::poll(ready.data(), ready.size(), int((duration ? std::min(left, quiet) : quiet).count()));
+        if (found < 0 && errno != EINTR) return StreamEnd::closed;
+        if (found < 0) continue;
+        if (ready[1].revents != 0) return take_rest(StreamEnd::stopped);
+        if (ready[0].revents == 0) {
+            if (!take({})) return StreamEnd::refused;
+            continue;
+        }
         const ssize_t got = ::recv(stream.fd.get(), piece.data(), piece.size(), MSG_DONTWAIT);
         if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
         if (got <= 0) return StreamEnd::closed;

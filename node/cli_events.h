@@ -37,7 +37,7 @@ std::expected<EventStream, Problem> subscribe(const CommonOptions& common, const
 
 enum class StreamEnd : std::uint8_t { closed, stopped, timed_out, refused };  // refused: `take` said false
 
-// Hands on what comes.
+// Hands on what comes, also what is there when it is stopped; and nothing, about each quarter of a second in which nothing comes.
 StreamEnd read_stream(EventStream& stream, StopSignals& signals, std::optional<std::chrono::milliseconds> duration,
                       const std::function<bool(std::span<const std::byte>)>& take);
 

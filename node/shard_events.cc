@@ -50,6 +50,7 @@ void Shard::write_event(void* context, const trace::Record& record) {
 
 // Once a turn; one comparison while nobody listens.
 void Shard::tend_events(Instant now) {
+    const std::uint32_t tellings = telemetry_->tellings();  // first: the classes that they are for are there then
     const std::uint32_t wanted = telemetry_->wanted();
     if (wanted != event_classes_) {
         if (event_classes_ == 0) count_at_ = now + count_every;
@@ -58,7 +59,7 @@ void Shard::tend_events(Instant now) {
         if (wanted == 0) tell_at_ = count_at_ = Instant::never();
     }
     if (wanted == 0) return;
-    if (const std::uint32_t tellings = telemetry_->tellings(); tellings != told_) {
+    if (tellings != told_) {
         told_ = tellings;
         telling_ = {};
         tell_at_ = now;

@@ -365,8 +365,8 @@ void Telemetry::Thread::end_recording(std::string why, std::int64_t now) {
     last_recording_.end_ns = now;
     if (!why.empty()) last_recording_.error = why;
     recorder_.reset();
+    publish();  // who hears of the end finds it in status()
     notice({TelemetryNotice::Kind::record_ended, std::move(why), last_recording_});
-    publish();
 }
 
 RecordStatus Telemetry::Thread::record_status() const {

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
@@ -36,7 +37,8 @@ public:
     // Until it holds, or the stream ends, or `ms` are over.
     template <class Condition>
     bool read_until(Condition&& holds, int ms = 10'000) {
-        for (int waited = 0; waited < ms; waited += 10) {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{ms};
+        while (std::chrono::steady_clock::now() < end) {
             const bool lives = read();
             if (holds()) return true;
             if (!lives) return false;
@@ -65,7 +67,7 @@ public:
 
     trace::Replay flows;
     std::map<trace::Type, std::uint64_t> records, lagged;  // lagged: of ring and queue
-    std::vector<trace::Record> kept;                       // edges
+    std::vector<trace::Record> kept;  // edges, and counters
     trace::RecordingStream stream;
     std::string error;
 
@@ -75,7 +77,7 @@ private:
             flows.apply(some);
             for (const trace::Record& record : some) {
                 ++records[record.type];
-                if (!trace::is_sample(record.type)) kept.push_back(record);
+                if (!trace::is_sample(record.type) || record.type == trace::Type::counters) kept.push_back(record);
                 if (record.type != trace::Type::lagged) continue;
                 const auto body = trace::body_of<trace::Lagged>(record);
                 if (body.where != 2) lagged[trace::Type(body.type)] += body.count;

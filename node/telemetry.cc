@@ -131,7 +131,7 @@ private:
     void serve_recorder(std::int64_t now);
     void end_recording(std::string why, std::int64_t now);
     RecordStatus record_status() const;
-    void want();
+    void want(bool anew = false);
     void tell_all_flows() {
         shared_.tellings_.fetch_add(1, std::memory_order_release);
         add_one(notify_);
@@ -209,13 +209,14 @@ void Telemetry::Thread::sleep() {
     want();
 }
 
-// The union of what all of them want.
-void Telemetry::Thread::want() {
+// The union of what all of them want; `anew`: somebody must hear what is told only when it happens. The classes go first: who
+// sees the count of tellings sees them, too.
+void Telemetry::Thread::want(bool anew) {
     std::uint32_t wanted = nobody() ? 0 : base_classes;
     for (const Subscriber& one : subscribers_) wanted |= one.listener.classes();
     if (recorder_) wanted |= recorder_->listener.classes();
     const std::uint32_t before = shared_.wanted_.exchange(wanted, std::memory_order_relaxed);
-    if ((wanted & ~before) != 0) tell_all_flows();
+    if ((wanted & ~before) != 0 || anew) tell_all_flows();
 }
 
 void Telemetry::Thread::take_requests(std::int64_t now) {
@@ -234,6 +235,11 @@ void Telemetry::Thread::take_requests(std::int64_t now) {
 }
 
 void Telemetry::Thread::join(Joining joining, std::int64_t now) {
+    // Links and labels are no part of the state that a listener begins with: they are told by the shard alone.
+    const bool beyond_state =
+        joining.wants.snapshot &&
+        (joining.wants.classes & (trace::bit(trace::Type::link) | trace::bit(trace::Type::label))) != 0;
+    const bool anew = nobody() || beyond_state;
     if (nobody()) {  // what is known, and what still lies in the ring, is of another time
         flows_ = {};
         for (auto left = shared_.ring_.front(); !left.empty(); left = shared_.ring_.front()) shared_.ring_.pop(left.size());
@@ -246,6 +252,7 @@ void Telemetry::Thread::join(Joining joining, std::int64_t now) {
     listener.begin(joining.first, flows_, newest_ns_);
     if (joining.kind == EventListener::Kind::socket) subscribers_.push_back({++last_number_, std::move(listener)});
     else recorder_.emplace(std::move(joining.path), joining.limit, std::move(listener), std::int64_t{0}, false);
+    want(anew);
 }
 
 // True if there was anything.

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "tests/node/event_stream.h"
@@ -138,14 +139,36 @@ TEST_F(TelemetryOfAShard, ModulesAreHeardBesideItWhetherAnybodyListensOrNot) {
 TEST_F(TelemetryOfAShard, CountersComeEachSecondWhileSomebodyListens) {
     Seen from, to;
     ASSERT_NO_FATAL_FAILURE(open(from, to));
-    EventReader reader = listen({.classes = trace::bit(Type::state)});
+    EventReader reader = listen({.classes = trace::bit(Type::counters)});
     ASSERT_TRUE(hears(reader, [&] { return reader.flows.find(from.flow.place) != nullptr; }));
     ASSERT_NO_FATAL_FAILURE(transfer(from, to, 60'000));
-    reader = listen();
     ASSERT_TRUE(hears(reader, [&] {
-        const trace::FlowState* flow = reader.flows.find(from.flow.place);
-        return flow && flow->counters.bytes_out == 60'000;
-    }));
+        return std::ranges::any_of(reader.kept, [&](const trace::Record& record) {
+            return record.type == Type::counters && (record.flags & trace::snapshot_flag) == 0 &&
+                   record.flow == from.flow.place;
+        });
+    })) << "as they happen, not because somebody came";
+    ASSERT_TRUE(hears(reader, [&] { return reader.flows.find(from.flow.place)->counters.bytes_out == 60'000; }));
+}
+
+TEST_F(TelemetryOfAShard, EveryOneWhoComesIsToldOfTheLinks) {
+    EventReader first = listen();
+    ASSERT_TRUE(hears(first, [&] { return first.count(Type::link) > 0; }));
+    EventReader second = listen();
+    ASSERT_TRUE(hears(second, [&] { return second.count(Type::link) > 0; })) << "of the same classes";
+}
+
+TEST_F(TelemetryOfAShard, WhoComesAsTheLastOneGoesIsToldOfTheFlows) {
+    const TemporaryDirectory directory;
+    Seen from, to;
+    ASSERT_NO_FATAL_FAILURE(open(from, to));
+    auto file = open_recording(directory.path(), "first", false);
+    ASSERT_TRUE(file) << file.error().message;
+    ASSERT_TRUE(telemetry->record(std::move(*file), {}));
+    ASSERT_TRUE(run_until([&] { return telemetry->status().record.records > 0; }));
+    EXPECT_TRUE(telemetry->stop_recording());
+    EventReader reader = listen({.classes = trace::bit(Type::state)});  // both words come at once, mostly
+    ASSERT_TRUE(hears(reader, [&] { return reader.flows.find(from.flow.place) != nullptr; }));
 }
 
 TEST_F(TelemetryOfAShard, AListenerThatDoesNotReadHoldsUpNobodyAndIsToldWhatItMissed) {

@@ -4,13 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <random>
 #include <string_view>
 
+#include "bench/options.h"
 #include "bench/report.h"
 #include "overlay/control.h"
 #include "overlay/switch.h"
@@ -24,13 +23,6 @@ struct Options {
     bool json{false};
     unsigned rounds{9}, packets{2'000'000};
 };
-
-bool read_number(const char* text, unsigned least, unsigned most, unsigned& value) {
-    if (!text) return false;
-    const char* const end = text + std::strlen(text);
-    const auto [stop, error] = std::from_chars(text, end, value);
-    return error == std::errc{} && stop == end && value >= least && value <= most;
-}
 
 bool read_options(char** words, Options& options) {
     for (; *words; ++words) {

@@ -6,14 +6,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "bench/options.h"
 #include "bench/report.h"
 #include "plugins/host/host.h"
 #include "sim/host.h"
@@ -32,13 +31,6 @@ struct Options {
     bool json{false};
     unsigned rounds{15}, calls{400'000};
 };
-
-bool read_number(const char* text, unsigned least, unsigned most, unsigned& value) {
-    if (!text) return false;
-    const char* const end = text + std::strlen(text);
-    const auto [stop, error] = std::from_chars(text, end, value);
-    return error == std::errc{} && stop == end && value >= least && value <= most;
-}
 
 bool read_options(char** words, Options& options) {
     for (; *words; ++words) {

@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 #include <sodium.h>
 
-#include <charconv>
 #include <chrono>
-#include <cstring>
 #include <string_view>
 
+#include "bench/options.h"
 #include "bench/recordings.h"
 #include "plugins/host/host.h"
 
@@ -18,13 +17,6 @@ struct Options {
     std::string file, plugin;
     std::uint64_t flows{1'000}, seconds{20}, seed{1}, loss{1'000}, made{0}, rate{200'000};
 };
-
-bool read_number(const char* text, std::uint64_t least, std::uint64_t most, std::uint64_t& value) {
-    if (!text) return false;
-    const char* const end = text + std::strlen(text);
-    const auto [stop, error] = std::from_chars(text, end, value);
-    return error == std::errc{} && stop == end && value >= least && value <= most;
-}
 
 bool read_options(char** words, Options& options) {
     for (; *words; ++words) {

@@ -3,12 +3,11 @@
 // usage: bench_tap [--json] [--rounds N] [--seconds S] [--same-core]
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cstdio>
-#include <cstring>
 #include <string_view>
 #include <thread>
 
+#include "bench/options.h"
 #include "bench/report.h"
 #include "bench/tap_flow.h"
 
@@ -19,13 +18,6 @@ struct Options {
     bool json{false}, same_core{false};
     unsigned rounds{5}, seconds{2};
 };
-
-bool read_number(const char* text, unsigned least, unsigned most, unsigned& value) {
-    if (!text) return false;
-    const char* const end = text + std::strlen(text);
-    const auto [stop, error] = std::from_chars(text, end, value);
-    return error == std::errc{} && stop == end && value >= least && value <= most;
-}
 
 bool read_options(char** words, Options& options) {
     for (; *words; ++words) {

@@ -2,12 +2,11 @@
 // usage: bench_udp [--json] [--rounds N] [--seconds S]
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cstdio>
-#include <cstring>
 #include <string_view>
 
 #include "bench/iperf3.h"
+#include "bench/options.h"
 #include "bench/report.h"
 #include "bench/udp_flow.h"
 
@@ -20,13 +19,6 @@ struct Options {
     bool json{false};
     unsigned rounds{5}, seconds{3};
 };
-
-bool read_number(const char* text, unsigned least, unsigned most, unsigned& value) {
-    if (!text) return false;
-    const char* const end = text + std::strlen(text);
-    const auto [stop, error] = std::from_chars(text, end, value);
-    return error == std::errc{} && stop == end && value >= least && value <= most;
-}
 
 bool read_options(char** words, Options& options) {
     for (; *words; ++words) {

@@ -6,15 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <string_view>
 
 #include "bench/gui/feeder.h"
 #include "bench/gui/frames.h"
+#include "bench/options.h"
 #include "bench/recordings.h"
 #include "bench/report.h"
 #include "bench/telemetry_cost.h"
@@ -37,13 +36,6 @@ struct Options {
     std::string_view part;  // empty: all
     bool wants(std::string_view name) const { return part.empty() || part == name; }
 };
-
-bool read_number(const char* text, unsigned least, unsigned most, unsigned& value) {
-    if (!text) return false;
-    const char* const end = text + std::strlen(text);
-    const auto [stop, error] = std::from_chars(text, end, value);
-    return error == std::errc{} && stop == end && value >= least && value <= most;
-}
 
 bool read_options(char** words, Options& options) {
     for (; *words; ++words) {

@@ -195,6 +195,13 @@ Result<std::size_t> Engine::take(Flow flow, std::span<Slice> into, Instant) {
     return tcp::Connection{state_->host, *index}.take(into);
 }
 
+Result<std::size_t> Engine::peek(Flow flow, std::size_t offset, std::span<std::byte> into, Instant) {
+    state_->begin();
+    const auto index = state_->find(flow);
+    if (!index) return stale;
+    return tcp::Connection{state_->host, *index}.peek(offset, into);
+}
+
 Result<void> Engine::shutdown(Flow flow, Direction direction, Instant now) {
     state_->begin();
     const auto index = state_->find(flow);
@@ -239,6 +246,18 @@ Result<Peers> Engine::peers(ListenerId listener) const {
     if (!state_->host.listeners.find(listener)) return stale;
     return Peers{state_->listener_local[listener.index()], {}};
 }
+
+Result<Buffers> Engine::buffers(Flow flow) const {
+    if (!inspect(flow)) return stale;
+    return tcp::Connection{state_->host, flow.index()}.buffers();
+}
+
+std::uint32_t Engine::waiting(ListenerId listener) const {
+    const tcp::Listener* found = state_->host.listeners.find(listener);
+    return found ? found->waiting_count : 0;
+}
+
+bool Engine::assigned(const Address& local) const { return state_->addresses.find(local) != nullptr; }
 
 Result<std::uint32_t> Engine::urgent(Flow flow) const {
     if (!inspect(flow)) return stale;

@@ -17,6 +17,7 @@
 #include "stack/core/slab.h"
 #include "stack/core/time.h"
 #include "stack/core/trace.h"
+#include "stack/engine/options.h"
 #include "stack/net/neighbour.h"
 #include "stack/net/route_table.h"
 #include "stack/tcp/event.h"
@@ -44,23 +45,6 @@ struct PathOptions {
     bool sums_elided{false};     // one end-to-end session that negotiated it (never a mere link)
     std::uint8_t prefix{0};      // bits of an address' network, which is on the link: assign() makes the route. 0: none
     friend bool operator==(const PathOptions&, const PathOptions&) = default;
-};
-
-struct ConnectOptions {
-    Endpoint local;                              // wildcard: the engine chooses (RFC 6724, RFC 6056)
-    Duration user_timeout{Duration::seconds(300)};  // R2; at least three minutes for a SYN (MUST-23). 0: never (MUST-21)
-    std::uint8_t dscp{0}, hop_limit{64};
-    bool nodelay{false};
-    std::uint16_t congestion{0};                 // slot of its module: 0 NewReno, 1 CUBIC, more with install()
-};
-
-struct ListenOptions : ConnectOptions {          // what accepted flows begin with; `local` may be all wildcard
-    std::uint32_t backlog{128};                  // half-open ones, and again as many that wait for accept()
-};
-
-struct WriteOptions {
-    bool nodelay{false}, urgent{false}, more{false};  // for this call alone
-    bool overflow{false};                             // take all of it, beyond the send buffer
 };
 
 struct Config {
@@ -126,6 +110,8 @@ public:
                        Instant now);  // shares the buffer: all of it or none
     Result<std::size_t> read(Flow flow, std::span<std::byte> into, Instant now);
     Result<std::size_t> take(Flow flow, std::span<Slice> into, Instant now);  // lends the frames, no copy: how many slices
+    Result<std::size_t> peek(Flow flow, std::size_t offset, std::span<std::byte> into,
+                             Instant now);  // copies; all stays unread
     enum class Direction : std::uint8_t { read, write, both };
     Result<void> shutdown(Flow flow, Direction direction, Instant now);
     Result<void> abort(Flow flow, Instant now);
@@ -157,6 +143,9 @@ public:
     Result<Peers> peers(Flow flow) const;
     Result<Peers> peers(ListenerId listener) const;  // where it listens; remote is the wildcard
     Result<Peers> path_peers(PathId path) const;  // addresses and scope; ports are 0
+    Result<Buffers> buffers(Flow flow) const;
+    std::uint32_t waiting(ListenerId listener) const;  // flows that accept() would give
+    bool assigned(const Address& local) const;
     Result<std::uint32_t> urgent(Flow flow) const;  // bytes of unread text up to the end of what is urgent (MUST-33)
     const tcp::Tcb* inspect(Flow flow) const;
     const tcp::Cold* inspect_cold(Flow flow) const;

@@ -64,6 +64,12 @@ void Connection::written(const SendOptions& options) {
     want_output();
 }
 
+Buffers Connection::buffers() const {
+    // A FIN that is out counts one more than there is.
+    const std::uint32_t sent = before(first_text(), out_.snd_max) ? out_.snd_max - first_text() : 0;
+    return {unread(), queued(), sent < queued() ? queued() - sent : 0, send_room()};
+}
+
 Result<std::size_t> Connection::read(MutableBytes into) {
     if (unread() == 0) return std::unexpected(nothing_to_read());
     const std::size_t count = host_.queues[in_.queue].read(into);
@@ -76,6 +82,19 @@ Result<std::size_t> Connection::take(std::span<Slice> into) {
     const std::size_t count = host_.queues[in_.queue].take(into);
     consumed();
     return count;
+}
+
+// Like read(), but all stays where it is. Behind the last byte there is nothing yet.
+Result<std::size_t> Connection::peek(std::size_t offset, MutableBytes into) {
+    if (unread() == 0) return std::unexpected(nothing_to_read());
+    if (offset >= unread()) return std::unexpected(Error::would_block);
+    std::size_t done = 0;
+    host_.queues[in_.queue].each(std::uint32_t(offset), std::uint32_t(std::min<std::size_t>(into.size(), unread())),
+                                 [&](const Slice& part) {
+                                     std::copy_n(part.bytes().begin(), part.size(), into.begin() + std::ptrdiff_t(done));
+                                     done += part.size();
+                                 });
+    return done;
 }
 
 Error Connection::nothing_to_read() {

@@ -70,6 +70,8 @@ public:
     Result<void> write(const Slice& slice, const SendOptions& options);
     Result<std::size_t> read(MutableBytes into);
     Result<std::size_t> take(std::span<Slice> into);
+    Result<std::size_t> peek(std::size_t offset, MutableBytes into);
+    Buffers buffers() const;
     void shutdown_read();
     void shutdown_write();
     void close(Instant now);

@@ -40,4 +40,12 @@ struct Event {
     std::uint32_t retransmissions{0}, timeouts{0};  // closed, failed: segments and timeouts of the whole flow
 };
 
+// Of a flow's queues, in bytes.
+struct Buffers {
+    std::uint32_t unread{0};            // what read() would give
+    std::uint32_t unacknowledged{0};    // written and not acknowledged, unsent text among it
+    std::uint32_t unsent{0};            // written and never sent
+    std::uint32_t room{0};              // what a write() would take now
+};
+
 }  // namespace weft

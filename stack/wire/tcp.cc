@@ -100,9 +100,10 @@ std::size_t TcpOptions::write(MutableBytes out) const {
         to.big(*mss);
     }
     if (timestamps || sack_permitted) {
-        to.u8(sack_permitted ? permitted_kind : nop), to.u8(sack_permitted ? 2 : nop);
-        to.u8(timestamps ? stamps_kind : nop), to.u8(timestamps ? 10 : nop);
-        if (timestamps) to.big(timestamps->value), to.big(timestamps->echo);
+        const bool pads_first = !timestamps || !sack_permitted;
+        if (pads_first) to.u8(nop), to.u8(nop);
+        if (sack_permitted) to.u8(permitted_kind), to.u8(2);
+        if (timestamps) to.u8(stamps_kind), to.u8(10), to.big(timestamps->value), to.big(timestamps->echo);
     }
     if (window_scale) to.u8(nop), to.u8(scale_kind), to.u8(3), to.u8(*window_scale);
     if (const std::size_t blocks = room_for_sack(); blocks != 0) {

@@ -1,0 +1,141 @@
+// Sockets over an engine: the calls of POSIX with the errno values of Linux, without descriptors, blocking, threads or a clock.
+// Nothing here waits: what would block says EAGAIN or EINPROGRESS, and who can wait (loop.h, an adapter) calls again when told.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "stack/api/errors.h"
+#include "stack/core/address.h"
+#include "stack/core/random.h"
+#include "stack/core/slab.h"
+#include "stack/engine/engine.h"
+
+namespace weft::api {
+
+struct Socket;
+using SocketId = Handle<Socket>;
+
+// What setsockopt() keeps of a socket; accepted ones begin with their listener's. Times are milliseconds or, where POSIX has
+// them so, seconds.
+struct SocketOptions {
+    bool reuse_address{false}, keepalive{false}, nodelay{false}, cork{false}, oob_inline{false}, linger{false};
+    bool quickack{true}, inq{false};
+    std::int32_t linger_seconds{0};
+    std::uint32_t receive_buffer{0}, send_buffer{0};  // bytes as they were asked for; 0: the stack's default
+    std::uint32_t user_timeout{0};  // ms; 0: the stack's default
+    std::uint32_t keep_idle{7'200}, keep_interval{75}, keep_probes{9};  // s, s, probes
+    std::uint32_t unsent_low{0xffff'ffff};  // bytes: TCP_NOTSENT_LOWAT
+    std::uint32_t receive_low{1};  // bytes: SO_RCVLOWAT
+    std::uint16_t max_segment{0};  // bytes; 0: what the path lets through
+    std::uint16_t congestion{0};  // slot of the module
+    std::uint8_t defer_accept{0}, syn_count{0}, dscp{0}, ecn{0}, hop_limit{64};
+    std::uint32_t fast_open{0};  // listener: records that wait; 0: off
+    bool fast_open_connect{false};
+};
+
+struct Socket {
+    enum class Kind : std::uint8_t { fresh, listener, connecting, stream, ended };
+    Kind kind{};
+    Family family{};
+    bool bound{false}, told_connected{false};  // bind() was called; connect() has said 0
+    bool end{false};  // the peer's FIN is in: reading ends behind what is there
+    bool read_shut{false}, write_shut{false};
+    bool urgent{false};  // urgent text is ahead
+    bool wants_room{false};  // a write took less than all, or poll() said that there is no room
+    int error{0};  // SO_ERROR: an errno value, taken by the call that tells it
+    Endpoint local, remote;
+    Flow flow;
+    ListenerId listener;
+    SocketOptions options;
+};
+
+// poll(2)'s bits, with Linux's values.
+enum Ready : std::uint32_t {
+    in = 0x001,
+    priority = 0x002,
+    out = 0x004,
+    trouble = 0x008,
+    hang_up = 0x010,
+    peer_shut = 0x2000
+};
+
+// Of send() and receive(), with Linux's values; others are refused with EINVAL or ignored as Linux does.
+enum MessageFlag : int { oob = 0x1, peek = 0x2, truncate = 0x20, dont_wait = 0x40, wait_all = 0x100, more = 0x8000 };
+
+class Sockets {
+public:
+    Sockets(Engine& engine, const HashKey& ports) : engine_{&engine}, ports_{ports} {}
+
+    Outcome<SocketId> open(Family family);
+    Outcome<void> bind(SocketId id, const Endpoint& local);
+    Outcome<void> listen(SocketId id, int backlog, Instant now);
+    Outcome<SocketId> accept(SocketId id, Instant now);
+    Outcome<void> connect(SocketId id, const Endpoint& remote, Instant now);
+    Outcome<void> disconnect(SocketId id, Instant now);  // connect() with AF_UNSPEC
+    Outcome<std::size_t> receive(SocketId id, std::span<const iovec> into, int flags, Instant now);
+    Outcome<std::size_t> send(SocketId id, std::span<const iovec> from, int flags, Instant now);
+    Outcome<std::size_t> take(SocketId id, std::span<Slice> into, Instant now);  // lends what came, no copy: how many slices
+    Outcome<std::size_t> give(SocketId id, const Slice& slice, Instant now);  // all of it or EAGAIN, no copy
+    enum class How : std::uint8_t { read, write, both };
+    Outcome<void> shutdown(SocketId id, How how, Instant now);
+    Outcome<void> close(SocketId id, Instant now);  // never waits; lingering is up to who can
+    Outcome<void> abort(SocketId id, Instant now);  // a reset, at once
+
+    std::uint32_t poll(SocketId id);  // of Ready; a stale id is in trouble
+    Outcome<Endpoint> local(SocketId id) const;
+    Outcome<Endpoint> remote(SocketId id) const;  // ENOTCONN
+    const Socket* find(SocketId id) const { return sockets_.find(id); }
+    Engine& engine() { return *engine_; }
+
+    // options.cc: level, name and value as in <sys/socket.h> and <netinet/tcp.h>.
+    Outcome<void> set_option(SocketId id, int level, int name, std::span<const std::byte> value, Instant now);
+    Outcome<std::size_t> get_option(SocketId id, int level, int name, std::span<std::byte> value, Instant now);
+    Outcome<int> ask(SocketId id, unsigned long request) const;  // FIONREAD, SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK
+
+    // Takes the engine's events. To be called after every input of the engine; what they changed is then in woken().
+    void settle(Instant now);
+    // Sockets of which something happened, each with what it was; a socket may be there more than once.
+    struct Woken {
+        SocketId socket;
+        std::uint32_t what;
+    };
+    std::vector<Woken>& woken() { return woken_; }
+    std::uint32_t count() const { return std::uint32_t(sockets_.size()); }
+
+private:
+    Outcome<Socket*> get(SocketId id);
+    SocketId owner(Flow flow) const;
+    void own(Flow flow, SocketId id);
+    void take_event(const Event& event);
+    void wake(SocketId id, std::uint32_t what);
+    Outcome<std::uint16_t> free_port(const Endpoint& local, bool reuse);
+    bool port_taken(const Endpoint& local, bool reuse) const;
+    void forget_port(const Socket& socket, SocketId id);
+    Outcome<void> apply(Socket& socket, Instant now);
+    int take_error(Socket& socket);
+    Outcome<std::size_t> nothing_to_read(Socket& socket, Error why);
+    Outcome<void> may_send(Socket& socket);
+    bool writable(const Socket& socket) const;
+    ConnectOptions connect_options(const Socket& socket) const;
+
+    Outcome<void> set_socket_level(Socket& socket, int name, std::span<const std::byte> value, Instant now);
+    Outcome<void> set_tcp_level(Socket& socket, int name, std::span<const std::byte> value, Instant now);
+    Outcome<int> get_socket_level(Socket& socket, int name);
+    Outcome<int> get_tcp_level(const Socket& socket, int name) const;
+
+    Engine* engine_;
+    HashKey ports_;
+    std::uint64_t drawn_{0};
+    Slab<Socket> sockets_;
+    std::vector<SocketId> by_flow_, by_listener_;  // under the index of flow or listener
+    std::multimap<std::uint16_t, SocketId> by_port_;  // who is bound to it
+    std::vector<Woken> woken_;
+};
+
+}  // namespace weft::api

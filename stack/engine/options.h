@@ -1,0 +1,28 @@
+// What the application may ask for when it opens a flow, listens or writes.
+#pragma once
+
+#include <cstdint>
+
+#include "stack/core/address.h"
+#include "stack/core/time.h"
+
+namespace weft {
+
+struct ConnectOptions {
+    Endpoint local;                              // wildcard: the engine chooses (RFC 6724, RFC 6056)
+    Duration user_timeout{Duration::seconds(300)};  // R2; at least three minutes for a SYN (MUST-23). 0: never (MUST-21)
+    std::uint8_t dscp{0}, hop_limit{64};
+    bool nodelay{false};
+    std::uint16_t congestion{0};                 // slot of its module: 0 NewReno, 1 CUBIC, more with install()
+};
+
+struct ListenOptions : ConnectOptions {          // what accepted flows begin with; `local` may be all wildcard
+    std::uint32_t backlog{128};                  // half-open ones, and again as many that wait for accept()
+};
+
+struct WriteOptions {
+    bool nodelay{false}, urgent{false}, more{false};  // for this call alone
+    bool overflow{false};                             // take all of it, beyond the send buffer
+};
+
+}  // namespace weft

@@ -81,8 +81,8 @@ std::expected<ShardConfig, std::string> shard_config(const NodeConfig& config) {
     if (!no_ipv6) shard.udp.listen6 = config.listen6;
     shard.fault = fault_if_any(config.fault);
     for (const TapEntry& tap : config.taps) shard.taps.push_back({tap.device, fault_if_any(tap.fault)});
-    shard.engine.send_buffer = config.send_buffer;
-    shard.engine.receive_buffer = config.receive_buffer;
+    shard.engine.send_buffer = std::uint32_t(config.send_buffer);
+    shard.engine.receive_buffer = std::uint32_t(config.receive_buffer);
     shard.engine.time_wait = config.time_wait;
     shard.memory = config.memory;
     shard.routing = routing_config(config);

@@ -6,23 +6,14 @@
 #include "stack/engine/state.h"
 #include "stack/tcp/connection.h"
 #include "stack/tcp/handshake.h"
-#include "stack/tcp/rtt.h"
+#include "stack/tcp/tunables.h"
 
 namespace weft {
 namespace {
 
-constexpr std::uint32_t most_buffer = 1 << 30;  // bytes: a window has no more (RFC 7323, section 2.3)
-
 constexpr Duration longest = Duration::seconds(1 << 28);  // eight years: sums of times stay far from 2^63 ns
 
 Duration bounded(Duration wanted, Duration least, Duration most) { return std::clamp(wanted, least, most); }
-
-tcp::Settings settings_of(const Config& config) {
-    const auto buffer = [](std::size_t bytes) { return std::uint32_t(std::clamp<std::size_t>(bytes, 2'048, most_buffer)); };
-    return {buffer(config.send_buffer), buffer(config.receive_buffer),
-            bounded(config.minimum_rto, Duration::milliseconds(1), tcp::maximum_rto), bounded(config.time_wait, {}, longest),
-            config.time_wait_limit};
-}
 
 HashKey seed_of(const Config& config) { return {config.seed[0], config.seed[1]}; }
 
@@ -36,8 +27,8 @@ constexpr auto stale = std::unexpected(Error::no_such_flow);
 }  // namespace
 
 Engine::State::State(const Config& with, BufferPool& pool)
-    : config{with}, host{settings_of(with), seed_of(with), pool, with.shard},
-      paths{host.defence.key(tcp::Defence::Use::paths)}, neighbours{host.defence.key(tcp::Defence::Use::neighbours)},
+    : host{tcp::bounded(with), seed_of(with), pool, with.shard}, paths{host.defence.key(tcp::Defence::Use::paths)},
+      neighbours{host.defence.key(tcp::Defence::Use::neighbours)},
       listener_key{host.defence.key(tcp::Defence::Use::listeners)}, listener_table{listener_key} {}
 
 Engine::State::State(const State& other) = default;
@@ -76,6 +67,16 @@ std::size_t Engine::events(std::span<Event> out, Instant) {
     return state_->events(out);
 }
 
+void Engine::tune(const Config& config, Instant) {
+    state_->begin();
+    Config& ours = state_->host.settings;
+    const Config was = ours;
+    ours = tcp::bounded(config);
+    ours.seed[0] = was.seed[0], ours.seed[1] = was.seed[1], ours.shard = was.shard;
+}
+
+const Config& Engine::config() const { return state_->host.settings; }
+
 Instant Engine::deadline() const { return state_->deadline(); }
 
 // RFC 9293, section 3.10.1, active. The local address stays what it was chosen to be (MUST-43 to 46).
@@ -100,7 +101,7 @@ Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& optio
         const auto free = [&](std::uint16_t port) {
             return state.host.find({path, port, remote.port}).kind == tcp::Found::Kind::nothing;
         };
-        if (key.local_port == 0) key.local_port = state.host.defence.port(state.host.paths[path].hash, remote.port, free);
+        if (key.local_port == 0) key.local_port = state.host.port(state.host.paths[path].hash, remote.port, free);
         if (key.local_port == 0) return std::unexpected(Error::address_not_available);
         if (!free(key.local_port)) return std::unexpected(Error::address_in_use);
         const SeqNum iss = state.host.defence.initial_sequence(state.host.paths[path].hash, key, now);
@@ -125,7 +126,7 @@ Result<ListenerId> Engine::listen(const ListenOptions& options, Instant now) {
     const auto free = [&](std::uint16_t port) {
         return !state.listener_table.find(state.listener_word(local.address, any ? 0 : local.scope, port));
     };
-    if (local.port == 0) local.port = state.host.defence.port(state.listener_word(local.address, local.scope, 0), 0, free);
+    if (local.port == 0) local.port = state.host.port(state.listener_word(local.address, local.scope, 0), 0, free);
     if (local.port == 0 || !free(local.port)) return std::unexpected(Error::address_in_use);
     tcp::Listener listener;
     listener.options = flow_options(options);

@@ -20,6 +20,7 @@
 #include "stack/engine/options.h"
 #include "stack/net/neighbour.h"
 #include "stack/net/route_table.h"
+#include "stack/tcp/config.h"
 #include "stack/tcp/event.h"
 #include "stack/tcp/statistics.h"
 
@@ -47,15 +48,6 @@ struct PathOptions {
     friend bool operator==(const PathOptions&, const PathOptions&) = default;
 };
 
-struct Config {
-    std::uint64_t seed[2]{};        // the one source of randomness: same seed, same run
-    std::uint32_t shard{0};         // 0 to 127: the top bits of its handles
-    std::size_t send_buffer{1 << 20}, receive_buffer{1 << 20};  // bytes a flow
-    Duration minimum_rto{Duration::milliseconds(200)};          // below RFC 6298's one second (2.4), as everywhere today
-    Duration time_wait{Duration::seconds(60)};                  // 2 MSL
-    std::uint32_t time_wait_limit{1 << 20};                     // records; the oldest is reused (RFC 6191)
-};
-
 class Engine {
 public:
     Engine(const Config& config, BufferPool& pool);
@@ -66,6 +58,10 @@ public:
     ~Engine();
 
     // Every call below that takes the time is an input. Time never runs backwards between two calls.
+
+    // in: other numbers from now on, for the most part for flows to come; seed and shard stay. Each is clamped to its range.
+    void tune(const Config& config, Instant now);
+    const Config& config() const;
 
     // in: what the world did
     void receive(std::span<Receive> batch, Instant now);

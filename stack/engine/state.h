@@ -128,7 +128,6 @@ struct Engine::State {
         return host.connections.find(flow) ? std::optional{flow.index()} : std::nullopt;
     }
 
-    Config config;
     tcp::Host host;
     net::PathTable paths;
     net::Addresses addresses;

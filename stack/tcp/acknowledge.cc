@@ -104,7 +104,7 @@ void Connection::fin_acknowledged(const Segment& segment, Instant now) {
     case State::fin_wait_1:
         if (brings_fin(segment)) return;  // TIME-WAIT, by the eighth check (RFC 9293, figure 5, note 2)
         enter(State::fin_wait_2, Cause::segment, now);
-        if (in_.flags.orphan) schedule(tcb_.deadlines.user, now + host_.settings.time_wait, now);
+        if (in_.flags.orphan) schedule(tcb_.deadlines.user, now + host_.settings.fin_wait, now);
         return;
     case State::closing: return enter_time_wait(now);
     case State::last_ack: leave_network(State::closed, Cause::segment, now); return settle_end();

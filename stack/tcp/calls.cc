@@ -145,7 +145,7 @@ void Connection::close(Instant now) {
     in_.flags.orphan = true;
     shutdown_write();
     shutdown_read();
-    if (in_.state == State::fin_wait_2) schedule(tcb_.deadlines.user, now + host_.settings.time_wait, now);
+    if (in_.state == State::fin_wait_2) schedule(tcb_.deadlines.user, now + host_.settings.fin_wait, now);
 }
 
 // ABORT (section 3.10.5). The handle is stale at once, and no event follows.

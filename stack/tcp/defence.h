@@ -34,22 +34,25 @@ public:
         return std::uint32_t(now.nanoseconds() / 1'000'000) + std::uint32_t(path_hash >> 32);
     }
 
-    // Tries ports of the dynamic range until free(port) says yes; 0 when none is.
+    struct Ports {
+        std::uint32_t first, last;
+    };
+
+    // Tries ports until free(port) says yes; 0 when none is.
     template <class Free>
-    std::uint16_t port(std::uint64_t path_hash, std::uint16_t remote_port, Free&& free) {
+    std::uint16_t port(std::uint64_t path_hash, std::uint16_t remote_port, Ports ports, Free&& free) {
+        const std::uint32_t range = ports.last - ports.first + 1;
         const HashKey secret = key(Use::ports);
         const std::uint64_t offset = siphash(secret, path_hash, remote_port);
         std::uint16_t& used = table_[siphash(secret, path_hash, std::uint64_t{remote_port} | 1ull << 32) % table_.size()];
         for (std::uint32_t tries = 0; tries < range; ++tries) {
-            const auto candidate = std::uint16_t(first_port + (offset + used++) % range);
+            const auto candidate = std::uint16_t(ports.first + (offset + used++) % range);
             if (free(candidate)) return candidate;
         }
         return 0;
     }
 
 private:
-    static constexpr std::uint32_t first_port = 49'152, range = 16'384;
-
     HashKey seed_;
     std::array<std::uint16_t, 64> table_{};
 };

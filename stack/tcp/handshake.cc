@@ -113,9 +113,9 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
     const wire::TcpOptions& options = *syn.options;
     half.window = syn.window;
     half.peer_mss = std::max<std::uint16_t>(options.mss.value_or(host.paths[key.path].default_mss), 48);
-    half.scales = options.window_scale.has_value();
-    half.snd_shift = std::min(options.window_scale.value_or(0), maximum_shift);
-    half.timestamps = options.timestamps.has_value();
+    half.scales = options.window_scale.has_value() && host.settings.window_scaling;
+    half.snd_shift = half.scales ? std::min(*options.window_scale, maximum_shift) : std::uint8_t{0};
+    half.timestamps = options.timestamps.has_value() && host.settings.timestamps;
     half.ts_recent = half.timestamps ? options.timestamps->value : 0;
     half.born_at = now;
     const Handle<HalfOpen> handle = host.half_open.insert(half);
@@ -129,7 +129,7 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
     ++listener->half_open_count;
     tell_half_begin(host, handle.index(), host.sink, now);
     host.tell_state(host.name_half(handle.index()), State::listen, State::syn_received, Cause::segment, now, syn.flags);
-    arm(host, handle.index(), now + initial_rto, now);
+    arm(host, handle.index(), now + host.settings.initial_rto, now);
     send_syn_ack(host, handle.index(), now);
 }
 
@@ -171,7 +171,7 @@ void expire_half(Host& host, std::uint32_t index, Instant now) {
     host.sink.add(now, who.place, trace::Type::loss, trace::Loss{half.iss.raw(), 1, 2, 0});
     send_syn_ack(host, index, now);
     ++host.statistics.retransmitted_segments;
-    arm(host, index, std::min(now + backed_off(initial_rto, half.retransmissions), end), now);
+    arm(host, index, std::min(now + backed_off(host.settings.initial_rto, half.retransmissions), end), now);
 }
 
 void drop_half(Host& host, std::uint32_t index, State to, Cause cause, Instant now, std::uint16_t segment_flags) {

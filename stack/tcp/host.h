@@ -14,6 +14,7 @@
 #include "stack/core/slab.h"
 #include "stack/core/timer_wheel.h"
 #include "stack/core/trace.h"
+#include "stack/tcp/config.h"
 #include "stack/tcp/defence.h"
 #include "stack/tcp/event.h"
 #include "stack/tcp/listener.h"
@@ -25,13 +26,6 @@
 #include "stack/tcp/tcb.h"
 
 namespace weft::tcp {
-
-struct Settings {
-    std::uint32_t send_buffer{1 << 20}, receive_buffer{1 << 20};  // bytes a flow
-    Duration minimum_rto{Duration::milliseconds(200)};
-    Duration time_wait{Duration::seconds(60)};
-    std::uint32_t time_wait_limit{1 << 20};
-};
 
 // What the key of a flow leads to.
 struct Found {
@@ -54,11 +48,11 @@ struct Reply {
 struct Host {
     static constexpr std::size_t max_replies = 1'024;  // waiting ones; more are dropped, as by a full queue
 
-    Host(const Settings& limits, const HashKey& seed, BufferPool& memory, std::uint32_t number)
+    Host(const Config& limits, const HashKey& seed, BufferPool& memory, std::uint32_t number)
         : settings{limits}, shard{number}, pool{&memory}, defence{seed}, connections{number}, listeners{number},
           demux{Defence{seed}.key(Defence::Use::table)} {}
 
-    Settings settings;
+    Config settings;  // each number within its range
     std::uint32_t shard;
     BufferPool* pool;
     Defence defence;
@@ -109,6 +103,11 @@ struct Host {
                      trace::StateChange{std::uint8_t(from), std::uint8_t(to), std::uint8_t(cause),
                                         std::uint8_t(segment_flags), who.generation},
                      record_flags);
+    }
+
+    template <class Free>
+    std::uint16_t port(std::uint64_t path_hash, std::uint16_t remote_port, Free&& free) {
+        return defence.port(path_hash, remote_port, {settings.first_port, settings.last_port}, free);
     }
 
     // References of a path. The record at zero is freed when the call into the engine ends.

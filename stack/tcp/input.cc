@@ -8,9 +8,7 @@
 namespace weft::tcp {
 namespace {
 
-constexpr Duration delayed_ack = Duration::milliseconds(40);  // RFC 9293, section 3.8.6.3: below half a second (MUST-40)
 constexpr std::uint32_t timestamp_lifetime = 24 * 86'400;  // seconds: RFC 7323, section 5.5
-constexpr unsigned challenges_a_second = 10;  // RFC 5961, section 7, for each connection
 
 std::uint32_t seconds(Instant now) { return std::uint32_t(now.nanoseconds() / 1'000'000'000); }
 
@@ -159,7 +157,7 @@ void Connection::challenge(Instant now) {
         cold_.challenged_at = seconds(now);
         cold_.challenges = 0;
     }
-    if (cold_.challenges >= challenges_a_second) return;
+    if (cold_.challenges >= host_.settings.challenges_a_second) return;
     ++cold_.challenges;
     ++host_.statistics.challenge_acks;
     in_.flags.ack_now = true;
@@ -210,7 +208,8 @@ void Connection::accept_text(const Segment& segment, Instant now) {
     }
     if (in_.owed >= 2u * in_.their_mss) in_.flags.ack_now = true;  // SHLD-19
     if (in_.flags.ack_now) return want_output();
-    if (tcb_.deadlines.delayed_ack == Instant::never()) schedule(tcb_.deadlines.delayed_ack, now + delayed_ack, now);
+    if (tcb_.deadlines.delayed_ack == Instant::never())
+        schedule(tcb_.deadlines.delayed_ack, now + host_.settings.delayed_ack, now);
 }
 
 // Text beyond a hole: each segment is answered at once, so that the sender counts its duplicates (RFC 5681, section 4.2).

@@ -31,7 +31,7 @@ std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const Flo
     tcb.sending.snd_una = tcb.sending.snd_nxt = tcb.sending.snd_max = iss;
     tcb.sending.congestion = host.congestion.lend();
     tcb.recovery.point = iss;
-    tcb.timing.rto = initial_rto;
+    tcb.timing.rto = host.settings.initial_rto;
     tcb.timing.heard_at = tcb.timing.sent_at = now;
     cold.iss = iss;
     cold.listener = listener;
@@ -48,7 +48,9 @@ std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const Flo
 
 void Connection::start(Instant now) {
     in_.flags.known = true;
-    in_.rcv_shift = shift_for(in_.limit);
+    in_.flags.scaling = host_.settings.window_scaling;
+    in_.flags.timestamps = host_.settings.timestamps;  // offered until the peer's SYN lacks them
+    in_.rcv_shift = in_.flags.scaling ? shift_for(in_.limit) : std::uint8_t{0};
     out_.peer_mss = path().default_mss;
     derive_mss();
     enter(State::syn_sent, Cause::call, now);
@@ -79,12 +81,10 @@ void Connection::adopt(const HalfOpen& half, Instant now) {
 // What both ends said in their SYNs (RFC 9293, section 3.7.1; RFC 7323, sections 2.2 and 3.2).
 void Connection::negotiate(const wire::TcpOptions& options) {
     out_.peer_mss = std::max(options.mss.value_or(path().default_mss), least_peer_mss);
-    if (options.window_scale) in_.snd_shift = std::min(*options.window_scale, maximum_shift);
+    if (options.window_scale && in_.flags.scaling) in_.snd_shift = std::min(*options.window_scale, maximum_shift);
     else in_.rcv_shift = 0, in_.flags.scaling = false;
-    if (options.timestamps) {
-        in_.flags.timestamps = true;
-        in_.ts_recent = options.timestamps->value;
-    }
+    in_.flags.timestamps = in_.flags.timestamps && options.timestamps;
+    if (in_.flags.timestamps) in_.ts_recent = options.timestamps->value;
     derive_mss();
 }
 

@@ -34,7 +34,7 @@ bool Connection::emit_syn(Transmit& frame, Instant now) {
     wire::TcpOptions options;
     options.mss = std::uint16_t(std::min(path().mtu - path().header_size - 20u, 65'535u));  // MUST-67
     if (in_.flags.scaling) options.window_scale = first ? shift_for(in_.limit) : in_.rcv_shift;
-    if (first || in_.flags.timestamps)
+    if (in_.flags.timestamps)
         options.timestamps = wire::TcpTimestamps{host_.defence.timestamp(path().hash, now), first ? 0 : in_.ts_recent};
     const std::uint16_t flags = first ? std::uint16_t{wire::syn} : std::uint16_t(wire::syn | wire::ack);
     const auto window = std::uint16_t(std::min(in_.limit, 65'535u));  // never scaled in a SYN

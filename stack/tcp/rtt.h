@@ -7,7 +7,6 @@
 
 namespace weft::tcp {
 
-inline constexpr Duration initial_rto = Duration::seconds(1);      // RFC 6298, 2.1
 inline constexpr Duration rto_after_lost_syn = Duration::seconds(3);  // 5.7
 inline constexpr Duration maximum_rto = Duration::seconds(60);     // 2.5
 inline constexpr Duration clock_granularity = Duration::milliseconds(1);

@@ -45,7 +45,7 @@ constexpr std::string_view to_string(State state) {
 }
 
 struct Flags {
-    bool timestamps : 1 {false};  // negotiated (RFC 7323)
+    bool timestamps : 1 {false};  // RFC 7323: offered until the peer's SYN lacks them, then negotiated
     bool scaling : 1 {true};  // the same of the window: offered until the peer's SYN lacks it
     bool nodelay : 1 {false};  // Nagle is off for the flow (MUST-17)
     bool push_all : 1 {false};  // the last write asked for nodelay: its short segment goes at once

@@ -8,7 +8,6 @@
 namespace weft::tcp {
 namespace {
 
-constexpr unsigned first_threshold = 3;  // R1: timeouts in a row (SHLD-10)
 constexpr std::uint8_t most_doublings = 10;
 
 }  // namespace
@@ -68,7 +67,8 @@ void Connection::retransmission_timeout(Instant now) {
         in_.flags.probing = in_.flags.probe_now = true;
         return want_output();
     }
-    if (++cold_.expiries == first_threshold) {  // R1 (SHLD-9); the network layer hears of it from the event, too (MUST-20)
+    if (++cold_.expiries ==
+        host_.settings.first_threshold) {  // R1 (SHLD-9); the network layer hears of it from the event, too (MUST-20)
         cold_.soft_error = Error::timed_out;
         raise(Event::Kind::soft_error);
     }
@@ -116,7 +116,7 @@ void Connection::check_user_timeout(Instant now) {
     Tcb::Deadlines& at = tcb_.deadlines;
     at.user = Instant::never();
     if (in_.state == State::fin_wait_2 && in_.flags.orphan) {  // nobody waits for the peer's FIN any more
-        const Instant end = tcb_.timing.heard_at + host_.settings.time_wait;
+        const Instant end = tcb_.timing.heard_at + host_.settings.fin_wait;
         if (end <= now) return reset_and_fail(Error::timed_out, Cause::timer, now);
         return schedule(at.user, end, now);
     }

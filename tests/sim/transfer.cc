@@ -166,8 +166,8 @@ Transfer::Plan Transfer::storm(std::uint64_t seed) {
     pace(plan.b);
     const auto config = [&draws](Config& each) {
         each.seed[0] = draws.next(), each.seed[1] = draws.next();
-        each.send_buffer = std::size_t{1} << draws.between(13, 20);
-        each.receive_buffer = std::size_t{1} << draws.between(13, 20);
+        each.send_buffer = 1u << draws.between(13, 20);
+        each.receive_buffer = 1u << draws.between(13, 20);
     };
     config(plan.config_a);
     config(plan.config_b);

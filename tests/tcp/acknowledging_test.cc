@@ -105,7 +105,7 @@ struct Closed {
 
 Closed closed_window(std::size_t buffer = 8'192) {
     Opening how{.timestamps = false};
-    how.config.receive_buffer = buffer;
+    how.config.receive_buffer = std::uint32_t(buffer);
     Closed closed{established(how), {}, 0};
     Peer& peer = closed.peer;
     closed.begin = peer.peer_next();

@@ -58,7 +58,7 @@ TEST(Rfc7323Scale, AboveFourteenIsTakenAsFourteen) {   // section 2.3
 TEST(Rfc7323Scale, IsLargeEnoughForTheReceiveBuffer) {
     for (const std::size_t buffer : {std::size_t{8'192}, std::size_t{65'536}, std::size_t{1} << 20, std::size_t{64} << 20}) {
         Opening how;
-        how.config.receive_buffer = buffer;
+        how.config.receive_buffer = std::uint32_t(buffer);
         Peer peer = established(how);
         EXPECT_GE(std::uint64_t{65'535} << peer.engine_scale(), buffer - buffer / 8);
         peer.sends(data(1));

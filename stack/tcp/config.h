@@ -1,0 +1,27 @@
+// What one stack is configured with. Every number in it has a name, a unit, a range and a default in the registry of
+// tunables.h; the engine clamps each to its range.
+#pragma once
+
+#include <cstdint>
+
+#include "stack/core/time.h"
+
+namespace weft {
+
+struct Config {
+    std::uint64_t seed[2]{};        // the one source of randomness: same seed, same run
+    std::uint32_t shard{0};         // 0 to 127: the top bits of its handles
+    std::uint32_t send_buffer{1 << 20}, receive_buffer{1 << 20};  // bytes a flow
+    Duration minimum_rto{Duration::milliseconds(200)};  // below RFC 6298's one second (2.4), as everywhere today
+    Duration time_wait{Duration::seconds(60)};          // 2 MSL
+    std::uint32_t time_wait_limit{1 << 20};             // records; the oldest is reused (RFC 6191)
+    Duration initial_rto{Duration::seconds(1)};         // RFC 6298, 2.1
+    Duration fin_wait{Duration::seconds(60)};           // what a flow that nobody holds waits for the peer's FIN
+    Duration delayed_ack{Duration::milliseconds(40)};   // RFC 9293, section 3.8.6.3: below half a second (MUST-40)
+    std::uint32_t first_threshold{3};                   // R1: timeouts in a row until the user hears of it (SHLD-10)
+    std::uint32_t challenges_a_second{10};              // of one connection (RFC 5961, section 7)
+    bool timestamps{true}, window_scaling{true};        // RFC 7323: offered and accepted
+    std::uint32_t first_port{49'152}, last_port{65'535};  // of active opens (RFC 6056, section 3.2)
+};
+
+}  // namespace weft

@@ -164,6 +164,7 @@ Instant Shard::deadline() const {
 }
 
 void Shard::turn(Instant until) {
+    publish_events();  // what was told since the last turn: the wait may be long
     const bool busy = work_left_ || udp_readable_ || taps_.readable() || !queue_.empty();
     loop_.wait(busy ? Instant{} : std::min(until, deadline()));
     work_left_ = false;

@@ -209,6 +209,7 @@ private:
     // shard_events.cc
     static void write_event(void* context, const trace::Record& record);
     void set_sinks();
+    void publish_events();
     void tend_events(Instant now);
     void tell_all(Instant now);
     void tell_counters(Instant now);

@@ -12,10 +12,6 @@ constexpr Duration count_every = Duration::seconds(1);
 constexpr Duration pause_when_full = Duration::milliseconds(2);  // for the ring to drain before more is told
 constexpr std::size_t told_at_once = 64, told_a_turn = 512;  // flows, neighbours, labels
 
-trace::Sink into(EventRing& ring, std::uint32_t classes) {
-    return {classes, &ring, [](void* to, const trace::Record& record) { static_cast<EventRing*>(to)->add(record); }};
-}
-
 }  // namespace
 
 void Shard::observe(Telemetry& telemetry, std::function<void()> noticed) {
@@ -34,24 +30,32 @@ void Shard::trace_modules(const trace::Sink& sink) {
 }
 
 void Shard::set_sinks() {
-    engine_.trace({event_classes_ | modules_.classes, this, &Shard::write_event});
-    links_.trace({event_classes_, this, &Shard::write_event});
+    trace::Sink to = ring_ ? ring_->sink(event_classes_) : trace::Sink{};
+    links_.trace(to);
+    to.classes |= modules_.classes;
+    to.direct &= ~trace::bit(trace::Type::plugin);
+    to.context = this;
+    to.write = &Shard::write_event;
+    engine_.trace(to);
 }
 
+// What concerns modules, others may want to hear as well.
 void Shard::write_event(void* context, const trace::Record& record) {
     Shard& shard = *static_cast<Shard*>(context);
-    if (record.type == trace::Type::plugin) {
-        const bool happens = (record.flags & trace::snapshot_flag) == 0;
-        if (happens && shard.modules_.wants(record.type)) shard.modules_.write(shard.modules_.context, record);
-        if ((shard.event_classes_ & trace::bit(record.type)) == 0) return;
-    }
-    shard.ring_->add(record);
+    const bool happens = (record.flags & trace::snapshot_flag) == 0;
+    if (happens && shard.modules_.wants(record.type)) shard.modules_.write(shard.modules_.context, record);
+    if ((shard.event_classes_ & trace::bit(record.type)) != 0) shard.ring_->add(record);
+}
+
+void Shard::publish_events() {
+    if (ring_) ring_->publish();
 }
 
 // Once a turn; one comparison while nobody listens.
 void Shard::tend_events(Instant now) {
     const std::uint32_t tellings = telemetry_->tellings();  // first: the classes that they are for are there then
     const std::uint32_t wanted = telemetry_->wanted();
+    publish_events();
     if (wanted != event_classes_) {
         if (event_classes_ == 0) count_at_ = now + count_every;
         event_classes_ = wanted;
@@ -67,6 +71,7 @@ void Shard::tend_events(Instant now) {
     }
     if (tell_at_ <= now) tell_all(now);
     if (count_at_ <= now) tell_counters(now);
+    publish_events();
     if (ring_->backlog() > ring_->capacity() / 2) telemetry_->wake();
 }
 
@@ -74,7 +79,7 @@ bool Shard::ring_has_room() { return ring_->backlog() < ring_->capacity() / 2; }
 
 // Flows, then neighbours, then labels, a bounded number a turn and never more than the ring holds.
 void Shard::tell_all(Instant now) {
-    const trace::Sink to = into(*ring_, event_classes_);
+    const trace::Sink to = ring_->sink(event_classes_);
     std::size_t told = 0;
     for (; telling_.part < 3 && told < told_a_turn && ring_has_room(); told += told_at_once) {
         bool more = false;

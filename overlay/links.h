@@ -17,7 +17,7 @@
 #include "stack/core/batch.h"
 #include "stack/core/result.h"
 #include "stack/core/time.h"
-#include "stack/core/trace.h"
+#include "stack/core/trace_sink.h"
 
 namespace weft::overlay {
 

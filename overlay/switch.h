@@ -15,7 +15,7 @@
 #include "overlay/label.h"
 #include "plugins/abi/weft_plugin.h"
 #include "stack/core/result.h"
-#include "stack/core/trace.h"
+#include "stack/core/trace_sink.h"
 
 namespace weft::overlay {
 

@@ -9,7 +9,7 @@
 
 #include "stack/core/buffer.h"
 #include "stack/core/time.h"
-#include "stack/core/trace.h"
+#include "stack/core/trace_sink.h"
 #include "stack/tcp/modules.h"
 
 namespace weft::sim {

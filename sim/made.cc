@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "stack/core/trace_sink.h"
 #include "stack/tcp/tcb.h"
 
 namespace weft::sim {

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "stack/core/digest.h"
-#include "stack/core/trace.h"
+#include "stack/core/trace_sink.h"
 
 namespace weft::sim {
 

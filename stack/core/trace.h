@@ -3,9 +3,9 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "stack/core/time.h"
@@ -78,7 +78,7 @@ constexpr std::uint32_t place_of(std::uint32_t kind, std::uint32_t shard, std::u
 // again when nothing that lives names them.
 inline constexpr std::uint32_t peer_id = 0x4000'0000, listener_id = 0x8000'0000, no_id = 0xffff'ffff;
 
-// Bodies. Each is at most 48 bytes and has no padding (add() checks both).
+// Bodies. Each is at most 48 bytes and has no padding (Sink::add checks both).
 // States are tcp::State, causes tcp::Cause: both have names in transitions.h. A half-open record that ends tells a change to
 // LISTEN or CLOSED, everything else one to CLOSED. `segment_flags`: of the segment that caused it.
 struct StateChange {
@@ -208,31 +208,13 @@ struct Text {
     std::array<char, 48> utf8;
 };
 
-// Where records go. A plain value without virtual calls: a class of events that is off costs one predictable branch.
-struct Sink {
-    std::uint32_t classes{0};  // bits of the types that are wanted
-    void* context{nullptr};
-    void (*write)(void* context, const Record& record){nullptr};
-
-    bool wants(Type type) const { return (classes & bit(type)) != 0; }
-
-    template <class Body>
-    void add(Instant now, std::uint32_t flow, Type type, const Body& body, std::uint16_t flags = 0) const {
-        static_assert(sizeof(Body) <= 48 && std::has_unique_object_representations_v<Body>);
-        if (!wants(type)) return;
-        Record record{now.nanoseconds(), flow, type, flags, {}};
-        const auto bytes = std::bit_cast<std::array<std::byte, sizeof(Body)>>(body);
-        for (std::size_t i = 0; i < bytes.size(); ++i) record.body[i] = bytes[i];
-        write(context, record);
-    }
-};
-
 // Reads a body back.
 template <class Body>
 Body body_of(const Record& record) {
-    std::array<std::byte, sizeof(Body)> bytes;
-    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = record.body[i];
-    return std::bit_cast<Body>(bytes);
+    static_assert(sizeof(Body) <= sizeof record.body && std::is_trivially_copyable_v<Body>);
+    Body body;
+    std::memcpy(&body, record.body.data(), sizeof body);
+    return body;
 }
 
 }  // namespace weft::trace

@@ -16,7 +16,7 @@
 #include "stack/core/result.h"
 #include "stack/core/slab.h"
 #include "stack/core/time.h"
-#include "stack/core/trace.h"
+#include "stack/core/trace_sink.h"
 #include "stack/engine/options.h"
 #include "stack/net/neighbour.h"
 #include "stack/net/route_table.h"

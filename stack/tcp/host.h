@@ -13,7 +13,7 @@
 #include "stack/core/index_list.h"
 #include "stack/core/slab.h"
 #include "stack/core/timer_wheel.h"
-#include "stack/core/trace.h"
+#include "stack/core/trace_sink.h"
 #include "stack/tcp/config.h"
 #include "stack/tcp/defence.h"
 #include "stack/tcp/event.h"

@@ -3,9 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <bit>
 #include <random>
 #include <set>
 #include <vector>
+
+#include "stack/core/trace_sink.h"
 
 namespace weft {
 namespace {
@@ -89,6 +93,40 @@ TEST(Trace, ClassesThatAreOffWriteNothingAndBodiesComeBack) {
     EXPECT_EQ(body.detail, 4u);
     EXPECT_EQ(records[0].t_ns, 9);
     for (std::size_t i = sizeof(trace::Drop); i < records[0].body.size(); ++i) EXPECT_EQ(records[0].body[i], std::byte{0});
+}
+
+TEST(Trace, ARecordIsTheSameMadeInPlaceOrHandedOver) {
+    struct Places : trace::Lane {
+        std::array<trace::Record, 3> of_two{};  // and one for what has no room
+        std::vector<trace::Type> refused;
+    } places;
+    for (trace::Record& record : places.of_two) record.body.fill(std::byte{0xee});  // of an earlier use
+    places.next = places.of_two.data();
+    places.end = places.next + 2;
+    places.more = [](trace::Lane& lane, trace::Type type) {
+        auto& all = static_cast<Places&>(lane);
+        all.refused.push_back(type);
+        return &all.of_two[2];
+    };
+    std::vector<trace::Record> handed;
+    trace::Sink sink{trace::all, &handed, [](void* context, const trace::Record& record) {
+                         static_cast<std::vector<trace::Record>*>(context)->push_back(record);
+                     }};
+    trace::Sink direct = sink;
+    direct.lane = &places;
+    direct.direct = ~trace::bit(trace::Type::plugin);
+    for (const trace::Sink* to : {&sink, &direct}) {
+        to->add(Instant::from_nanoseconds(7), 8, trace::Type::loss, trace::Loss{1, 2, 3, 4}, 9);
+        to->add(Instant::from_nanoseconds(7), 8, trace::Type::rate, trace::Rate{1, 2, 3, 4, 5, 6, 7, 8});
+        to->add(Instant::from_nanoseconds(7), 8, trace::Type::plugin, trace::Plugin{});
+        to->add(Instant::from_nanoseconds(7), 8, trace::Type::text, trace::Text{{'x'}});
+    }
+    ASSERT_EQ(handed.size(), 5u);
+    const auto bytes = [](const trace::Record& record) { return std::bit_cast<std::array<std::byte, 64>>(record); };
+    EXPECT_EQ(bytes(places.of_two[0]), bytes(handed[0]));
+    EXPECT_EQ(bytes(places.of_two[1]), bytes(handed[1]));
+    EXPECT_EQ(bytes(handed[4]), bytes(handed[2])) << "of a class that does not go into the lane";
+    EXPECT_EQ(places.refused, std::vector{trace::Type::text});
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "stack/core/replay.h"
+#include "stack/core/trace_sink.h"
 
 namespace weft::trace {
 

@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "stack/core/trace.h"
+#include "stack/core/trace_sink.h"
 
 namespace weft::gui {
 

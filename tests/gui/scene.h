@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "stack/core/address.h"
-#include "stack/core/trace.h"
+#include "stack/core/trace_sink.h"
 
 namespace weft::gui {
 

@@ -10,6 +10,7 @@
 
 #include "gui/file_source.h"
 #include "stack/core/recording.h"
+#include "stack/core/trace_sink.h"
 #include "tests/gui/made_stream.h"
 
 namespace weft::gui {

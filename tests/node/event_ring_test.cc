@@ -64,6 +64,39 @@ TEST(EventRing, TellsItsProducerNoLessThanThereIs) {
     EXPECT_GE(ring.backlog(), 3u);
 }
 
+TEST(EventRing, ShowsWhatItsSinkWasToldWhenThatIsPublished) {
+    EventRing ring{64};
+    const trace::Sink sink = ring.sink();
+    for (std::uint32_t i = 0; i < 10; ++i) sink.add(Instant::from_nanoseconds(i), 1, Type::limit, trace::Limit{i, 0});
+    EXPECT_EQ(take(ring).size(), 0u);
+    EXPECT_EQ(ring.backlog(), 10u) << "the producer knows";
+    ring.publish();
+    auto told = ring.front();
+    ASSERT_EQ(told.size(), 10u);
+    for (std::uint32_t i = 0; i < 10; ++i) EXPECT_EQ(trace::body_of<trace::Limit>(told[i]).limit, i);
+    ring.pop(10);
+    sink.add(Instant::from_nanoseconds(20), 1, Type::limit, trace::Limit{});
+    EXPECT_TRUE(ring.add(numbered(21))) << "publishes what came before it, too";
+    EXPECT_EQ(take(ring), (std::vector<std::int64_t>{20, 21}));
+}
+
+TEST(EventRing, GivesItsSinkNoMoreRoomThanRecordsThatAreAdded) {
+    EventRing ring{64};
+    const trace::Sink sink = ring.sink();
+    for (int round = 0; round < 5; ++round) {
+        for (int i = 0; i < 60; ++i) sink.add(Instant::from_nanoseconds(i), 1, Type::limit, trace::Limit{});
+        for (int i = 60; i < 80; ++i) sink.add(Instant::from_nanoseconds(i), 1, Type::loss, trace::Loss{});
+        ring.publish();
+        EXPECT_EQ(ring.dropped(Type::limit), 4u * unsigned(round + 1));
+        EXPECT_EQ(ring.dropped(Type::loss), 12u * unsigned(round + 1));
+        const auto numbers = take(ring);
+        ASSERT_EQ(numbers.size(), 64u);
+        EXPECT_EQ(numbers[55], 55) << "the last sample that had room";
+        EXPECT_EQ(numbers[56], 60);
+        EXPECT_EQ(numbers.back(), 67);
+    }
+}
+
 TEST(EventRing, LosesNothingBetweenTwoThreadsThatItDoesNotCount) {
     constexpr std::int64_t all = 300'000;
     EventRing ring{1'024};
@@ -84,11 +117,21 @@ TEST(EventRing, LosesNothingBetweenTwoThreadsThatItDoesNotCount) {
             if (some.empty() && over) return;
         }
     }};
-    for (std::int64_t i = 0; i < all; ++i) {
-        trace::Record record = numbered(i, i % 3 == 0 ? Type::state : Type::segment_sent);
-        record.body[47] = std::byte(std::uint8_t(i));
-        ring.add(record);
+    const trace::Sink sink = ring.sink();
+    for (std::int64_t i = 0; i < all; ++i) {  // one at a time, or made in place and published by the run
+        trace::Text body{};
+        body.utf8[47] = char(i);
+        const Type type = i % 3 == 0 ? Type::state : Type::segment_sent;
+        if (i / 5'000 % 2 == 0) {
+            trace::Record record = numbered(i, type);
+            record.body[47] = std::byte(std::uint8_t(i));
+            ring.add(record);
+            continue;
+        }
+        sink.add(Instant::from_nanoseconds(i), 1, type, body);
+        if (i % 37 == 0) ring.publish();
     }
+    ring.publish();
     ended.store(true, std::memory_order_release);
     consumer.join();
     EXPECT_TRUE(ordered);

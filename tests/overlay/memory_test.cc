@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "overlay/links.h"
-#include "stack/core/trace.h"
+#include "stack/core/trace_sink.h"
 #include "tests/overlay/world.h"
 
 namespace weft::overlay {

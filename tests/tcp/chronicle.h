@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "stack/core/trace.h"
+#include "stack/core/trace_sink.h"
 #include "stack/core/transitions.h"
 #include "stack/engine/engine.h"
 #include "stack/tcp/host.h"

@@ -242,11 +242,12 @@ QVariant FlowModel::data(const QModelIndex& index, int role) const {
 
 QVariant FlowModel::headerData(int section, Qt::Orientation orientation, int role) const {
     if (orientation != Qt::Horizontal || section < 0 || section >= ColumnCount) return {};
-    static const char* const names[]{"State", "Local", "Remote", "Way", "CC", "cwnd kB", "srtt ms", "Mbit/s", "Rtx"};
-    static const char* const docs[]{
-        "RFC 9293's state",   "local address and port", "remote address and port",  "family of the addresses",
-        "congestion control", "congestion window",      "smoothed round-trip time", "text a second, of the busier direction",
-        "retransmissions"};
+    static const char* const names[]{"State", "Local", "Remote", "Family", "CC", "cwnd kB", "srtt ms", "Mbit/s", "Rtx"};
+    static const char* const docs[]{"RFC 9293's state",         "local address and port",
+                                    "remote address and port",  "of the addresses: IPv4, IPv6, or the overlay's",
+                                    "congestion control",       "congestion window",
+                                    "smoothed round-trip time", "text a second, of the busier direction",
+                                    "retransmissions"};
     if (role == Qt::DisplayRole) return tr(names[section]);
     if (role == Qt::ToolTipRole) return tr(docs[section]);
     if (role == Qt::TextAlignmentRole)

@@ -51,8 +51,9 @@ void FlowDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option, 
         painter->setPen(selected ? c.selectedText : lost ? c.vermillion : ended ? c.dim : c.text);
         const QRect room = option.rect.adjusted(7, 0, -7, 0);
         const QFontMetrics metrics(font);
-        painter->drawText(room, Qt::AlignVCenter | (left ? Qt::AlignLeft : Qt::AlignRight),
-                          metrics.elidedText(shown, left ? Qt::ElideMiddle : Qt::ElideRight, room.width()));
+        QString text = metrics.elidedText(shown, left ? Qt::ElideMiddle : Qt::ElideRight, room.width());
+        if (index.column() == FlowModel::Local && text != shown) text = shown.mid(shown.lastIndexOf(QLatin1Char(':')));
+        painter->drawText(room, Qt::AlignVCenter | (left ? Qt::AlignLeft : Qt::AlignRight), text);
     }
     painter->restore();
 }
@@ -71,7 +72,7 @@ FlowTable::FlowTable(Session& session, FlowModel& model, QWidget* parent)
     setWordWrap(false);
     setSortingEnabled(true);
     setFrameShape(QFrame::NoFrame);
-    setVerticalScrollMode(ScrollPerPixel);
+    setVerticalScrollMode(ScrollPerItem);  // the first row is never cut
     setHorizontalScrollMode(ScrollPerPixel);
     verticalHeader()->hide();
     verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
@@ -92,17 +93,20 @@ FlowTable::FlowTable(Session& session, FlowModel& model, QWidget* parent)
 }
 
 void FlowTable::fitColumns() {
-    // State, Local, Remote, Path, CC, cwnd, srtt, Mbit/s, Rtx: the addresses share what the others leave.
-    constexpr std::array<int, FlowModel::ColumnCount> widths{118, 0, 0, 64, 66, 66, 62, 60, 44};
+    // State, Local, Remote, Path, CC, cwnd, srtt, Mbit/s, Rtx: the addresses share what the others leave. Where that is little the
+    // local end is its port alone, as it is the same node's in all rows.
+    constexpr std::array<int, FlowModel::ColumnCount> widths{112, 0, 0, 58, 70, 64, 56, 54, 44};
+    constexpr int port = 62, both = 460;
     const int free = viewport()->width();
     if (free == fitted_) return;
     fitted_ = free;
     int used = 0;
     for (const int width : widths) used += width;
-    const int addresses = std::max(200, free - used);
+    const int addresses = std::max(230, free - used);
     for (int column = 0; column < FlowModel::ColumnCount; ++column) {
-        const int width = column == FlowModel::Local    ? addresses * 45 / 100
-                          : column == FlowModel::Remote ? addresses - addresses * 45 / 100
+        const int local = addresses < both ? port : addresses / 2;
+        const int width = column == FlowModel::Local    ? local
+                          : column == FlowModel::Remote ? addresses - local
                                                         : widths[std::size_t(column)];
         setColumnWidth(column, width);
     }
@@ -127,19 +131,31 @@ void FlowTable::followSelection() {
 
 // A person chose the row; rows also become current because others went.
 void FlowTable::chooseCurrent() {
+    chosenHere_.reset();
     if (currentIndex().isValid()) session_->select(model_->keyAt(currentIndex().row()));
 }
 
-void FlowTable::chooseBest() {
-    if (session_->selected() || model_->rowCount() == 0) return;
+bool FlowTable::isOver(const trace::FlowState& flow) const {
+    constexpr std::uint8_t timeWait = 10;
+    return !flow.lives() || flow.state == timeWait || flow.state == trace::state_closed;
+}
+
+void FlowTable::chooseBest(bool again) {
+    const auto now = session_->selected();
+    if (model_->rowCount() == 0 || (now && (!again || now != chosenHere_))) return;
+    const trace::FlowState* old = now ? session_->find(*now) : nullptr;
+    if (now && old != nullptr && !isOver(*old)) return;
     const trace::FlowState* best = nullptr;
     const auto moved = [](const trace::FlowState& flow) { return flow.counters.bytes_in + flow.counters.bytes_out; };
     for (int row = 0; row < model_->rowCount(); ++row) {
         const trace::FlowState* flow = session_->find(model_->keyAt(row));
         if (flow == nullptr || flow->state == trace::state_listen) continue;
+        if (now && isOver(*flow)) continue;
         if (best == nullptr || moved(*flow) > moved(*best)) best = flow;
     }
-    if (best != nullptr) session_->select({best->place, best->generation});
+    if (best == nullptr) return;
+    chosenHere_ = {best->place, best->generation};
+    session_->select(*chosenHere_);
 }
 
 void FlowTable::step(int direction) {

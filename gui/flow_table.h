@@ -3,6 +3,7 @@
 
 #include <QStyledItemDelegate>
 #include <QTableView>
+#include <optional>
 
 #include "gui/flow_series.h"
 
@@ -24,7 +25,8 @@ class FlowTable : public QTableView {
 public:
     FlowTable(Session& session, FlowModel& model, QWidget* parent = nullptr);
 
-    void chooseBest();  // if nothing is chosen: the flow that moved most
+    // If nothing is chosen: the flow that moved most. `again`: also if what this chose is over and another one goes on.
+    void chooseBest(bool again = false);
     void step(int direction);  // the row above or below
 
 protected:
@@ -34,6 +36,7 @@ protected:
 
 private:
     void followSelection();
+    bool isOver(const trace::FlowState& flow) const;
     void chooseCurrent();
     void sortByNext();  // column
     void turnOrder();
@@ -41,6 +44,7 @@ private:
 
     Session* session_;
     FlowModel* model_;
+    std::optional<FlowKey> chosenHere_;  // not by a person
     int fitted_{0};  // the width that columns were fitted to
 };
 

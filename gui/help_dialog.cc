@@ -13,7 +13,7 @@
 namespace weft::gui {
 namespace {
 
-constexpr std::array<Shortcut, 21> table{{
+constexpr std::array<Shortcut, 25> table{{
     {"Space", "play or pause; live: stand still"},
     {"←  →", "event before, next event"},
     {"Shift+←  Shift+→", "change of state before, next one"},
@@ -32,6 +32,10 @@ constexpr std::array<Shortcut, 21> table{{
     {"Tab", "to the next view"},
     {"Ctrl+F", "filter the flows (Esc: clear, leave)"},
     {"Ctrl+O  Ctrl+N", "open a recording; connect to a node"},
+    {"Ctrl+S", "save a picture of the window"},
+    {"R  M", "the node records, or ends it; put a mark into what it tells"},
+    {"C  Del", "change the flow; abort it, after a question"},
+    {"O  L", "what the node may do; damage to its links"},
     {"F", "freeze: nothing moves until it is pressed again"},
     {"T", "light, dark, as the system"},
     {"F1  ?", "this list"},

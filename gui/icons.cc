@@ -38,7 +38,14 @@ void draw(QPainter& painter, Sign sign) {
         painter.drawRect(QRectF(11.5, 3, 2, 10));
         break;
     case Sign::live: painter.drawEllipse(QPointF(8, 8), 4, 4); break;
+    case Sign::record: painter.drawEllipse(QPointF(8, 8), 4.5, 4.5); break;
+    case Sign::stop: painter.drawRect(QRectF(4, 4, 8, 8)); break;
     }
+}
+
+QColor colourOf(Sign sign) {
+    if (sign == Sign::live) return colours().green;
+    return sign == Sign::record || sign == Sign::stop ? colours().vermillion : colours().text;
 }
 
 QPixmap drawn(Sign sign, const QColor& colour, double ratio) {
@@ -58,7 +65,7 @@ QPixmap drawn(Sign sign, const QColor& colour, double ratio) {
 QIcon icon(Sign sign) {
     QIcon made;
     for (const double ratio : {1.0, 2.0}) {
-        made.addPixmap(drawn(sign, sign == Sign::live ? colours().green : colours().text, ratio), QIcon::Normal);
+        made.addPixmap(drawn(sign, colourOf(sign), ratio), QIcon::Normal);
         made.addPixmap(drawn(sign, colours().faint, ratio), QIcon::Disabled);
     }
     return made;

@@ -6,7 +6,7 @@
 
 namespace weft::gui {
 
-enum class Sign : std::uint8_t { toBegin, back, play, pause, on, toEnd, live };
+enum class Sign : std::uint8_t { toBegin, back, play, pause, on, toEnd, live, record, stop };
 QIcon icon(Sign sign);  // ask again when the theme changed
 
 }  // namespace weft::gui

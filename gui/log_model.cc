@@ -25,6 +25,9 @@ LogModel::LogModel(Session& session, QObject* parent) : QAbstractTableModel{pare
     });
     connect(&session_, &Session::sourceChanged, this, &LogModel::start);
     connect(&session_, &Session::selectionChanged, this, &LogModel::start);
+    connect(&session_, &Session::seriesChanged, this, [this] {
+        if (flow_ && session_.placeSpan() != span_) start();
+    });
     connect(&session_, &Session::cursorChanged, this, &LogModel::follow);
     connect(&session_, &Session::rangeChanged, this, &LogModel::follow);
     start();
@@ -47,12 +50,13 @@ bool LogModel::isWanted(const trace::Record& record) const {
     if (std::uint32_t(record.type) >= 32 || (types_ & trace::bit(record.type)) == 0) return false;
     if ((record.flags & trace::snapshot_flag) != 0) return false;
     if (!flow_ || record.type == trace::Type::lagged || record.type == trace::Type::mark) return true;
-    return record.flow == flow_->place;
+    return Session::isOf(record, *flow_, span_);
 }
 
 // Anew: other flows, other types, or another place.
 void LogModel::start() {
     flow_ = all_ ? std::nullopt : session_.selected();
+    span_ = session_.placeSpan();
     begin(session_.isLive() ? session_.history().end() : session_.history().after(session_.cursorNs()));
 }
 
@@ -215,7 +219,7 @@ QVariant LogModel::data(const QModelIndex& index, int role) const {
     switch (index.column()) {
     case Time: return timeText(row.tNs, session_.beginNs());
     case Flow: return flowText(row.record);
-    case Event: return glyph(row.record) + QChar(u' ') + typeName(row.record.type);
+    case Event: return glyph(row.record) + QChar(u' ') + shortName(row.record.type);
     default: return recordText(row.record, session_.state());
     }
 }

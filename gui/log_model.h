@@ -78,6 +78,7 @@ private:
     std::uint32_t types_;
     bool all_{false};
     std::optional<FlowKey> flow_;
+    Session::Span span_;  // of flow_'s place
 };
 
 }  // namespace weft::gui

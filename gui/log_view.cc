@@ -95,9 +95,37 @@ protected:
 
 }  // namespace
 
+// All of what a narrow column cuts off, in two lines: of the chosen row, else of the one at the cursor.
+class DetailLine : public QWidget {
+public:
+    explicit DetailLine(QWidget* parent) : QWidget(parent) {
+        setFixedHeight(36);
+        setObjectName(QStringLiteral("log-detail"));
+    }
+    void setText(const QString& text) {
+        if (text == text_) return;
+        text_ = text;
+        setAccessibleName(text);
+        update();
+    }
+
+protected:
+    void paintEvent(QPaintEvent*) override {
+        QPainter painter(this);
+        painter.setPen(colours().grid);
+        painter.drawLine(QPointF(0, 0.5), QPointF(width(), 0.5));
+        painter.setFont(monoFont(11));
+        painter.setPen(colours().text);
+        painter.drawText(rect().adjusted(8, 3, -8, 0), Qt::AlignLeft | Qt::AlignTop | Qt::TextWordWrap, text_);
+    }
+
+private:
+    QString text_;
+};
+
 LogView::LogView(Session& session, LogModel& model, QWidget* parent)
     : QWidget(parent), session_{&session}, model_{&model}, table_{new LogTable(this)},
-      all_{new QCheckBox(tr("All flows"), this)} {
+      all_{new QCheckBox(tr("All flows"), this)}, detail_{new DetailLine(this)} {
     auto* title = new QLabel(tr("Events"), this);
     title->setFont(uiFont(13, true));
     all_->setFont(uiFont(12));
@@ -127,12 +155,15 @@ LogView::LogView(Session& session, LogModel& model, QWidget* parent)
     table_->setColumnWidth(LogModel::Time, 82);
     table_->setColumnWidth(LogModel::Flow, 150);
     table_->setColumnHidden(LogModel::Flow, !model_->allFlows());
-    table_->setColumnWidth(LogModel::Event, 132);
+    table_->setColumnWidth(LogModel::Event, 86);
     connect(table_, &QTableView::activated, this,
             [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });
     connect(table_, &QTableView::doubleClicked, this,
             [this](const QModelIndex& index) { session_->seek(model_->timeAt(index.row())); });
     connect(model_, &LogModel::cursorRowChanged, this, &LogView::followCursor);
+    connect(model_, &LogModel::rowsInserted, this, &LogView::showDetail);
+    connect(model_, &LogModel::modelReset, this, &LogView::showDetail);
+    connect(table_->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &LogView::showDetail);
     auto* head = new QHBoxLayout;
     head->setContentsMargins(12, 5, 10, 1);
     head->addWidget(title);
@@ -143,12 +174,23 @@ LogView::LogView(Session& session, LogModel& model, QWidget* parent)
     layout->setSpacing(2);
     layout->addLayout(head);
     layout->addWidget(table_);
+    layout->addWidget(detail_);
     setAutoFillBackground(true);
     setBackgroundRole(QPalette::Base);
 }
 
+void LogView::showDetail() {
+    const QModelIndex chosen = table_->currentIndex();
+    const int row = chosen.isValid() && table_->hasFocus() ? chosen.row() : model_->cursorRow();
+    if (row < 0) return detail_->setText({});
+    const auto cell = [&](int column, int role) { return model_->index(row, column).data(role).toString(); };
+    detail_->setText(cell(LogModel::Event, Qt::DisplayRole) + QStringLiteral("  ") +
+                     cell(LogModel::Detail, Qt::ToolTipRole));
+}
+
 void LogView::followCursor() {
     table_->viewport()->update();
+    showDetail();
     const int row = model_->cursorRow();
     if (row < 0) return;
     const bool atEnd = session_->isLive();

@@ -11,6 +11,8 @@ namespace weft::gui {
 class LogModel;
 class Session;
 
+class DetailLine;
+
 class LogView : public QWidget {
     Q_OBJECT
 public:
@@ -20,11 +22,13 @@ public:
 
 private:
     void followCursor();
+    void showDetail();
 
     Session* session_;
     LogModel* model_;
     QTableView* table_;
     QCheckBox* all_;
+    DetailLine* detail_;
 };
 
 }  // namespace weft::gui

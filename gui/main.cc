@@ -8,6 +8,7 @@
 #include <QLocale>
 #include <QTimer>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 
@@ -35,6 +36,8 @@ struct Wish {
     bool tellFirstFrame{false};
 };
 
+bool displayOpened = false;
+
 int complain(int code, const QString& what) {
     std::fprintf(stderr, "weft-gui: %s\n", qUtf8Printable(what));
     return code;
@@ -42,6 +45,11 @@ int complain(int code, const QString& what) {
 
 // What Qt has to say of displays and directories is nothing that a person could mend.
 void hear(QtMsgType type, const QMessageLogContext&, const QString& text) {
+    if (type == QtFatalMsg && !displayOpened) {
+        const QString display = qEnvironmentVariable("WAYLAND_DISPLAY", qEnvironmentVariable("DISPLAY"));
+        complain(failed, QStringLiteral("the display %1 cannot be opened; --screenshot OUT.png needs none").arg(display));
+        std::_Exit(failed);  // else Qt would abort, and leave a core
+    }
     if (type == QtCriticalMsg || type == QtFatalMsg) std::fprintf(stderr, "weft-gui: %s\n", qUtf8Printable(text));
 }
 
@@ -252,6 +260,7 @@ int main(int argc, char** argv) {
     qInstallMessageHandler(hear);
     QLocale::setDefault(QLocale::c());
     QApplication application(argc, argv);
+    displayOpened = true;
     QApplication::setApplicationName(QStringLiteral("weft-gui"));
     QApplication::setApplicationVersion(QStringLiteral(WEFT_VERSION));
     QCommandLineParser parser;

@@ -1,6 +1,7 @@
 // Puts the views together, hands the session's news on to those that do not listen themselves, and gives keys their meaning.
 #include "gui/main_window.h"
 
+#include <QAccessible>
 #include <QApplication>
 #include <QHBoxLayout>
 #include <QKeyEvent>
@@ -18,8 +19,10 @@
 #include "gui/flow_model.h"
 #include "gui/flow_table.h"
 #include "gui/history_strip.h"
+#include "gui/icons.h"
 #include "gui/log_model.h"
 #include "gui/log_view.h"
+#include "gui/node_actions.h"
 #include "gui/plot_axis.h"
 #include "gui/plot_view.h"
 #include "gui/plot_widget.h"
@@ -79,7 +82,7 @@ double FrameTimes::quantileMs(double part) const {
 
 MainWindow::MainWindow(Session& session, QWidget* parent)
     : QMainWindow(parent), session_{&session}, view_{new PlotView(this)}, flowModel_{new FlowModel(session, this)},
-      logModel_{new LogModel(session, this)} {
+      logModel_{new LogModel(session, this)}, actions_{new NodeActions(session, this)} {
     setObjectName(QStringLiteral("weft-gui"));
     setWindowTitle(QStringLiteral("weft"));
     setAccessibleName(tr("weft: connections"));
@@ -96,7 +99,7 @@ MainWindow::MainWindow(Session& session, QWidget* parent)
     resize(1'400, 860);
     refreshTime();
     refreshFlow();
-    refreshStatus();
+    refreshActions();
     flows_->setFocus();
 }
 
@@ -115,6 +118,13 @@ QToolButton* MainWindow::makeButton(const QString& text, const char* id, const Q
     return made;
 }
 
+QToolButton* MainWindow::makeMenuButton(const QString& text, const char* id, const QString& tip, QMenu* menu) {
+    QToolButton* made = makeButton(text, id, tip);
+    made->setPopupMode(QToolButton::InstantPopup);
+    made->setMenu(menu);
+    return made;
+}
+
 QWidget* MainWindow::makeToolbar() {
     auto* bar = new QWidget(this);
     auto* layout = new QHBoxLayout(bar);
@@ -122,28 +132,35 @@ QWidget* MainWindow::makeToolbar() {
     layout->setSpacing(4);
     QToolButton* open = makeButton(tr("Open…"), "open", tr("Open a recording (Ctrl+O)"));
     connect(open, &QToolButton::clicked, this, &MainWindow::askForRecording);
-    connect_ = makeButton(tr("Connect"), "connect", tr("Connect to a running node (Ctrl+N)"));
-    connect_->setPopupMode(QToolButton::InstantPopup);
-    auto* nodes = new QMenu(connect_);
+    auto* nodes = new QMenu(this);
     nodes->setAccessibleName(tr("Nodes"));
-    connect_->setMenu(nodes);
+    connect_ = makeMenuButton(tr("Connect"), "connect", tr("Connect to a running node (Ctrl+N)"), nodes);
     connect(nodes, &QMenu::aboutToShow, this, &MainWindow::fillNodes);
+    record_ =
+        makeButton(tr("Record"), "record", tr("The node writes what happens to a file, until it is pressed again (R)"));
+    record_->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+    connect(record_, &QToolButton::clicked, actions_, &NodeActions::toggleRecording);
+    flowMenu_ = makeMenuButton(tr("Flow"), "flow-menu", tr("Change or abort the selected flow (C)"), actions_->flowMenu());
+    nodeMenu_ =
+        makeMenuButton(tr("Node"), "node-menu", tr("Record, mark, damage links, move flows (O)"), actions_->nodeMenu());
     filter_ = new FilterLine(*flowModel_, bar);
+    filter_->setMinimumWidth(120);  // with and without its button
     connect(filter_, &FilterLine::left, this, [this] { flows_->setFocus(); });
     connect(filter_, &FilterLine::problemChanged, this, &MainWindow::refreshStatus);
+    pause_ = makeButton(tr("Pause"), "pause", tr("Stand still, or play (Space)"));
+    connect(pause_, &QToolButton::clicked, this, &MainWindow::togglePlay);
     freeze_ = makeButton(tr("Freeze"), "freeze", tr("Nothing moves until it is pressed again (F)"));
     freeze_->setCheckable(true);
     connect(freeze_, &QToolButton::toggled, this, &MainWindow::setFrozen);
+    QToolButton* picture = makeButton(tr("Picture…"), "picture", tr("Save a picture of the window as PNG (Ctrl+S)"));
+    connect(picture, &QToolButton::clicked, this, &MainWindow::askForPicture);
     theme_ = makeButton(tr("Theme"), "theme", tr("Light, dark, as the system (T)"));
     connect(theme_, &QToolButton::clicked, this, &MainWindow::nextTheme);
     QToolButton* help = makeButton(tr("Keys"), "keys", tr("What the keys do (F1)"));
     connect(help, &QToolButton::clicked, this, &MainWindow::showHelp);
-    layout->addWidget(open);
-    layout->addWidget(connect_);
+    for (QWidget* part : {open, connect_, record_, flowMenu_, nodeMenu_}) layout->addWidget(part);
     layout->addWidget(filter_, 1);
-    layout->addWidget(freeze_);
-    layout->addWidget(theme_);
-    layout->addWidget(help);
+    for (QWidget* part : {pause_, freeze_, picture, theme_, help}) layout->addWidget(part);
     return bar;
 }
 
@@ -217,6 +234,12 @@ void MainWindow::connectSession() {
     connect(session_, &Session::selectionChanged, this, &MainWindow::refreshFlow);
     connect(session_, &Session::statusChanged, this, &MainWindow::refreshStatus);
     connect(session_, &Session::stateChanged, this, &MainWindow::refreshStatus);
+    for (const auto signal : {&Session::cursorChanged, &Session::statusChanged, &Session::sourceChanged})
+        connect(session_, signal, this, &MainWindow::refreshActions);
+    connect(actions_, &NodeActions::changed, this, &MainWindow::refreshActions);
+    connect(actions_, &NodeActions::told, this, &MainWindow::notice);
+    noticeEnds_.setSingleShot(true);
+    connect(&noticeEnds_, &QTimer::timeout, this, [this] { notice({}, false); });
     // Many rows come later than what the session said of them.
     const auto rowsCame = [this] {
         if (!session_->selected()) refreshFlow();
@@ -242,7 +265,8 @@ void MainWindow::refreshTime() {
 }
 
 void MainWindow::refreshFlow() {
-    if (!session_->selected()) flows_->chooseBest();
+    const bool follows = session_->isLive() && session_->status().kind == SourceStatus::Kind::live;
+    if (!session_->selected() || follows) flows_->chooseBest(follows);
     const auto chosen = session_->selected();
     const trace::FlowState* flow = chosen ? session_->find(*chosen) : nullptr;
     std::vector<Transition> steps;
@@ -279,14 +303,53 @@ void MainWindow::refreshStatus() {
     line += dot + tr("%1 dropped").arg(session_->lagged());
     if (session_->forgotten() != 0) line += dot + tr("%1 forgotten").arg(session_->forgotten());
     if (frames_.count() >= 20) line += dot + tr("frame %1 ms").arg(frames_.quantileMs(0.95), 0, 'f', 1);
-    if (session_->isFrozen()) line += dot + tr("frozen");
+    if (session_->series().marksLeftOut() != 0)
+        line += dot + tr("%1 marks of the flow not shown").arg(session_->series().marksLeftOut());
+    if (actions_->isRecording()) line += dot + tr("recording");
+    if (session_->isFrozen()) line += dot + tr("frozen (F)");
     status_->setText(line);
     const bool well = status.kind == SourceStatus::Kind::live || status.kind == SourceStatus::Kind::ended;
     QString trouble = filter_->problem();
     if (trouble.isEmpty() && !status.message.isEmpty()) trouble = status.message;
-    trouble_->setForegroundRole(well && filter_->problem().isEmpty() ? QPalette::WindowText : QPalette::BrightText);
+    bool bad = !well || !filter_->problem().isEmpty();
+    if (!notice_.isEmpty()) {
+        trouble = notice_;
+        bad = noticeBad_;
+    }
+    trouble_->setForegroundRole(bad ? QPalette::BrightText : QPalette::WindowText);
     trouble_->setText(trouble.simplified());
     trouble_->setToolTip(trouble);
+    trouble_->setAccessibleName(trouble);
+}
+
+void MainWindow::notice(const QString& text, bool bad) {
+    constexpr int shownMs = 8'000, shownBadMs = 20'000;
+    notice_ = text;
+    noticeBad_ = bad;
+    if (text.isEmpty()) noticeEnds_.stop();
+    else noticeEnds_.start(bad ? shownBadMs : shownMs);
+    statusAge_.invalidate();
+    refreshStatus();
+    if (text.isEmpty() || !QAccessible::isActive()) return;
+    QAccessibleEvent said(trouble_, QAccessible::Alert);
+    QAccessible::updateAccessibility(&said);
+}
+
+// What the buttons say: whether the node records, whether time runs.
+void MainWindow::refreshActions() {
+    const bool records = actions_->isRecording();
+    record_->setEnabled(actions_->serves(records ? QStringLiteral("record.stop") : QStringLiteral("record.start")));
+    record_->setText(records ? tr("Stop") : tr("Record"));
+    record_->setIcon(icon(records ? Sign::stop : Sign::record));
+    record_->setAccessibleName(records ? tr("Stop the node's recording") : tr("Record"));
+    record_->setToolTip(records ? tr("The node records to %1 (R ends it)").arg(actions_->recordingPath())
+                                : tr("The node writes what happens to a file, until it is pressed again (R)"));
+    const bool follows = session_->isLive() && session_->status().kind != SourceStatus::Kind::ended;
+    const bool moves = session_->isPlaying() || follows;
+    pause_->setText(moves ? tr("Pause") : tr("Play"));
+    pause_->setAccessibleName(pause_->text());
+    statusAge_.invalidate();
+    refreshStatus();
 }
 
 void MainWindow::setFrozen(bool frozen) {
@@ -299,6 +362,7 @@ void MainWindow::setFrozen(bool frozen) {
 
 bool MainWindow::event(QEvent* event) {
     if (event->type() == QEvent::Show && focusWidget() == nullptr) flows_->setFocus();
+    if (event->type() == QEvent::PaletteChange && trouble_ != nullptr) refreshActions();
     if (event->type() == QEvent::ThemeChange && themeChoice() == ThemeChoice::system) applyTheme(ThemeChoice::system);
     if (event->type() != QEvent::UpdateRequest) return QMainWindow::event(event);
     QElapsedTimer timer;

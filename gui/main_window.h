@@ -4,10 +4,12 @@
 
 #include <QElapsedTimer>
 #include <QMainWindow>
+#include <QTimer>
 #include <array>
 #include <cstdint>
 
 class QLabel;
+class QMenu;
 class QSplitter;
 class QToolButton;
 
@@ -20,6 +22,7 @@ class FlowTable;
 class HistoryStrip;
 class LogModel;
 class LogView;
+class NodeActions;
 class PlotsPane;
 class PlotView;
 class Session;
@@ -49,6 +52,8 @@ public:
     bool selectFlow(const QString& wanted);
     QString filterFlows(const QString& filter);  // what is wrong with it, or empty
     void finish();  // all that is under way, so that a picture shows it
+    // What came of what the person did, for some seconds in place of the source's state; also while frozen.
+    void notice(const QString& text, bool bad);
 
     const FrameTimes& frames() const { return frames_; }
     FlowTable& flows() { return *flows_; }
@@ -56,6 +61,7 @@ public:
     PlotView& plotView() { return *view_; }
     DiagramWidget& diagram() { return *diagram_; }
     FilterLine& filter() { return *filter_; }
+    NodeActions& actions() { return *actions_; }
 
 Q_SIGNALS:
     void painted();  // a frame is on the screen
@@ -68,17 +74,22 @@ private:
     QWidget* makeToolbar();
     QWidget* makeBody();
     QWidget* makeStatusLine();
+    QToolButton* makeMenuButton(const QString& text, const char* id, const QString& tip, QMenu* menu);
     QToolButton* makeButton(const QString& text, const char* id, const QString& tip);
     void connectSession();
     void addShortcuts();
     bool handleKey(int key, bool shift);
     bool handlePlotKey(int key);
+    bool handleNodeKey(int key);
     void focusView(int number);
     void refreshTime();
     void refreshFlow();
     void refreshStatus();
     void askForRecording();
     void askForNode();
+    void askForPicture();
+    void togglePlay();
+    void refreshActions();
     void fillNodes();
     void showHelp();
     void nextTheme();
@@ -88,6 +99,7 @@ private:
     PlotView* view_;
     FlowModel* flowModel_;
     LogModel* logModel_;
+    NodeActions* actions_;
     FilterLine* filter_{nullptr};
     FlowTable* flows_{nullptr};
     PlotsPane* plots_{nullptr};
@@ -98,10 +110,17 @@ private:
     QToolButton* freeze_{nullptr};
     QToolButton* theme_{nullptr};
     QToolButton* connect_{nullptr};
+    QToolButton* record_{nullptr};
+    QToolButton* pause_{nullptr};
+    QToolButton* flowMenu_{nullptr};
+    QToolButton* nodeMenu_{nullptr};
     QLabel* status_{nullptr};
     QLabel* trouble_{nullptr};
     FrameTimes frames_;
     QElapsedTimer statusAge_;
+    QString notice_;
+    bool noticeBad_{false};
+    QTimer noticeEnds_;
 };
 
 }  // namespace weft::gui

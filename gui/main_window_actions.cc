@@ -7,6 +7,7 @@
 #include <QInputDialog>
 #include <QKeyEvent>
 #include <QMenu>
+#include <QPixmap>
 #include <QShortcut>
 #include <QTableView>
 #include <QToolButton>
@@ -19,6 +20,7 @@
 #include "gui/help_dialog.h"
 #include "gui/log_view.h"
 #include "gui/main_window.h"
+#include "gui/node_actions.h"
 #include "gui/plot_view.h"
 #include "gui/plot_widget.h"
 #include "gui/plots_pane.h"
@@ -39,6 +41,7 @@ void MainWindow::addShortcuts() {
     });
     add(QKeySequence(Qt::CTRL | Qt::Key_O), [this] { askForRecording(); });
     add(QKeySequence(Qt::CTRL | Qt::Key_N), [this] { askForNode(); });
+    add(QKeySequence(Qt::CTRL | Qt::Key_S), [this] { askForPicture(); });
     add(QKeySequence(Qt::CTRL | Qt::Key_Q), [this] { close(); });
     add(QKeySequence(Qt::Key_F1), [this] { showHelp(); });
 }
@@ -47,14 +50,15 @@ void MainWindow::addShortcuts() {
 void MainWindow::keyPressEvent(QKeyEvent* event) {
     const bool plain = (event->modifiers() & (Qt::ControlModifier | Qt::AltModifier | Qt::MetaModifier)) == 0;
     const bool shift = (event->modifiers() & Qt::ShiftModifier) != 0;
-    if (plain && QApplication::focusWidget() != filter_ && (handleKey(event->key(), shift) || handlePlotKey(event->key())))
+    if (plain && QApplication::focusWidget() != filter_ &&
+        (handleKey(event->key(), shift) || handlePlotKey(event->key()) || handleNodeKey(event->key())))
         return;
     QMainWindow::keyPressEvent(event);
 }
 
 bool MainWindow::handleKey(int key, bool shift) {
     switch (key) {
-    case Qt::Key_Space: timeline_->togglePlay(); return true;
+    case Qt::Key_Space: togglePlay(); return true;
     case Qt::Key_Left: shift ? session_->stepState(-1) : session_->stepEvent(-1); return true;
     case Qt::Key_Right: shift ? session_->stepState(1) : session_->stepEvent(1); return true;
     case Qt::Key_BracketLeft: timeline_->faster(-1); return true;
@@ -87,6 +91,24 @@ bool MainWindow::handlePlotKey(int key) {
     }
 }
 
+bool MainWindow::handleNodeKey(int key) {
+    const auto popUp = [](QToolButton* button) { button->showMenu(); };
+    switch (key) {
+    case Qt::Key_R: actions_->toggleRecording(); return true;
+    case Qt::Key_M: actions_->askForMark(); return true;
+    case Qt::Key_L: actions_->showLinks(); return true;
+    case Qt::Key_Delete: actions_->askToAbort(); return true;
+    case Qt::Key_C: popUp(flowMenu_); return true;
+    case Qt::Key_O: popUp(nodeMenu_); return true;
+    default: return false;
+    }
+}
+
+void MainWindow::togglePlay() {
+    timeline_->togglePlay();
+    if (session_->isFrozen() && session_->isPlaying()) notice(tr("The window is frozen: F lets it go on"), false);
+}
+
 void MainWindow::focusView(int number) {
     const std::array<QWidget*, 5> views{flows_, plots_->plots()[0], diagram_, log_->table(), timeline_->bar()};
     views[std::size_t(number - 1)]->setFocus(Qt::ShortcutFocusReason);
@@ -100,6 +122,16 @@ void MainWindow::askForRecording() {
     const QString path =
         QFileDialog::getOpenFileName(this, tr("Open a recording"), {}, tr("Recordings (*.weft);;All files (*)"));
     if (!path.isEmpty()) openRecording(path);
+}
+
+// As it is when it was asked for: the dialog would be in the way, and time goes on meanwhile.
+void MainWindow::askForPicture() {
+    const QPixmap taken = grab();
+    const QString path = QFileDialog::getSaveFileName(this, tr("Save a picture of the window"), QStringLiteral("weft.png"),
+                                                      tr("Pictures (*.png)"));
+    if (path.isEmpty()) return;
+    const bool saved = taken.save(path, "PNG");
+    notice(saved ? tr("Saved %1").arg(path) : tr("%1: cannot be written").arg(path), !saved);
 }
 
 // The running nodes are those with a socket where nodes put theirs.

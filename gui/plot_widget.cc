@@ -119,28 +119,81 @@ std::int64_t PlotWidget::timeAt(double x) const {
 
 std::int64_t PlotWidget::shownTime() const { return view_->hovering() ? view_->hoverNs() : view_->cursorNs(); }
 
+// What a curve needs of the axis. Of dots the far ones count no more than a few do among many: a single sample out of the common
+// run would press all others into a line. They are drawn at the edge, and told.
+PlotWidget::Reach PlotWidget::reachOf(const Layer& layer) const {
+    const Pyramid& curve = *layer.data;
+    const std::size_t from = curve.lowerBound(view_->fromNs()), to = curve.lowerBound(view_->toNs());
+    const auto whole = curve.range(from, to);
+    Reach reach;
+    if (whole.count != 0) reach = {whole.min, whole.max};
+    if (const auto held = curve.held(view_->fromNs()); held && layer.style != Style::dots)
+        reach = {std::min(reach.low, *held), std::max(reach.high, *held)};
+    if (layer.style != Style::dots || whole.count < 20) return {reach.low * layer.factor, reach.high * layer.factor};
+    constexpr std::size_t cuts = 256;
+    std::vector<Pyramid::Column> columns(cuts);
+    curve.columns(view_->fromNs(), view_->toNs(), columns);
+    std::erase_if(columns, [](const Pyramid::Column& column) { return column.count == 0; });
+    const std::size_t most = columns.size() - 1, few = most / 33;  // three of a hundred
+    std::ranges::nth_element(columns, columns.begin() + std::ptrdiff_t(most - few), {}, &Pyramid::Column::max);
+    const double high = columns[most - few].max;
+    std::ranges::nth_element(columns, columns.begin() + std::ptrdiff_t(few), {}, &Pyramid::Column::min);
+    const double low = columns[few].min, room = std::max(high - low, std::abs(high) * 0.1);
+    if (reach.high > high + room) reach.high = high + room * 0.3;
+    if (reach.low < low - room) reach.low = low - room * 0.3;
+    return {reach.low * layer.factor, reach.high * layer.factor};
+}
+
 // The y axis holds what is in sight, and a little more.
 void PlotWidget::findScale() {
-    double low = 1e300, high = -1e300;
-    for (const Layer& layer : layers_) {
-        const Pyramid& curve = *layer.data;
-        const auto column = curve.range(curve.lowerBound(view_->fromNs()), curve.lowerBound(view_->toNs()));
-        if (column.count != 0) {
-            low = std::min(low, column.min * layer.factor);
-            high = std::max(high, column.max * layer.factor);
-        }
-        if (const auto held = curve.held(view_->fromNs()); held && layer.style != Style::dots) {
-            low = std::min(low, *held * layer.factor);
-            high = std::max(high, *held * layer.factor);
+    Reach all;
+    for (const bool leading : {true, false}) {
+        for (const Layer& layer : layers_) {
+            if (layer.leads != leading) continue;
+            Reach reach = reachOf(layer);
+            if (reach.isEmpty()) continue;
+            if (!leading && !all.isEmpty()) reach.high = std::min(reach.high, all.high * 1.25);
+            all = {std::min(all.low, reach.low), std::max(all.high, reach.high)};
         }
     }
-    if (low > high) low = 0, high = 1;
-    if (fromZero_) low = 0;
+    inSight_ = !all.isEmpty();
+    if (all.isEmpty()) all = {0, 1};
+    auto [low, high] = all;
+    const bool fromZero = zero_ == Zero::always || (zero_ == Zero::ifNear && low >= 0 && low < high * 0.4);
+    if (fromZero) low = 0;
     if (high <= low) high = low + (low == 0 ? 1 : std::abs(low) * 0.1 + 1);
+    if (const double least = std::abs(high) * 0.1; zero_ == Zero::ifNear && high - low < least) {
+        low = std::max(0.0, (low + high - least) / 2);
+        high = low + least;
+    }
     const double span = high - low;
     step_ = tickStep(span, std::clamp(int(area().height() / 22), 3, 7));
-    low_ = fromZero_ ? 0 : low - span * 0.05;
+    low_ = fromZero ? 0 : low - span * 0.05;
     high_ = high + span * 0.08;
+    above_.clear();
+    below_.clear();
+    for (const Layer& layer : layers_) {
+        const auto column =
+            layer.data->range(layer.data->lowerBound(view_->fromNs()), layer.data->lowerBound(view_->toNs()));
+        const auto add = [&](QString& to) { to += (to.isEmpty() ? QString() : QStringLiteral(", ")) + layer.name; };
+        if (column.count != 0 && column.max * layer.factor > high_) add(above_);
+        if (column.count != 0 && column.min * layer.factor < low_) add(below_);
+    }
+}
+
+QString PlotWidget::outsideText() const {
+    QStringList parts;
+    if (!above_.isEmpty()) parts << tr("above: %1").arg(above_);
+    if (!below_.isEmpty()) parts << tr("below: %1").arg(below_);
+    if (!note_.isEmpty()) parts << note_;
+    return parts.join(QStringLiteral(" · "));
+}
+
+void PlotWidget::setNote(const QString& note) {
+    if (note == note_) return;
+    note_ = note;
+    stale_ = true;
+    update();
 }
 
 // ---- the kept image
@@ -187,10 +240,15 @@ void PlotWidget::renderCurve(PlotRaster& raster, const Layer& layer) const {
     if (layer.style == Style::dots) {
         QColor soft = colour;
         soft.setAlpha(190);
+        const double top = (box.top() + 2) * ratio, bottom = (box.bottom() - 2) * ratio;
         for (std::size_t i = 0; i < columns.size(); ++i) {
             const Pyramid::Column& column = columns[i];
             if (column.count == 0) continue;
             const double x = box.left() * ratio + double(i) + 0.5, size = 2.8 * ratio;
+            // What lies outside is an arrow at the edge.
+            for (int k = 0; k < 4 && toY(column.max) < top - 2; ++k) raster.dot(x, top + k * ratio, (1 + k) * ratio, colour);
+            for (int k = 0; k < 4 && toY(column.min) > bottom + 2; ++k)
+                raster.dot(x, bottom - k * ratio, (1 + k) * ratio, colour);
             raster.dot(x, toY(column.first), size, soft);
             if (column.count > 1) raster.dot(x, toY(column.last), size, soft);
             if (column.count > 2) raster.dot(x, toY(column.min), size, soft);
@@ -247,7 +305,7 @@ void PlotWidget::renderMark(QPainter& painter, const Marks& kind, const Mark& ma
     const QRectF box = area();
     const QColor colour = colours().*kind.colour;
     if (!kind.atValue) {
-        painter.setPen(QPen(mixed(colour, colours().panel, 40), 1));
+        painter.setPen(QPen(mixed(colour, colours().panel, 28), 1));
         painter.drawLine(QPointF(x, box.top()), QPointF(x, box.bottom()));
     }
     painter.setPen(Qt::NoPen);
@@ -275,7 +333,7 @@ void PlotWidget::renderLayer() {
         painter.setFont(uiFont(13, true));
         painter.setPen(colours().text);
         painter.drawText(QRectF(12, 3, width(), 20), Qt::AlignLeft | Qt::AlignVCenter, title_);
-        if (!isEmpty()) renderGrid(painter);
+        if (!isEmpty() && inSight_) renderGrid(painter);
         painter.setClipRect(area().adjusted(-4, -1, 4, 1));
         renderMarks(painter);
     }
@@ -293,11 +351,12 @@ void PlotWidget::paintEvent(QPaintEvent*) {
     QPainter painter(this);
     painter.drawImage(QPointF(0, 0), layer_);
     paintLegend(painter);
-    if (isEmpty()) {
+    if (isEmpty() || !inSight_) {
         painter.setFont(uiFont(12));
         painter.setPen(colours().dim);
-        painter.drawText(area(), Qt::AlignCenter, emptyText_);
-    } else {
+        painter.drawText(area(), Qt::AlignCenter, isEmpty() ? emptyText_ : tr("Nothing of this flow at that time"));
+    }
+    if (!isEmpty()) {
         paintCursor(painter);
         if (view_->hovering() && underMouse() && !dragging_) paintHover(painter);
     }
@@ -312,8 +371,12 @@ void PlotWidget::paintLegend(QPainter& painter) const {
     const QFont heading = uiFont(13, true), small = uiFont(12);
     const QFontMetricsF metrics(small);
     double x = 12 + QFontMetricsF(heading).horizontalAdvance(title_) + 14;
-    const double end = width() - 70, y = 13;
+    const double y = 13;
+    const QString outside = isEmpty() ? QString() : outsideText();
+    const double end = width() - 70 - (outside.isEmpty() ? 0 : metrics.horizontalAdvance(outside) + 16);
     painter.setFont(small);
+    painter.setPen(colours().orange);
+    painter.drawText(QRectF(end, 3, width() - 68 - end, 20), Qt::AlignRight | Qt::AlignVCenter, outside);
     painter.setRenderHint(QPainter::Antialiasing);
     const bool values = view_->cursorShown() || view_->hovering();
     for (const Layer& layer : layers_) {
@@ -322,7 +385,7 @@ void PlotWidget::paintLegend(QPainter& painter) const {
         const auto held = layer.data->held(shownTime());
         if (values && held) name += QLatin1Char(' ') + valueText(unit_, *held * layer.factor);
         const double wide = metrics.horizontalAdvance(name);
-        if (x + 22 + wide > end) return;
+        if (x + 22 + wide > end) break;
         const QColor colour = colours().*layer.colour;
         painter.setPen(QPen(colour, 2));
         if (layer.style == Style::dots) {

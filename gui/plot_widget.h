@@ -39,6 +39,7 @@ public:
         Style style;
         const Pyramid* data;  // outlives this, or is taken away by setLayers()
         double factor{1};  // from the data's unit to `unit`'s
+        bool leads{true};  // false: the axis grows for it by a quarter at most
     };
     struct Marks {
         QString name;
@@ -52,7 +53,11 @@ public:
 
     // `marks`: in order of time; outlives this, or is taken away.
     void setCurves(std::vector<Layer> layers, std::vector<Marks> kinds, const std::vector<Mark>* marks);
-    void setFromZero(bool fromZero) { fromZero_ = fromZero; }
+    // Where the y axis begins: at zero, there only if that is near, or wherever the values do.
+    enum class Zero : std::uint8_t { always, ifNear, never };
+    void setZero(Zero zero) { zero_ = zero; }
+    // Said at the right of the title, beside what lies outside of the axis.
+    void setNote(const QString& note);
     void setEmptyText(const QString& text);
     // Steps hold their last value until then: the flow's end, or the newest time.
     void setHeldUntil(std::int64_t t) { heldUntil_ = t; }
@@ -63,6 +68,9 @@ public:
 
     QString hoverText(std::int64_t t) const;
     bool isEmpty() const;
+    double axisLow() const { return low_; }  // as it was drawn last, in the unit of the values
+    double axisHigh() const { return high_; }
+    QString outsideText() const;  // what the axis does not hold, and the note
 
     QSize sizeHint() const override { return {760, 160}; }
     QSize minimumSizeHint() const override { return {240, 64}; }
@@ -87,6 +95,11 @@ private:
     std::int64_t timeAt(double x) const;
     std::int64_t shownTime() const;
     void findScale();
+    struct Reach {
+        double low{1e300}, high{-1e300};
+        bool isEmpty() const { return low > high; }
+    };
+    Reach reachOf(const Layer& layer) const;
     void renderLayer();
     void renderGrid(QPainter& painter) const;
     void renderCurve(PlotRaster& raster, const Layer& layer) const;
@@ -108,7 +121,11 @@ private:
     unsigned seenKinds_{0};  // bit n: Mark::Kind n is among them
     std::function<QString(const Mark&)> tellMark_;
     std::int64_t heldUntil_{0};
-    bool fromZero_{true}, showsTimes_{true};
+    Zero zero_{Zero::always};
+    bool showsTimes_{true};
+    bool inSight_{false};  // some curve has a value there
+    QString note_;
+    QString above_, below_;  // names of curves that leave the axis
     double low_{0}, high_{1}, step_{1};  // of the y axis, in the data's unit times factor
     QImage layer_;
     bool stale_{true};

@@ -58,7 +58,7 @@ PlotsPane::PlotsPane(Session& session, PlotView& view, QWidget* parent) : QWidge
 void PlotsPane::attach() {
     const FlowSeries& flow = session_->series();
     const std::vector<Mark>* marks = &flow.marks();
-    plots_[0]->setCurves({{tr("ssthresh"), &Colours::orange, Style::step, &flow[SeriesId::ssthresh]},
+    plots_[0]->setCurves({{tr("ssthresh"), &Colours::orange, Style::step, &flow[SeriesId::ssthresh], 1, false},
                           {tr("in flight"), &Colours::green, Style::step, &flow[SeriesId::inFlight]},
                           {tr("cwnd"), &Colours::blue, Style::step, &flow[SeriesId::cwnd]}},
                          eventsAbove(), marks);
@@ -66,7 +66,7 @@ void PlotsPane::attach() {
                           {tr("srtt"), &Colours::orange, Style::step, &flow[SeriesId::srtt], ms}},
                          eventsAbove(), marks);
     plots_[2]->setCurves({{tr("delivered"), &Colours::green, Style::dots, &flow[SeriesId::deliveryRate]},
-                          {tr("pacing"), &Colours::blue, Style::step, &flow[SeriesId::pacing]}},
+                          {tr("pacing"), &Colours::blue, Style::step, &flow[SeriesId::pacing], 1, false}},
                          eventsAbove(), marks);
     plots_[3]->setCurves({{tr("window"), &Colours::orange, Style::step, &flow[SeriesId::seqWindow]},
                           {tr("sent"), &Colours::blue, Style::step, &flow[SeriesId::seqSent]},
@@ -75,7 +75,8 @@ void PlotsPane::attach() {
                           {tr("timed out"), Mark::Kind::timeout, &Colours::purple, Shape::square, true},
                           {tr("sent again"), Mark::Kind::retransmission, &Colours::sky, Shape::diamond, true}},
                          marks);
-    plots_[3]->setFromZero(false);
+    plots_[1]->setZero(PlotWidget::Zero::ifNear);
+    plots_[3]->setZero(PlotWidget::Zero::never);
     refresh();
 }
 
@@ -86,7 +87,9 @@ void PlotsPane::refresh() {
     const QString why = !chosen                       ? tr("No flow is selected")
                         : !session_->seriesComplete() ? tr("Reading …")
                                                       : tr("This flow has told nothing of it yet");
+    const std::uint64_t leftOut = session_->series().marksLeftOut();
     for (PlotWidget* plot : plots_) {
+        plot->setNote(leftOut == 0 ? QString() : tr("%1 marks left out").arg(leftOut));
         plot->setHeldUntil(until);
         plot->setEmptyText(why);
         plot->dataChanged();

@@ -52,10 +52,11 @@ QString beginText(const trace::Record& record, const trace::Replay& state) {
 
 QString congestionText(const trace::Record& record) {
     const auto body = trace::body_of<trace::Congestion>(record);
-    QString text = QStringLiteral("cwnd %1, in flight %2").arg(bytesText(body.cwnd), bytesText(body.in_flight));
-    if (body.ssthresh < 0x7fff'ffff) text += QStringLiteral(", ssthresh ") + bytesText(body.ssthresh);
+    QString text = QStringLiteral("%1, in flight %2, ").arg(bytesText(body.cwnd), bytesText(body.in_flight)) +
+                   qt(trace::phase_name(body.phase));
     if (body.srtt_ns > 0) text += QStringLiteral(", srtt ") + durationText(body.srtt_ns);
-    return text + QStringLiteral(", ") + qt(trace::phase_name(body.phase));
+    if (body.ssthresh < 0x7fff'ffff) text += QStringLiteral(", ssthresh ") + bytesText(body.ssthresh);
+    return text;
 }
 
 QString rateSampleText(const trace::Record& record) {
@@ -69,12 +70,14 @@ QString rateSampleText(const trace::Record& record) {
 
 QString segmentText(const trace::Record& record) {
     const auto body = trace::body_of<trace::Segment>(record);
-    QString text = QStringLiteral("seq %1").arg(body.seq);
+    constexpr unsigned ack = 16;
+    QString text = flagsText(body.tcp_flags & ~ack);  // the number says that it acknowledges
+    if (!text.isEmpty()) text += QChar(u' ');
+    text += QStringLiteral("seq %1").arg(body.seq);
     if (body.length > 0) text += QStringLiteral(" len %1").arg(body.length);
-    if ((body.tcp_flags & 16) != 0) text += QStringLiteral(" ack %1").arg(body.ack);
-    text += QStringLiteral(" win %1 ").arg(body.window) + flagsText(body.tcp_flags);
+    if ((body.tcp_flags & ack) != 0) text += QStringLiteral(" ack %1").arg(body.ack);
     if (body.sack_blocks > 0) text += QStringLiteral(" SACK %1").arg(body.sack_blocks);
-    return text;
+    return text + QStringLiteral(" win %1").arg(body.window);
 }
 
 QString countersText(const trace::Record& record) {
@@ -138,6 +141,15 @@ QString networkText(const trace::Record& record) {
 }  // namespace
 
 QString typeName(trace::Type type) { return qt(trace::name(type)); }
+
+QString shortName(trace::Type type) {
+    switch (type) {
+    case trace::Type::segment_sent: return QStringLiteral("sent");
+    case trace::Type::segment_received: return QStringLiteral("received");
+    case trace::Type::congestion: return QStringLiteral("cwnd");
+    default: return typeName(type);
+    }
+}
 
 QString glyph(const trace::Record& record) {
     switch (record.type) {

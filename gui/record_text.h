@@ -12,6 +12,7 @@
 namespace weft::gui {
 
 QString typeName(trace::Type type);  // "state", "congestion"
+QString shortName(trace::Type type);  // the same, for a narrow column: "sent", "cwnd"
 QString glyph(const trace::Record& record);  // one character: → sent, ← received, ! loss
 QString recordText(const trace::Record& record, const trace::Replay& state);
 

@@ -136,12 +136,19 @@ void Session::measureRate() {
 
 void Session::touch(unsigned what) {
     dirty_ |= what;
-    if (!frozen_ && !frame_.isActive()) frame_.start();
+    if ((!frozen_ || asked_) && !frame_.isActive()) frame_.start();
+}
+
+void Session::asked() {
+    if (!frozen_) return;
+    asked_ = true;
+    if (!frame_.isActive()) frame_.start();
 }
 
 void Session::setFrozen(bool frozen) {
     if (frozen == frozen_) return;
     frozen_ = frozen;
+    asked_ = false;
     playedNs_ = clock_();
     touch(Dirty::status);
 }
@@ -152,9 +159,11 @@ void Session::frame() {
 }
 
 void Session::flush() {
-    if (isPlaying()) advance();
-    if (work(sliceNs) && !slice_.isActive()) slice_.start(0);
-    if (!frozen_) tell();
+    if (isPlaying() && !frozen_) advance();
+    const bool more = work(sliceNs);
+    if (more && !slice_.isActive()) slice_.start(0);
+    if (!frozen_ || asked_) tell();
+    asked_ = asked_ && more;  // curves of another flow, a step that searches
 }
 
 void Session::tell() {

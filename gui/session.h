@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -67,12 +68,20 @@ public:
     void clearSelection();
     std::optional<FlowKey> selected() const { return selected_; }
     const FlowSeries& series() const { return series_; }  // of the selected flow, over all of the history
+    // When its place was the selected flow's: what names no generation is of who began there last. All of time until that was read.
+    struct Span {
+        std::int64_t fromNs{std::numeric_limits<std::int64_t>::min()}, toNs{std::numeric_limits<std::int64_t>::max()};
+        friend bool operator==(const Span&, const Span&) = default;
+    };
+    const Span& placeSpan() const { return span_; }
+    static bool isOf(const trace::Record& record, FlowKey key, const Span& span);
     bool seriesComplete() const { return !selected_ || scanned_ >= history_->endOfStream(seriesFirst_); }
 
     // ---- the timeline
     void density(std::int64_t t0Ns, std::int64_t t1Ns, std::span<Density::Column> out) const;
 
-    // ---- a window that stands still, for readers of screens: records go on being kept, signals wait
+    // ---- a window that stands still, for readers of screens: records go on being kept, signals wait. What its user does
+    // (seek, step, select, ...) is answered all the same, by what is then.
     bool isFrozen() const { return frozen_; }
     void setFrozen(bool frozen);
 
@@ -103,6 +112,7 @@ private:
     using Deadline = std::function<bool()>;  // true: enough for now
 
     void touch(unsigned what);
+    void asked();  // by the user: told also while frozen
     void frame();
     void tell();
     void attach(const History* history);
@@ -121,6 +131,7 @@ private:
     bool scanDensity(const Deadline& enough);
     void beginSeries();
     void takeForSeries(std::span<const trace::Record> records);
+    void beginInPlace(const trace::FlowBegin& begin, std::int64_t tNs);
     void beginDensity();
     void spread(const trace::Recording& recording);
 
@@ -130,7 +141,7 @@ private:
     std::function<std::int64_t()> clock_;
     QTimer frame_, slice_, second_;
     unsigned dirty_{0};
-    bool frozen_{false};
+    bool frozen_{false}, asked_{false};
 
     bool live_{true};
     double speed_{0};
@@ -142,6 +153,7 @@ private:
     FlowSeries series_;
     History::Position scanned_{0}, seriesFirst_{0};
     std::int64_t scannedNs_{0};
+    Span span_;
     std::optional<std::uint32_t> generation_;  // of who has the selected place, where the scan is
 
     Density fine_, coarse_;  // counted record by record; spread by a recording's index

@@ -20,12 +20,14 @@ void Session::moveTo(std::int64_t tNs) {
 }
 
 void Session::seek(std::int64_t tNs) {
+    asked();
     search_.reset();
     playedNs_ = clock_();
     moveTo(tNs);
 }
 
 void Session::goLive() {
+    asked();
     search_.reset();
     speed_ = 0;
     live_ = true;
@@ -38,12 +40,14 @@ void Session::play(double speed) {
     if (history_->isEmpty() || (live_ && speed > 0)) return;  // it follows already
     search_.reset();
     if (live_) moveTo(endNs());
+    asked();
     playedNs_ = clock_();
     speed_ = speed;
     touch(Dirty::cursor);
 }
 
 void Session::pause() {
+    asked();
     if (live_) return moveTo(endNs());
     speed_ = 0;
     touch(Dirty::cursor);
@@ -68,6 +72,7 @@ void Session::stepState(int direction) { step(direction, true); }
 
 void Session::step(int direction, bool statesOnly) {
     if (history_->isEmpty() || direction == 0 || (live_ && direction > 0)) return;
+    asked();
     speed_ = 0;
     const std::int64_t now = cursorNs();
     if (live_) moveTo(now);
@@ -86,11 +91,10 @@ void Session::step(int direction, bool statesOnly) {
 bool Session::isWanted(const trace::Record& record) const {
     constexpr std::uint32_t untold = trace::bit(trace::Type::define) | trace::bit(trace::Type::summary) |
                                      trace::bit(trace::Type::history) | trace::bit(trace::Type::lagged);
-    if (selected_ && record.flow != selected_->place) return false;
+    if (selected_ && !isOf(record, *selected_, span_)) return false;
     if ((record.flags & trace::snapshot_flag) != 0) return false;
     if (!search_->statesOnly) return std::uint32_t(record.type) < 32 && (untold & trace::bit(record.type)) == 0;
-    if (record.type != trace::Type::state || (record.flags & trace::moved_flag) != 0) return false;
-    return !selected_ || trace::body_of<trace::StateChange>(record).generation == selected_->generation;
+    return record.type == trace::Type::state && (record.flags & trace::moved_flag) == 0;
 }
 
 // Forwards to the first one, backwards to the last one; what was looked at in vain is not looked at again.

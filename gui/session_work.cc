@@ -32,6 +32,7 @@ void Session::finish() {
 
 void Session::select(FlowKey key) {
     if (selected_ == key) return;
+    asked();
     selected_ = key;
     search_.reset();
     beginSeries();
@@ -53,6 +54,7 @@ void Session::beginSeries() {
     scanned_ = seriesFirst_ = stream.first;
     scannedNs_ = stream.beginNs;
     generation_.reset();
+    span_ = {};
     if (const trace::FlowState* there = stream.before.find(selected_->place)) generation_ = there->generation;
     if (const trace::FlowState* flow = stream.before.find(selected_->place, selected_->generation))
         series_.begin(*flow, scannedNs_);
@@ -75,17 +77,33 @@ void Session::takeForSeries(std::span<const trace::Record> records) {
     const FlowKey wanted = *selected_;
     for (const trace::Record& record : records) {
         scannedNs_ = std::max(scannedNs_, record.t_ns);
+        if (record.type == trace::Type::mark) series_.add(record, scannedNs_);  // of no flow: of all
         if (record.flow != wanted.place) continue;
-        if (record.type == trace::Type::flow) {
-            const auto begin = trace::body_of<trace::FlowBegin>(record);
-            constexpr std::uint8_t heldInTimeWait = 3;  // never the one that began last
-            if (begin.role != heldInTimeWait) generation_ = begin.generation;
-        }
+        if (record.type == trace::Type::flow) beginInPlace(trace::body_of<trace::FlowBegin>(record), record.t_ns);
         // A change of state says whose it is: one in TIME-WAIT may end when its place has long begun anew.
         const bool names = record.type == trace::Type::state;
         const std::uint32_t whose =
             names ? trace::body_of<trace::StateChange>(record).generation : generation_.value_or(wanted.generation);
         if (whose == wanted.generation) series_.add(record, scannedNs_);
+    }
+}
+
+void Session::beginInPlace(const trace::FlowBegin& begin, std::int64_t tNs) {
+    constexpr std::uint8_t heldInTimeWait = 3;  // never the one that began last
+    if (begin.role == heldInTimeWait) return;
+    const std::uint32_t wanted = selected_->generation;
+    if (begin.generation == wanted && generation_ != wanted) span_.fromNs = tNs;
+    if (begin.generation != wanted && generation_ == wanted) span_.toNs = tNs;
+    generation_ = begin.generation;
+}
+
+bool Session::isOf(const trace::Record& record, FlowKey key, const Span& span) {
+    if (record.flow != key.place) return false;
+    switch (
+        record.type) {  // a change of state says whose it is: one in TIME-WAIT may end when its place has long begun anew
+    case trace::Type::state: return trace::body_of<trace::StateChange>(record).generation == key.generation;
+    case trace::Type::flow: return trace::body_of<trace::FlowBegin>(record).generation == key.generation;
+    default: return record.t_ns >= span.fromNs && record.t_ns < span.toNs;
     }
 }
 

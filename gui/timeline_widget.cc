@@ -1,4 +1,5 @@
-// Painting of the bar, and what the buttons do. Heights are logarithmic: one change of state is seen beside 10,000 segments.
+// Painting of the bar, and what the buttons do. Heights go by square roots: a few losses are seen beside 10,000 segments, and
+// quiet stretches beside busy ones.
 #include "gui/timeline_widget.h"
 
 #include <QEvent>
@@ -90,14 +91,15 @@ double TimelineBar::xOf(std::int64_t t) const {
 
 void TimelineBar::renderDensity(QPainter& painter) const {
     const QRectF box = area();
-    const double high = box.height() - bandHeight - 2, bottom = box.bottom() - bandHeight - 2;
+    const double high = box.height() - bandHeight - 6, bottom = box.bottom() - bandHeight - 2;
     std::vector<Density::Column> columns(std::size_t(std::max(1.0, box.width() / pitch)));
     session_->density(begin_, plusNs(end_, 1), columns);
-    double most = 1;
-    for (const Density::Column& column : columns) most = std::max(most, column.all);
-    const auto heightOf = [&](double count) {
-        return count <= 0 ? 0 : std::max(2.0, std::log1p(count) / std::log1p(most) * high);
-    };
+    double most = 1, mostStates = 1;
+    for (const Density::Column& column : columns) {
+        most = std::max(most, column.all);
+        mostStates = std::max(mostStates, column.states);
+    }
+    const auto heightOf = [&](double count) { return count <= 0 ? 0 : std::max(2.0, std::sqrt(count / most) * high); };
     const Colours& c = colours();
     const QColor bars = mixed(c.blue, c.panel, c.dark ? 50 : 55);
     for (std::size_t i = 0; i < columns.size(); ++i) {
@@ -108,7 +110,9 @@ void TimelineBar::renderDensity(QPainter& painter) const {
         };
         bar(columns[i].all, bars);
         bar(columns[i].losses, c.vermillion);
-        if (columns[i].states > 0) painter.fillRect(QRectF(x, bottom - high, pitch - 1, 2.5), c.green);
+        if (columns[i].states <= 0) continue;
+        const int strong = 35 + int(65 * std::sqrt(columns[i].states / mostStates));
+        painter.fillRect(QRectF(x, bottom - high - 4, pitch - 1, 2.5), mixed(c.green, c.panel, strong));
     }
 }
 

@@ -113,11 +113,26 @@ TEST(FlowModel, TenThousandFlowsAreATable) {
 
 // ---- events
 
+// Of one flow: what names it, and what happened in its place from its begin to the next one's.
+bool isOf(const Record& record, FlowKey flow, std::int64_t from, std::int64_t to) {
+    if (record.flow != flow.place) return false;
+    if (record.type == trace::Type::state) return trace::body_of<trace::StateChange>(record).generation == flow.generation;
+    if (record.type == trace::Type::flow) return trace::body_of<trace::FlowBegin>(record).generation == flow.generation;
+    return record.t_ns >= from && record.t_ns < to;
+}
+
 std::vector<Record> eventsUpTo(const std::vector<Record>& records, std::int64_t t, std::optional<FlowKey> flow) {
     std::vector<Record> events;
+    std::int64_t from = std::numeric_limits<std::int64_t>::min(), to = std::numeric_limits<std::int64_t>::max();
+    for (const Record& record : records) {
+        if (!flow || record.flow != flow->place || record.type != trace::Type::flow) continue;
+        const std::uint32_t generation = trace::body_of<trace::FlowBegin>(record).generation;
+        if (generation == flow->generation) from = record.t_ns;
+        if (generation == flow->generation + 1) to = record.t_ns;
+    }
     for (const Record& record : records) {
         if (record.t_ns > t) break;
-        if (record.type == trace::Type::define || (flow && record.flow != flow->place)) continue;
+        if (record.type == trace::Type::define || (flow && !isOf(record, *flow, from, to))) continue;
         events.push_back(record);
     }
     return events;

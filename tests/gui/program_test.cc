@@ -124,5 +124,15 @@ TEST_F(Program, AsksForADisplayOnlyWhenItNeedsOne) {
     EXPECT_EQ(run({QStringLiteral("--help")}).code, 0);
 }
 
+TEST_F(Program, SaysThatADisplayCannotBeOpened) {
+    for (const char* display : {":4711", "no-such-host.invalid:0", "nonsense"}) {
+        const Answer answer =
+            run({QStringLiteral("--open"), recording()}, {{QStringLiteral("DISPLAY"), QLatin1String(display)}});
+        EXPECT_EQ(answer.code, 1) << answer.error.toStdString();
+        EXPECT_TRUE(answer.error.contains(QLatin1String(display)) && answer.error.contains(QLatin1String("--screenshot")))
+            << answer.error.toStdString();
+    }
+}
+
 }  // namespace
 }  // namespace weft::gui

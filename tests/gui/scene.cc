@@ -8,6 +8,8 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <map>
+#include <utility>
 
 namespace weft::gui {
 namespace {
@@ -199,6 +201,25 @@ Scene thirtySeconds() {
     return scene;
 }
 
+namespace {
+
+int distance(QRgb a, QRgb b) {
+    return std::max({std::abs(qRed(a) - qRed(b)), std::abs(qGreen(a) - qGreen(b)), std::abs(qBlue(a) - qBlue(b))});
+}
+
+// Nothing around that place in the other picture looks like it.
+bool isForeign(QRgb pixel, const QImage& other, int x, int y) {
+    constexpr int alike = 48;
+    for (int row = std::max(0, y - 1); row <= std::min(other.height() - 1, y + 1); ++row) {
+        for (int column = std::max(0, x - 1); column <= std::min(other.width() - 1, x + 1); ++column) {
+            if (distance(pixel, other.pixel(column, row)) <= alike) return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
 std::string differs(const QImage& actual, const QString& name) {
     constexpr int fuzz = 8;
     const QString reference = QStringLiteral(WEFT_SOURCE_DIR "/tests/gui/references/") + name + QStringLiteral(".png");
@@ -210,6 +231,8 @@ std::string differs(const QImage& actual, const QString& name) {
     const QImage expected = QImage(reference).convertToFormat(QImage::Format_RGB32);
     QImage difference(shown.size(), QImage::Format_RGB32);
     difference.fill(Qt::black);
+    constexpr int block = 32, mostForeign = 8;
+    std::map<std::pair<int, int>, int> foreign;  // by block
     std::int64_t wrong = 0;
     std::string what;
     if (expected.size() != shown.size()) {
@@ -218,12 +241,17 @@ std::string differs(const QImage& actual, const QString& name) {
         for (int y = 0; y < shown.height(); ++y) {
             for (int x = 0; x < shown.width(); ++x) {
                 const QRgb a = shown.pixel(x, y), b = expected.pixel(x, y);
-                const int off =
-                    std::max({std::abs(qRed(a) - qRed(b)), std::abs(qGreen(a) - qGreen(b)), std::abs(qBlue(a) - qBlue(b))});
+                const int off = distance(a, b);
                 if (off <= fuzz) continue;
                 ++wrong;
+                if (isForeign(a, expected, x, y) || isForeign(b, shown, x, y)) ++foreign[{y / block, x / block}];
                 difference.setPixel(x, y, qRgb(255, std::max(0, 255 - off), 0));
             }
+        }
+        for (const auto& [place, count] : foreign) {
+            if (count > mostForeign && what.empty())
+                what = std::to_string(count) + " pixels differ in the block at " + std::to_string(place.second * block) +
+                       "," + std::to_string(place.first * block);
         }
         if (wrong * 100 > std::int64_t(shown.width()) * shown.height()) what = std::to_string(wrong) + " pixels differ";
     }

@@ -43,7 +43,9 @@ private:
 Scene thirtySeconds();
 Address ipv4(int a, int b, int c, int d);
 
-// Compares with references/NAME.png: at most 8 of 255 a channel, at most one pixel of a hundred. On failure NAME-actual.png,
+// Compares with references/NAME.png: at most one pixel of a hundred is more than 8 of 255 off in a channel, and no block of 32x32
+// pixels has more than eight that are like none of those around the same place in the other picture: edges of letters may be drawn
+// a little differently, but no line may be missing. On failure NAME-actual.png,
 // -expected.png and -diff.png are kept in the build folder, under gui-pictures. With WEFT_UPDATE_PICTURES set it writes the reference instead.
 // Empty: equal; else what differs.
 std::string differs(const QImage& actual, const QString& name);

@@ -293,6 +293,27 @@ TEST(Session, FrozenItKeepsRecordsAndSaysNothing) {
     EXPECT_EQ(range.count(), 1);
 }
 
+TEST(Session, FrozenItAnswersToItsUserAndThenStandsAgain) {
+    Session session;
+    MadeStream stream{6};
+    session.push(stream.next(3'000));
+    session.flush();
+    session.setFrozen(true);
+    QSignalSpy cursor{&session, &Session::cursorChanged}, series{&session, &Session::seriesChanged};
+    session.seek(session.beginNs());
+    session.flush();
+    EXPECT_EQ(cursor.count(), 1);
+    session.select({3, 1});
+    session.finish();
+    session.flush();
+    EXPECT_GE(series.count(), 1);
+    session.flush();
+    const auto told = cursor.count() + series.count();
+    session.push(stream.next(100));
+    session.flush();
+    EXPECT_EQ(cursor.count() + series.count(), told);
+}
+
 TEST(Session, LostRecordsAreCountedAcrossRestarts) {
     Session session;
     const auto lost = [&](std::uint64_t count) {

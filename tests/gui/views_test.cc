@@ -8,6 +8,7 @@
 #include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
+#include <QMenu>
 #include <QRawFont>
 #include <QTableView>
 #include <QTemporaryDir>
@@ -21,7 +22,9 @@
 #include "gui/flow_table.h"
 #include "gui/help_dialog.h"
 #include "gui/main_window.h"
+#include "gui/node_actions.h"
 #include "gui/plot_view.h"
+#include "gui/plot_widget.h"
 #include "gui/record_text.h"
 #include "gui/session.h"
 #include "gui/theme.h"
@@ -114,6 +117,44 @@ TEST(Views, AComparisonOfPicturesSeesADifference) {
     EXPECT_NE(differs(shown.find<QWidget>("history")->grab().toImage(), QStringLiteral("diagram-dark")), "");
 }
 
+// Covers a part of a picture with what lies beside it, or with its ground.
+void cover(QImage& picture, const QRect& part, int from) {
+    for (int y = part.top(); y <= part.bottom(); ++y) {
+        for (int x = part.left(); x <= part.right(); ++x) picture.setPixel(x, y, picture.pixel(x + from, y));
+    }
+}
+
+TEST(Views, AComparisonOfPicturesSeesThatALineOrARowIsMissing) {
+    if (qEnvironmentVariableIsSet("WEFT_UPDATE_PICTURES")) GTEST_SKIP() << "references are being written";
+    for (const ThemeChoice theme : {ThemeChoice::dark, ThemeChoice::light}) {
+        Shown shown(theme);
+        const double part = double(shown.session().cursorNs() - Scene::begin) / 30e9;
+        QImage timeline = shown.find<QWidget>("timeline")->grab().toImage();
+        const int playhead = 12 + int(part * (timeline.width() - 24));
+        ASSERT_EQ(differs(timeline, themed("timeline", theme)), "");
+        cover(timeline, {playhead - 7, 0, 14, timeline.height()}, 18);
+        EXPECT_NE(differs(timeline, themed("timeline", theme)), "") << "without its playhead";
+
+        QImage plot = shown.find<QWidget>("plot-window")->grab().toImage();
+        const int cursor = 50 + int(part * (plot.width() - 64));
+        cover(plot, {cursor - 2, 28, 5, plot.height() - 30}, 6);
+        EXPECT_NE(differs(plot, themed("plot-window", theme)), "") << "without its cursor";
+
+        QImage flows = shown.find<QWidget>("flows")->grab().toImage();
+        const QRect row = shown.window().flows().visualRect(shown.window().flowModel().index(2, FlowModel::State));
+        const QRgb ground = flows.pixel(4, flows.height() - 8);
+        for (int y = 0; y < row.height(); ++y) {
+            for (int x = 2; x < flows.width() - 2; ++x) flows.setPixel(x, y + 22 + row.top(), ground);
+        }
+        EXPECT_NE(differs(flows, themed("flows", theme)), "") << "without a row";
+
+        QImage window = shown.window().grab().toImage();
+        const QPoint at = shown.find<QWidget>("timeline")->mapTo(&shown.window(), QPoint(playhead - 7, 0));
+        cover(window, QRect(at, QSize(14, shown.find<QWidget>("timeline")->height())), 18);
+        EXPECT_NE(differs(window, themed("window", theme)), "") << "the window without its playhead";
+    }
+}
+
 TEST(Views, EveryThingThatCanHaveTheFocusHasAName) {
     Shown shown(ThemeChoice::light);
     HelpDialog help;
@@ -142,8 +183,9 @@ TEST(Views, TabReachesEveryViewAndComesBack) {
         QTest::keyClick(focus, Qt::Key_Tab);
     }
     for (const char* name :
-         {"open", "connect", "filter", "freeze", "theme", "keys", "flows", "plot-window", "plot-rtt", "plot-rate",
-          "plot-sequence", "diagram", "history", "log-all", "log", "to-begin", "play", "timeline"}) {
+         {"open",    "connect", "flow-menu", "node-menu",   "filter",   "pause",     "freeze",        "picture",
+          "theme",   "keys",    "flows",     "plot-window", "plot-rtt", "plot-rate", "plot-sequence", "diagram",
+          "history", "log-all", "log",       "to-begin",    "play",     "timeline"}) {
         EXPECT_NE(std::ranges::find(order, QLatin1String(name)), order.end()) << name;
     }
 }
@@ -354,6 +396,77 @@ TEST(Views, AFrozenWindowStandsStillAndCatchesUp) {
     EXPECT_EQ(shown.find<QWidget>("timeline")->grab().toImage(), before);
     press(shown.window(), Qt::Key_F);
     EXPECT_NE(shown.find<QWidget>("timeline")->grab().toImage(), before);
+}
+
+TEST(Views, AFrozenWindowAnswersToWhatItsUserDoes) {
+    Shown shown(ThemeChoice::dark);
+    press(shown.window(), Qt::Key_F);
+    const QString before = shown.find<QWidget>("timeline")->accessibleDescription();
+    QTest::keyClick(QApplication::focusWidget(), Qt::Key_Right, Qt::ShiftModifier);
+    shown.session().flush();
+    const QString after = shown.find<QWidget>("timeline")->accessibleDescription();
+    EXPECT_NE(after, before);
+    EXPECT_TRUE(after.contains(QLatin1String("29.1"))) << after.toStdString();
+    const int row = shown.window().flows().currentIndex().row();
+    QTest::keyClick(QApplication::focusWidget(), Qt::Key_P);
+    shown.session().flush();
+    EXPECT_EQ(shown.window().flows().currentIndex().row(), row - 1);
+    EXPECT_EQ(*shown.session().selected(), shown.window().flowModel().keyAt(row - 1));
+    QTest::keyClick(QApplication::focusWidget(), Qt::Key_Space);
+    EXPECT_TRUE(shown.find<QLabel>("trouble")->text().contains(QLatin1String("frozen")));
+    EXPECT_TRUE(shown.find<QLabel>("status")->text().contains(QLatin1String("frozen")));
+}
+
+TEST(Views, WishesThatNeedANodeSayThatThereIsNone) {
+    Shown shown(ThemeChoice::light);
+    const auto* trouble = shown.find<QLabel>("trouble");
+    for (const Qt::Key key : {Qt::Key_R, Qt::Key_M, Qt::Key_L, Qt::Key_Delete}) {
+        shown.window().notice({}, false);
+        press(shown.window(), key);
+        EXPECT_TRUE(trouble->text().contains(QLatin1String("needs a running node"))) << trouble->text().toStdString();
+    }
+    EXPECT_FALSE(shown.find<QToolButton>("record")->isEnabled());
+    for (QMenu* menu : {shown.window().actions().flowMenu(), shown.window().actions().nodeMenu()}) {
+        Q_EMIT menu->aboutToShow();
+        ASSERT_FALSE(menu->actions().isEmpty());
+        for (const QAction* entry : menu->actions()) EXPECT_FALSE(entry->isEnabled()) << entry->text().toStdString();
+    }
+}
+
+TEST(Views, FewFarSamplesDoNotPressTheOthersIntoALine) {
+    Shown shown(ThemeChoice::light);
+    Session& session = shown.session();
+    auto* plot = shown.find<PlotWidget>("plot-rate");
+    plot->grab();
+    const double before = plot->axisHigh();
+    EXPECT_FALSE(plot->outsideText().contains(QLatin1String("delivered")));
+    const trace::Record far =
+        told(Scene::begin + 31 * Scene::second, 0, trace::Type::rate, trace::Rate{1, 1'000, 1'000'000'000, 0, 0, 0, 0, 0});
+    const trace::Record later = told(Scene::begin + 32 * Scene::second, 0, trace::Type::limit, trace::Limit{1, 0});
+    session.push({&far, 1});
+    session.push({&later, 1});
+    shown.window().finish();
+    shown.window().plotView().fit();
+    shown.window().grab();
+    EXPECT_LT(plot->axisHigh(), before * 2);
+    EXPECT_TRUE(plot->outsideText().contains(QLatin1String("above: delivered"))) << plot->outsideText().toStdString();
+    auto* rtt = shown.find<PlotWidget>("plot-rtt");
+    EXPECT_GT(rtt->axisLow(), 20e6) << "round-trip times around 45 ms need no zero";
+}
+
+TEST(Views, MarksThatAreLeftOutAreCounted) {
+    Scene scene = thirtySeconds();
+    for (std::size_t i = 0; i < FlowSeries::mostMarks + 5; ++i)
+        scene.add(told(Scene::begin + 20 * Scene::second + std::int64_t(i), 0, trace::Type::loss, trace::Loss{1, 1, 3, 0}));
+    Session session;
+    MainWindow window(session);
+    session.push(scene.records());
+    window.selectFlow(QStringLiteral("0"));
+    window.finish();
+    ASSERT_GT(session.series().marksLeftOut(), 0U);
+    const QString count = QString::number(session.series().marksLeftOut());
+    EXPECT_TRUE(window.findChild<PlotWidget*>(QStringLiteral("plot-window"))->outsideText().contains(count));
+    EXPECT_TRUE(window.findChild<QLabel*>(QStringLiteral("status"))->text().contains(count + QLatin1String(" marks")));
 }
 
 TEST(Views, AnotherThemeChangesEveryPixelOfTheGround) {

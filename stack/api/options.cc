@@ -229,11 +229,11 @@ Outcome<int> Sockets::get_socket_level(Socket& socket, int name) {
     case SO_SNDBUF:
         if (o.send_buffer > 0) return int(o.send_buffer * 2);
         if (const tcp::Tcb* tcb = engine_->inspect(socket.flow)) return int(tcb->sending.limit);
-        return 1 << 20;
+        return int(engine_->config().send_buffer);
     case SO_RCVBUF:
         if (o.receive_buffer > 0) return int(o.receive_buffer * 2);
         if (const tcp::Tcb* tcb = engine_->inspect(socket.flow)) return int(tcb->receiving.limit);
-        return 1 << 20;
+        return int(engine_->config().receive_buffer);
     default: return fail(ENOPROTOOPT);
     }
 }

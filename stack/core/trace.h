@@ -111,7 +111,7 @@ struct Segment {
 struct Loss {
     std::uint32_t seq, length, reason, reserved;
 };
-// Timers: 1 retransmission, 2 persist, 3 delayed ack, 4 user timeout, 5 the congestion module's. `fired`: 0 armed (anew),
+// Timers: 1 retransmission, 2 persist, 3 delayed ack, 4 user timeout, 5 the congestion module's, 6 keep-alive. `fired`: 0 armed (anew),
 // 1 expired, 2 stopped.
 struct TimerEvent {
     std::uint32_t timer, fired;

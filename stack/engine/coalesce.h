@@ -55,7 +55,7 @@ public:
     }
 
 private:
-    static constexpr std::uint16_t joinable = wire::ack | wire::psh | wire::fin;
+    static constexpr std::uint16_t joinable = wire::ack | wire::psh | wire::fin | wire::ece | tcp::ce_mark;
     static constexpr std::uint32_t longest = 1 << 18;  // bytes
 
     static bool ends(const tcp::Segment& segment) { return (segment.flags & (wire::psh | wire::fin)) != 0; }

@@ -52,10 +52,11 @@ void Engine::State::dispatch(const engine::Packet& packet, Instant now) {
         const bool known = found.kind == tcp::Found::Kind::connection;
         const auto [place, generation] = host.name(found);
         const unsigned shift = known && !segment.syn() ? host.connections[found.index].receiving.snd_shift : 0;
-        host.sink.add(now, place, trace::Type::segment_received,
-                      trace::Segment{segment.seq.raw(), segment.ack.raw(), segment.length,
-                                     std::uint32_t{segment.window} << shift, 0, segment.flags,
-                                     std::uint16_t(segment.count > 1 ? segment.length / segment.count : 0), 0, generation});
+        host.sink.add(
+            now, place, trace::Type::segment_received,
+            trace::Segment{segment.seq.raw(), segment.ack.raw(), segment.length, std::uint32_t{segment.window} << shift, 0,
+                           std::uint16_t(segment.flags & wire::tcp_flag_bits),
+                           std::uint16_t(segment.count > 1 ? segment.length / segment.count : 0), 0, generation});
     }
     switch (found.kind) {
     case tcp::Found::Kind::connection: return tcp::Connection{host, found.index}.arrive(segment, now);

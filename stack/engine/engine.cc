@@ -6,6 +6,7 @@
 #include "stack/engine/state.h"
 #include "stack/tcp/connection.h"
 #include "stack/tcp/handshake.h"
+#include "stack/tcp/info.h"
 #include "stack/tcp/tunables.h"
 
 namespace weft {
@@ -18,8 +19,13 @@ Duration bounded(Duration wanted, Duration least, Duration most) { return std::c
 HashKey seed_of(const Config& config) { return {config.seed[0], config.seed[1]}; }
 
 tcp::FlowOptions flow_options(const ConnectOptions& options) {
-    return {bounded(options.user_timeout, {}, longest), std::uint8_t(options.dscp & 0x3f), options.hop_limit,
-            options.nodelay, options.congestion};
+    return {bounded(options.user_timeout, {}, longest),
+            std::uint8_t(options.dscp & 0x3f),
+            options.hop_limit,
+            options.nodelay,
+            options.congestion,
+            options.keepalive,
+            options.report_errors};
 }
 
 constexpr auto stale = std::unexpected(Error::no_such_flow);
@@ -259,6 +265,11 @@ std::uint32_t Engine::waiting(ListenerId listener) const {
 }
 
 bool Engine::assigned(const Address& local) const { return state_->addresses.find(local) != nullptr; }
+
+Result<tcp::TcpInfo> Engine::info(Flow flow, Instant now) const {
+    if (!inspect(flow)) return stale;
+    return tcp::info_of(state_->host, flow.index(), now);
+}
 
 Result<std::uint32_t> Engine::urgent(Flow flow) const {
     if (!inspect(flow)) return stale;

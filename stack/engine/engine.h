@@ -28,6 +28,7 @@ namespace weft {
 
 namespace tcp {
 struct Cold;
+struct TcpInfo;
 struct Module;
 struct ModuleStatus;
 }  // namespace tcp
@@ -143,6 +144,7 @@ public:
     std::uint32_t waiting(ListenerId listener) const;  // flows that accept() would give
     bool assigned(const Address& local) const;
     Result<std::uint32_t> urgent(Flow flow) const;  // bytes of unread text up to the end of what is urgent (MUST-33)
+    Result<tcp::TcpInfo> info(Flow flow, Instant now) const;  // in the layout of Linux's TCP_INFO
     const tcp::Tcb* inspect(Flow flow) const;
     const tcp::Cold* inspect_cold(Flow flow) const;
     std::string_view congestion(Flow flow) const;  // the name of its module; empty: no such flow

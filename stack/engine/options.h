@@ -5,6 +5,7 @@
 
 #include "stack/core/address.h"
 #include "stack/core/time.h"
+#include "stack/tcp/config.h"
 
 namespace weft {
 
@@ -14,6 +15,8 @@ struct ConnectOptions {
     std::uint8_t dscp{0}, hop_limit{64};
     bool nodelay{false};
     std::uint16_t congestion{0};                 // slot of its module: 0 NewReno, 1 CUBIC, more with install()
+    KeepAlive keepalive;                         // MUST-24
+    bool report_errors{true};                    // soft errors are events (SHLD-20)
 };
 
 struct ListenOptions : ConnectOptions {          // what accepted flows begin with; `local` may be all wildcard

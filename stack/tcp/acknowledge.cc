@@ -27,6 +27,7 @@ bool Connection::arrive_ack(const Segment& segment, Instant now) {
         challenge(now);
         return false;
     }
+    if (in_.flags.ecn) hear_echo(segment, now);  // before the window grows by it
     in_.flags.probe_out = false;  // answered probes keep the connection (MUST-37)
     if (before(out_.snd_una, segment.ack)) advance(segment, now);
     else if (duplicate(segment)) count_duplicate(now);

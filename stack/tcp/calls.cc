@@ -165,10 +165,12 @@ void Connection::set(const FlowOptions& options, Instant now) {
     cold_.dscp = options.dscp;
     cold_.hop_limit = options.hop_limit;
     in_.flags.nodelay = options.nodelay;
+    in_.flags.quiet = !options.report_errors;
     if (ended()) return;
     tcb_.deadlines.user = Instant::never();
     if (out_.snd_una != out_.snd_max || in_.flags.probing || in_.flags.unreachable) schedule(tcb_.deadlines.user, now, now);
     if (in_.flags.orphan && in_.state == State::fin_wait_2) schedule(tcb_.deadlines.user, now, now);
+    set_keepalive(options.keepalive, now);
     if (options.nodelay) want_output();
 }
 

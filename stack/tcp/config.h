@@ -8,6 +8,14 @@
 
 namespace weft {
 
+// Probes of a silent peer (RFC 9293, section 3.8.4). Times and counts of zero: as the stack is tuned.
+struct KeepAlive {
+    bool on{false};           // MUST-25
+    std::uint8_t probes{0};   // unanswered in a row, then the flow ends
+    Duration idle, interval;  // silence before the first one, and between two
+    friend bool operator==(const KeepAlive&, const KeepAlive&) = default;
+};
+
 struct Config {
     std::uint64_t seed[2]{};        // the one source of randomness: same seed, same run
     std::uint32_t shard{0};         // 0 to 127: the top bits of its handles
@@ -15,12 +23,16 @@ struct Config {
     Duration minimum_rto{Duration::milliseconds(200)};  // below RFC 6298's one second (2.4), as everywhere today
     Duration time_wait{Duration::seconds(60)};          // 2 MSL
     std::uint32_t time_wait_limit{1 << 20};             // records; the oldest is reused (RFC 6191)
+    bool rfc1337{false};                                // no reset ends TIME-WAIT
     Duration initial_rto{Duration::seconds(1)};         // RFC 6298, 2.1
     Duration fin_wait{Duration::seconds(60)};           // what a flow that nobody holds waits for the peer's FIN
     Duration delayed_ack{Duration::milliseconds(40)};   // RFC 9293, section 3.8.6.3: below half a second (MUST-40)
     std::uint32_t first_threshold{3};                   // R1: timeouts in a row until the user hears of it (SHLD-10)
     std::uint32_t challenges_a_second{10};              // of one connection (RFC 5961, section 7)
     bool timestamps{true}, window_scaling{true};        // RFC 7323: offered and accepted
+    std::uint8_t ecn{2};                                // 0: off, 1: asked for and accepted, 2: accepted (RFC 3168)
+    Duration keepalive_idle{Duration::seconds(7'200)}, keepalive_interval{Duration::seconds(75)};  // MUST-27, MUST-28
+    std::uint8_t keepalive_probes{9};                   // unanswered ones in a row; never one alone (MUST-29)
     std::uint32_t first_port{49'152}, last_port{65'535};  // of active opens (RFC 6056, section 3.2)
 };
 

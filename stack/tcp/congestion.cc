@@ -107,11 +107,13 @@ void Connection::hear_ack(std::uint32_t text, std::uint32_t prior_flight, Instan
     event.size = sizeof event;
     event.flags = flag(sample.rtt_valid, WEFT_ACK_RTT_VALID) | flag(sample.rate_valid, WEFT_ACK_RATE_VALID) |
                   flag(sample.app_limited, WEFT_ACK_APP_LIMITED) | flag(sample.round_start, WEFT_ACK_ROUND_START) |
+                  flag((heard_ & wire::ece) != 0 && in_.flags.ecn, WEFT_ACK_ECN_ECHO) |
                   flag(in_.flags.cwnd_limited, WEFT_ACK_CWND_LIMITED) | flag(in_.flags.recovering, WEFT_ACK_IN_RECOVERY);
     event.now = now.nanoseconds();
     event.random = random(0, now);
     event.newly_acked = text;
     event.newly_lost = lost;
+    event.newly_marked = event.flags & WEFT_ACK_ECN_ECHO ? text : 0;
     event.delivered = rate.delivered;
     event.lost = rate.lost;
     event.in_flight = flight();
@@ -135,6 +137,10 @@ void Connection::hear_ack(std::uint32_t text, std::uint32_t prior_flight, Instan
 
 void Connection::hear_congestion(std::uint32_t cause, std::uint32_t lost, Instant now) {
     tcb_.rate.lost += lost;
+    if (in_.flags.ecn && cause != WEFT_CONGESTION_RECOVERED) {  // the window is cut once, whatever says so
+        in_.flags.ecn_cut = true;
+        tcb_.pace.ecn_point = out_.snd_max;
+    }
     CongestionEvent event{};
     event.size = sizeof event;
     event.cause = cause;

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "stack/tcp/host.h"
+#include "stack/tcp/info.h"
 
 namespace weft::tcp {
 
@@ -32,6 +33,8 @@ public:
     void remove();  // the record itself
     void raise(Event::Kind kind);
     void accepted_by_user();
+
+    TcpInfo info(Instant now) const;  // info.cc
 
     // tell.cc: what trace records say of it
     Host::Named name() const {
@@ -138,6 +141,10 @@ private:
     void make_room(std::size_t charge);
     void remember_timestamp(const Segment& segment, Instant now);
 
+    // ecn.cc
+    void hear_marks(const Segment& segment);
+    void hear_echo(const Segment& segment, Instant now);
+
     // acknowledge.cc
     bool arrive_ack(const Segment& segment, Instant now);
     void update_window(const Segment& segment, Instant now);
@@ -188,6 +195,9 @@ private:
     void stop(Instant& deadline, Instant now);
     void watch_user_timeout(Instant now);
     void check_user_timeout(Instant now);
+    void set_keepalive(const KeepAlive& wanted, Instant now);
+    void check_keepalive(Instant now);
+    Extra& extra();
     void tell_timer(const Instant& which, std::uint32_t fired, Instant deadline, Instant now) const;
 
     // output.cc
@@ -200,6 +210,7 @@ private:
     bool short_may_go() const;
     void send(Transmit& frame, const Span& span, Instant now);
     void send_ack(Transmit& frame, SeqNum seq, Instant now);
+    std::uint16_t ecn_flags(Transmit& frame, const Span& span);
     void head(Transmit& frame, SeqNum seq, std::uint16_t flags, std::uint16_t window, const wire::TcpOptions& options);
     std::uint16_t window_field();
     wire::TcpOptions options(Instant now) const;

@@ -20,7 +20,7 @@ void send_syn_ack(Host& host, std::uint32_t index, Instant now) {
     Host::Answer answer{half.key,
                         half.iss,
                         half.irs + 1,
-                        wire::syn | wire::ack,
+                        std::uint16_t(wire::syn | wire::ack | (half.ecn ? wire::ece : 0)),
                         std::uint16_t(std::min(host.settings.receive_buffer, 65'535u)),
                         {}};
     answer.options.mss = std::uint16_t(std::min(path.mtu - path.header_size - 20u, 65'535u));
@@ -117,6 +117,8 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
     half.snd_shift = half.scales ? std::min(*options.window_scale, maximum_shift) : std::uint8_t{0};
     half.timestamps = options.timestamps.has_value() && host.settings.timestamps;
     half.ts_recent = half.timestamps ? options.timestamps->value : 0;
+    const std::uint16_t both = wire::ece | wire::cwr;
+    half.ecn = (syn.flags & both) == both && host.settings.ecn != 0;
     half.born_at = now;
     const Handle<HalfOpen> handle = host.half_open.insert(half);
     if (handle == Handle<HalfOpen>{}) {

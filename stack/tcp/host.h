@@ -63,6 +63,7 @@ struct Host {
     Lent<Reassembly> reassemblies;
     Lent<SentRecord> sent;
     Lent<Controller> congestion;
+    Lent<Extra> extras;
     Modules modules;
     Slab<HalfOpen> half_open;
     Slab<TimeWait> time_wait;

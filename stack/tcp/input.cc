@@ -31,6 +31,7 @@ void Connection::arrive(const Segment& arrived, Instant now) {
     if (!segment.ack_set()) return;  // fifth: the ACK field (RFC 5961, 5.2)
     remember_timestamp(arrived, now);
     if (!arrive_ack(segment, now)) return;
+    if (in_.flags.ecn) hear_marks(segment);
     if (segment.has(wire::urg)) arrive_urgent(segment);  // sixth: the URG bit (MUST-30 to 33)
     arrive_text(segment, now);  // seventh: the segment text
     if (fin_is_next(segment)) arrive_fin(now);  // eighth: the FIN bit, all text before it in
@@ -66,6 +67,10 @@ void Connection::arrive_syn_sent(const Segment& segment, Instant now) {
     in_.rcv_nxt = in_.last_ack_sent = segment.seq + 1;
     in_.rcv_adv = in_.rcv_nxt + std::min(in_.limit, 65'535u);
     negotiate(*segment.options);
+    const std::uint16_t said = segment.flags & (wire::ece | wire::cwr | wire::ae);  // RFC 3168, section 6.1.1
+    in_.flags.ecn = segment.ack_set()
+                        ? in_.flags.ecn_asked && said == wire::ece
+                        : host_.settings.ecn != 0 && (said & (wire::ece | wire::cwr)) == (wire::ece | wire::cwr);
     in_.ts_recent_at = seconds(now);
     out_.snd_wnd = out_.max_snd_wnd = segment.window;  // never scaled in a SYN
     out_.snd_wl1 = segment.seq;

@@ -42,6 +42,7 @@ std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const Flo
     Connection connection{host, index};
     connection.ask_for_module(options.congestion, now);
     connection.set(options, now);
+    connection.set_keepalive(options.keepalive, now);
     if (host.paths[key.path].down) connection.path_down(now);
     return index;
 }
@@ -65,6 +66,7 @@ void Connection::adopt(const HalfOpen& half, Instant now) {
     in_.rcv_shift = half.scales ? shift_for(in_.limit) : std::uint8_t{0};
     in_.snd_shift = half.snd_shift;
     in_.flags.timestamps = half.timestamps;
+    in_.flags.ecn = half.ecn;
     in_.ts_recent = half.ts_recent;
     in_.ts_recent_at = std::uint32_t(now.nanoseconds() / 1'000'000'000);
     out_.peer_mss = half.peer_mss;
@@ -108,7 +110,7 @@ void Connection::established(Instant now) {
     cold_.expiries = 0;
     out_.backoff = 0;
     stop(tcb_.deadlines.loss, now);
-    tcb_.recovery.point = cold_.iss;
+    tcb_.recovery.point = tcb_.pace.ecn_point = cold_.iss;
     enter(State::established, Cause::segment, now);
     if (in_.flags.known) {
         ++host_.statistics.connections_opened;
@@ -224,6 +226,7 @@ void Connection::remove() {
             listener->waiting.remove(index_, host_.event_place());
             --listener->waiting_count;
         }
+    if (cold_.extra != none) host_.extras.give_back(cold_.extra);
     host_.modules.give_back(host_.congestion[out_.congestion]);
     host_.congestion.give_back(out_.congestion);
     host_.paths[in_.key.path].flows.remove(index_, host_.path_place());
@@ -233,6 +236,7 @@ void Connection::remove() {
 
 // One bit a kind, so that a user who never looks costs nothing. What happens before accept() waits for it.
 void Connection::raise(Event::Kind kind) {
+    if (kind == Event::Kind::soft_error && in_.flags.quiet) return;
     in_.events = std::uint16_t(in_.events | 1u << unsigned(kind));
     if (!in_.flags.known || in_.flags.in_events) return;
     in_.flags.in_events = true;

@@ -8,6 +8,7 @@
 #include "stack/core/seq.h"
 #include "stack/core/slab.h"
 #include "stack/core/time.h"
+#include "stack/tcp/config.h"
 #include "stack/tcp/path.h"
 
 namespace weft::tcp {
@@ -18,6 +19,8 @@ struct FlowOptions {
     std::uint8_t dscp{0}, hop_limit{64};
     bool nodelay{false};
     std::uint16_t congestion{0};      // slot of its controller
+    KeepAlive keepalive;
+    bool report_errors{true};
 };
 
 struct Listener {
@@ -41,7 +44,7 @@ struct HalfOpen {
     std::uint32_t ts_recent{0};
     std::uint16_t peer_mss{536};
     std::uint8_t snd_shift{0};
-    bool scales{false}, timestamps{false};
+    bool scales{false}, timestamps{false}, ecn{false};
     std::uint8_t retransmissions{0};
     Instant sent_at;                  // of the last SYN,ACK
     Instant born_at;

@@ -36,10 +36,16 @@ bool Connection::emit_syn(Transmit& frame, Instant now) {
     if (in_.flags.scaling) options.window_scale = first ? shift_for(in_.limit) : in_.rcv_shift;
     if (in_.flags.timestamps)
         options.timestamps = wire::TcpTimestamps{host_.defence.timestamp(path().hash, now), first ? 0 : in_.ts_recent};
-    const std::uint16_t flags = first ? std::uint16_t{wire::syn} : std::uint16_t(wire::syn | wire::ack);
+    const bool again = out_.snd_max != out_.snd_una;
+    std::uint16_t flags = first ? std::uint16_t{wire::syn} : std::uint16_t(wire::syn | wire::ack);
+    if (first) {  // a SYN that may have been lost for its flags goes without them (RFC 3168, section 6.1.1.1)
+        in_.flags.ecn_asked = host_.settings.ecn == 1 && !again;
+        if (in_.flags.ecn_asked) flags |= wire::ece | wire::cwr;
+    } else if (in_.flags.ecn) {
+        flags |= wire::ece;
+    }
     const auto window = std::uint16_t(std::min(in_.limit, 65'535u));  // never scaled in a SYN
     head(frame, out_.snd_una, flags, window, options);
-    const bool again = out_.snd_max != out_.snd_una;
     trace_sent(out_.snd_una, 0, flags, window, now);
     acknowledged(now);
     sent({out_.snd_una, 0, true}, 1, again, now);  // a SYN counts one, as a FIN does
@@ -152,6 +158,7 @@ void Connection::send_ack(Transmit& frame, SeqNum seq, Instant now) {
     const std::uint16_t window = window_field();  // before the count falls: duplicates say the same window
     std::uint16_t flags = wire::ack;
     if (in_.flags.snd_urgent && before(seq, cold_.snd_up)) flags |= wire::urg;
+    if (in_.flags.ecn_echo) flags |= wire::ece;
     head(frame, seq, flags, window, options(now));
     trace_sent(seq, 0, flags, window, now);
     if (in_.duplicates_owed > 0) --in_.duplicates_owed;
@@ -173,6 +180,7 @@ void Connection::send(Transmit& frame, const Span& span, Instant now) {
     if (span.fin) flags |= wire::fin;
     if (span.length > 0 && span.seq + span.length == end_of_text()) flags |= wire::psh;  // MUST-61
     if (in_.flags.snd_urgent && before(span.seq, cold_.snd_up)) flags |= wire::urg;
+    if (in_.flags.ecn) flags |= ecn_flags(frame, span);
     const std::uint16_t window = window_field();
     head(frame, span.seq, flags, window, options(now));
     if (span.length > in_.mss) frame.segment_size = in_.mss;
@@ -182,6 +190,17 @@ void Connection::send(Transmit& frame, const Span& span, Instant now) {
     trace_sent(span.seq, span.length, flags, window, now);
     acknowledged(now);
     sent(span, span.length > in_.mss ? (span.length + in_.mss - 1u) / in_.mss : 1, before(span.seq, out_.snd_max), now);
+}
+
+// RFC 3168, sections 6.1.2 to 6.1.5: new text alone may be marked, and carries CWR after a cut; window probes are not new.
+std::uint16_t Connection::ecn_flags(Transmit& frame, const Span& span) {
+    std::uint16_t flags = in_.flags.ecn_echo ? std::uint16_t{wire::ece} : std::uint16_t{0};
+    const bool probe = in_.flags.probing || in_.flags.probe_out;
+    if (span.length == 0 || before(span.seq, out_.snd_max) || probe) return flags;
+    frame.ecn = Ecn::ect0;
+    if (in_.flags.ecn_cut) flags |= wire::cwr;
+    in_.flags.ecn_cut = false;
+    return flags;
 }
 
 void Connection::head(Transmit& frame, SeqNum seq, std::uint16_t flags, std::uint16_t window,

@@ -10,20 +10,25 @@
 
 namespace weft::tcp {
 
+// Beside the twelve flags of the header: the network marked the packet "congestion experienced" (RFC 3168). As a flag it keeps
+// such a segment off the predicted path and from being joined to others at no cost.
+inline constexpr std::uint16_t ce_mark = 0x8000;
+
 struct Segment {
     SeqNum seq, ack;
-    std::uint16_t flags{0};           // of wire::TcpFlag
-    std::uint16_t window{0};          // as it stands in the header, not scaled
+    std::uint16_t flags{0};  // of wire::TcpFlag
+    std::uint16_t window{0};  // as it stands in the header, not scaled
     std::uint16_t urgent_pointer{0};
-    std::uint16_t count{1};           // segments on the wire that this one stands for
+    std::uint16_t count{1};  // segments on the wire that this one stands for
     bool timestamps{false};
     std::uint32_t ts_value{0}, ts_echo{0};
-    std::uint32_t length{0};          // bytes of text
-    std::uint32_t skip{0};            // bytes of `text` in front of the text that counts
+    std::uint32_t length{0};  // bytes of text
+    std::uint32_t skip{0};  // bytes of `text` in front of the text that counts
     std::span<const Slice> text;
     const wire::TcpOptions* options{nullptr};  // of a SYN
 
     bool has(wire::TcpFlag flag) const { return (flags & flag) != 0; }
+    bool marked() const { return (flags & ce_mark) != 0; }
     bool syn() const { return has(wire::syn); }
     bool fin() const { return has(wire::fin); }
     bool rst() const { return has(wire::rst); }

@@ -73,6 +73,11 @@ struct Flags {
     bool rcv_urgent : 1 {false};  // cold.rcv_up is ahead of what was read
     bool snd_urgent : 1 {false};  // cold.snd_up is ahead of SND.UNA
     bool hears_sent : 1 {false};  // the congestion module has an on_sent
+    bool quiet : 1 {false};  // soft errors raise no event (SHLD-20)
+    bool ecn_asked : 1 {false};  // our SYN said ECE and CWR
+    bool ecn : 1 {false};  // negotiated (RFC 3168)
+    bool ecn_echo : 1 {false};  // a mark came: ECE goes with each acknowledgement until CWR comes
+    bool ecn_cut : 1 {false};  // the window was cut: CWR goes with the next new text
     bool in_output : 1 {false}, in_events : 1 {false};  // membership in the lists of `places`
 };
 
@@ -142,7 +147,7 @@ struct Tcb {
     struct Pace {
         std::uint64_t rate{0};  // bytes a second, at least one mss; 0: it has no wish
         std::uint32_t quantum{0};  // bytes a super-segment may have, at least one mss; 0: no wish
-        std::uint32_t reserved{0};
+        SeqNum ecn_point;  // SND.MAX when the window was last cut: marks up to there say nothing new
     } pace;
 
     // One timing-wheel entry a connection, armed at the earliest. A later deadline is one store: the wheel fires early,
@@ -153,6 +158,7 @@ struct Tcb {
         Instant user{Instant::never()};  // user timeout, or the end of an orphan in FIN-WAIT-2
         Instant progress_at;  // since when the oldest text in flight waits for an acknowledgement
         Instant module{Instant::never()};  // when the congestion module wants its on_timer
+        Instant keepalive{Instant::never()};  // when silence has lasted long enough to probe
         Instant armed{Instant::never()};  // of the wheel's entry
     } deadlines;
 
@@ -175,8 +181,17 @@ static_assert(sizeof(Tcb::Receiving) == 64 && sizeof(Tcb::Sending) == 64 && size
               sizeof(Tcb::Rate) == 64);
 static_assert(sizeof(Tcb) <= 384);
 
+// What few flows have.
+struct Extra {
+    Duration keepalive_idle, keepalive_interval;  // 0: no keep-alives
+    Instant probed_at;  // when the last keep-alive left
+    std::uint8_t keepalive_probes{0}, probes_out{0};
+};
+static_assert(std::is_trivially_copyable_v<Extra>);
+
 // Options and statistics. Counters are totals since the flow began.
 struct Cold {
+    std::uint32_t extra{none};  // what few flows have, lent
     SeqNum iss, irs;
     SeqNum snd_up, rcv_up;  // urgent pointers: the octet behind the urgent text (MUST-62)
     Handle<Listener> listener;  // that it came from, if any

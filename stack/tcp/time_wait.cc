@@ -10,6 +10,7 @@ namespace weft::tcp {
 void arrive_time_wait(Host& host, std::uint32_t index, const Segment& segment, Instant now) {
     TimeWait& record = host.time_wait[index];
     if (segment.rst()) {
+        if (host.settings.rfc1337) return;
         if (segment.seq == record.rcv_nxt) drop_time_wait(host, index, Cause::segment, now, segment.flags);
         else if (segment.seq - record.rcv_nxt < record.window) answer_time_wait(host, index, now);  // RFC 5961, section 3.2
         return;

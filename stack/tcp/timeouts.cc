@@ -23,6 +23,7 @@ void Connection::expire(Instant now) {
         want_output();
     }
     if (at.user <= now) check_user_timeout(now);
+    if (!ended() && at.keepalive <= now) check_keepalive(now);
     if (ended()) return;
     if (at.module <= now) {
         trace_timer(at.module, 1, at.module, now);
@@ -34,7 +35,7 @@ void Connection::expire(Instant now) {
         if (in_.flags.probing) persist_timeout();
         else retransmission_timeout(now);
     }
-    const Instant earliest = std::min({at.loss, at.delayed_ack, at.user, at.module});
+    const Instant earliest = std::min({at.loss, at.delayed_ack, at.user, at.module, at.keepalive});
     if (earliest < at.armed) {
         at.armed = earliest;
         host_.wheel.arm(index_, earliest);
@@ -195,6 +196,7 @@ void Connection::tell_timer(const Instant& which, std::uint32_t fired, Instant d
     const std::uint32_t timer = &which == &at.loss          ? (in_.flags.probing ? 2 : 1)
                                 : &which == &at.delayed_ack ? 3
                                 : &which == &at.user        ? 4
+                                : &which == &at.keepalive   ? 6
                                                             : 5;
     host_.sink.add(now, place(), trace::Type::timer, trace::TimerEvent{timer, fired, deadline.nanoseconds()});
 }

@@ -54,6 +54,8 @@ constexpr Tunable time(std::string_view name, std::string_view sysctl, std::int6
 
 using C = Config;
 
+constexpr std::array<std::string_view, 3> ecn_choices{"off", "on", "accept"};
+
 constexpr std::array table{
     plain<&C::send_buffer>("send_buffer", "tcp_wmem", "bytes", 2'048, most_buffer,
                            "text of a flow that waits to be sent or acknowledged"),
@@ -73,10 +75,20 @@ constexpr std::array table{
     time<&C::time_wait, ms>("time_wait", "", 0, years * 1'000, "2 MSL: how long TIME-WAIT lasts (RFC 9293, section 3.6.1)"),
     plain<&C::time_wait_limit>("time_wait_limit", "tcp_max_tw_buckets", "records", 0, 1 << 24,
                                "flows in TIME-WAIT; beyond it the oldest goes"),
+    flag<&C::rfc1337>("rfc1337", "tcp_rfc1337", "no reset ends TIME-WAIT, not even an exact one (RFC 1337, section 3, F1)"),
     time<&C::fin_wait, ms>("fin_wait", "", 0, years * 1'000,
                            "how long a flow that was closed both ways waits for the peer's FIN"),
     plain<&C::challenges_a_second>("challenges_a_second", "", "segments", 0, 255,
                                    "challenge acknowledgements of one flow (RFC 5961, section 7)"),
+    plain<&C::ecn>("ecn", "tcp_ecn", "choice", 0, 2,
+                   "explicit congestion notification (RFC 3168): asked for by active opens, "
+                   "or accepted where a peer asks",
+                   ecn_choices),
+    time<&C::keepalive_idle, s>("keepalive_idle", "tcp_keepalive_time", 1, 365 * 86'400,
+                                "silence before the first keep-alive, where an application wants them (RFC 9293, 3.8.4)"),
+    time<&C::keepalive_interval, s>("keepalive_interval", "tcp_keepalive_intvl", 1, 365 * 86'400, "between two keep-alives"),
+    plain<&C::keepalive_probes>("keepalive_probes", "tcp_keepalive_probes", "segments", 2, 127,
+                                "keep-alives without an answer, then the flow ends"),
     plain<&C::first_port>("first_port", "", "port", 1, 65'535, "the first port that active opens choose from (RFC 6056)"),
     plain<&C::last_port>("last_port", "", "port", 1, 65'535, "the last port that active opens choose from (RFC 6056)"),
 };

@@ -216,7 +216,6 @@ TEST(Modules, UnsoundTableIsRefusedAndTheReasonSaysWhy) {
 
 TEST(Modules, WhatTheEngineCannotGiveIsRefusedByName) {
     for (const auto& [flag, name] : {std::pair{WEFT_CC_NEEDS_PACING, "PACING"},
-                                     {WEFT_CC_ECN, "ECN"},
                                      {WEFT_CC_ACCECN, "ACCECN"},
                                      {WEFT_CC_ECT1, "ECT1"},
                                      {WEFT_CC_PACKETS, "PACKETS"}}) {

@@ -328,21 +328,23 @@ std::vector<std::byte> Peer::build(const Segment& segment) {
     store_big(bytes.data() + wire::TcpView::checksum_at, std::uint16_t(segment.damaged_ ? field + 1 : field));
 
     if (!segment.seq_) peer_next_ += length + (opening ? 1 : 0) + ((segment.flags_ & wire::fin) != 0 ? 1 : 0);
-    return enveloped(std::move(bytes));
+    return enveloped(std::move(bytes), segment.ecn_);
 }
 
-std::vector<std::byte> Peer::enveloped(std::vector<std::byte> segment) const {
+std::vector<std::byte> Peer::enveloped(std::vector<std::byte> segment, Ecn ecn) const {
     if (setup.family == Family::overlay) return segment;
     std::vector<std::byte> packet(40 + segment.size());
     std::size_t size = 0;
     if (setup.family == Family::ipv4) {
-        size = wire::Ipv4Header{.total_length = std::uint16_t(20 + segment.size()),
+        size = wire::Ipv4Header{.ecn = ecn,
+                                .total_length = std::uint16_t(20 + segment.size()),
                                 .protocol = wire::protocol_tcp,
                                 .source = remote.address,
                                 .destination = local.address}
                    .write(packet);
     } else {
-        size = wire::Ipv6Header{.payload_length = std::uint16_t(segment.size()),
+        size = wire::Ipv6Header{.traffic_class = std::uint8_t(ecn),
+                                .payload_length = std::uint16_t(segment.size()),
                                 .protocol = wire::protocol_tcp,
                                 .source = remote.address,
                                 .destination = local.address}

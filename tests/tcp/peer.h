@@ -120,7 +120,7 @@ public:
 
 private:
     std::vector<std::byte> build(const Segment& segment);
-    std::vector<std::byte> enveloped(std::vector<std::byte> segment) const;
+    std::vector<std::byte> enveloped(std::vector<std::byte> segment, Ecn ecn) const;
     void read_packet(std::span<const std::byte> packet);
     void check(const Seen& seen);
     void deliver(std::span<std::vector<std::byte>> packets);

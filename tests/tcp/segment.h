@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "stack/core/batch.h"
 #include "stack/core/seq.h"
 #include "stack/core/time.h"
 #include "stack/wire/tcp.h"
@@ -45,7 +46,8 @@ public:
     Segment& raw_options(std::initializer_list<std::uint8_t> bytes) {
         return raw_options(std::span{bytes.begin(), bytes.size()});
     }
-    Segment& damaged() { return damaged_ = true, *this; }                    // its checksum is wrong
+    Segment& marked(Ecn n = Ecn::congestion_experienced) { return ecn_ = n, *this; }  // in the network header (not: overlay)
+    Segment& damaged() { return damaged_ = true, *this; }  // its checksum is wrong
 
     std::string describe() const;
 
@@ -59,6 +61,7 @@ private:
     std::optional<wire::TcpTimestamps> timestamps_;
     std::array<std::uint8_t, wire::TcpOptions::max_size> raw_options_{};
     std::size_t raw_size_{0};
+    Ecn ecn_{Ecn::not_capable};
     bool raw_{false}, plain_{false}, damaged_{false};
 };
 
@@ -75,11 +78,12 @@ struct Seen {
     Instant at;
     std::uint16_t flags{0}, window{0}, urgent_pointer{0};
     SeqNum seq, ack;
-    std::uint32_t length{0};        // payload
-    std::uint32_t packet_size{0};   // network header included
+    std::uint32_t length{0};  // payload
+    std::uint32_t packet_size{0};  // network header included
     wire::TcpOptions options;
     std::uint16_t source_port{0}, destination_port{0};
     std::uint8_t hop_limit{0}, traffic_class{0};
+    Ecn ecn() const { return Ecn(traffic_class & 3); }
     std::vector<std::byte> payload;
 
     bool has(std::uint16_t flag) const { return (flags & flag) != 0; }

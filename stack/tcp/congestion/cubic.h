@@ -64,7 +64,9 @@ struct Cubic {
     }
 
     void on_congestion(const CongestionEvent& event, Control& out) {
-        if (event.cause != WEFT_CONGESTION_LOSS && event.cause != WEFT_CONGESTION_TIMEOUT) return;
+        if (event.cause != WEFT_CONGESTION_LOSS && event.cause != WEFT_CONGESTION_TIMEOUT &&
+            event.cause != WEFT_CONGESTION_ECN)
+            return;
         prior = std::uint32_t(out.cwnd);
         w_max = out.cwnd < w_max  // section 4.7: others came, leave them more
                     ? std::uint32_t(out.cwnd * (beta_denominator + beta_numerator) / (2 * beta_denominator))

@@ -23,7 +23,7 @@ struct NewReno {
     void begin(Control& out) const { out.cwnd = initial_window(out.mss); }
 
     void on_ack(const AckEvent& ack, Control& out) {
-        if ((ack.flags & WEFT_ACK_IN_RECOVERY) || !(ack.flags & WEFT_ACK_CWND_LIMITED)) return;
+        if ((ack.flags & (WEFT_ACK_IN_RECOVERY | WEFT_ACK_ECN_ECHO)) || !(ack.flags & WEFT_ACK_CWND_LIMITED)) return;
         if (out.cwnd < out.ssthresh) {  // slow start (RFC 5681, section 3.1)
             out.cwnd += std::min(ack.newly_acked, limit * ack.mss);
             return;
@@ -36,7 +36,9 @@ struct NewReno {
     }
 
     void on_congestion(const CongestionEvent& event, Control& out) {
-        if (event.cause != WEFT_CONGESTION_LOSS && event.cause != WEFT_CONGESTION_TIMEOUT) return;
+        if (event.cause != WEFT_CONGESTION_LOSS && event.cause != WEFT_CONGESTION_TIMEOUT &&
+            event.cause != WEFT_CONGESTION_ECN)
+            return;
         out.ssthresh = std::max<std::uint64_t>(event.prior_in_flight / 2, 2ull * event.mss);  // RFC 5681, equation 4
         out.cwnd = event.cause == WEFT_CONGESTION_TIMEOUT ? event.mss : out.ssthresh;
         credit = 0;

@@ -82,7 +82,7 @@ TEST_P(Rfc9293Close, FinWithTheAckOfOursGoesStraightToTimeWait) {
     EXPECT_EQ(peer.statistics().time_wait, 1u);
 }
 
-TEST_P(Rfc9293Close, TimeWaitLastsTwoMslAndThenNothingIsLeft) {   // MUST-13
+TEST_P(Rfc9293Close, Must13_TimeWaitLastsTwoMslAndThenNothingIsLeft) {   // MUST-13
     Opening how = setup();
     how.config.time_wait = seconds(60);
     Peer peer = in_time_wait(how);
@@ -97,7 +97,7 @@ TEST_P(Rfc9293Close, TimeWaitLastsTwoMslAndThenNothingIsLeft) {   // MUST-13
     peer.sees_nothing();
 }
 
-TEST(Rfc9293TimeWait, RetransmittedFinIsAcknowledgedAndRestartsTheTimer) {   // STATE-9
+TEST(Rfc9293TimeWait, State9_RetransmittedFinIsAcknowledgedAndRestartsTheTimer) {   // STATE-9
     Peer peer = in_time_wait();
     peer.after(seconds(40));
     peer.sends(fin().seq(peer.peer_next() - 1));
@@ -115,7 +115,7 @@ TEST(Rfc9293TimeWait, OldDuplicateTextIsAcknowledgedAndDropped) {
     EXPECT_EQ(peer.statistics().time_wait, 1u);
 }
 
-TEST(Rfc9293TimeWait, NewSynBeyondTheOldSequenceOpensAgain) {   // MAY-2, RFC 6191
+TEST(Rfc9293TimeWait, May2_NewSynBeyondTheOldSequenceOpensAgain) {   // MAY-2, RFC 6191
     for (const bool timestamps : {true, false}) {
         Peer peer = in_time_wait({.timestamps = timestamps});
         peer.after(ms(500));
@@ -297,7 +297,7 @@ TEST(Rfc9293Abort, SendsResetAtSndNxtAndForgets) {   // section 3.10.5
     EXPECT_EQ(peer.statistics().paths, 0u);
 }
 
-TEST(Rfc9293Abort, ClosingBothWaysWithUnreadTextIsAReset) {   // SHLD-3, section 3.6.1
+TEST(Rfc9293Abort, Shld3_ClosingBothWaysWithUnreadTextIsAReset) {   // SHLD-3, section 3.6.1
     Peer peer = established();
     peer.sends(data(100));
     peer.ignores_what_was_sent();
@@ -310,7 +310,7 @@ TEST(Rfc9293Abort, ClosingBothWaysWithUnreadTextIsAReset) {   // SHLD-3, section
     EXPECT_EQ(failed->error, Error::aborted);
 }
 
-TEST(Rfc9293Abort, TextAfterReadingWasShutDownIsAReset) {   // SHLD-3
+TEST(Rfc9293Abort, Shld3_TextAfterReadingWasShutDownIsAReset) {   // SHLD-3
     Peer peer = established();
     peer.shuts(Engine::Direction::both);
     peer.sees(fin());
@@ -320,7 +320,7 @@ TEST(Rfc9293Abort, TextAfterReadingWasShutDownIsAReset) {   // SHLD-3
     EXPECT_TRUE(reset->has(wire::rst));
 }
 
-TEST(Rfc9293Events, PeerResetIsToldApartFromItsClose) {   // MUST-12
+TEST(Rfc9293Events, Must12_PeerResetIsToldApartFromItsClose) {   // MUST-12
     Peer closed = established();
     closed.sends(fin());
     EXPECT_TRUE(closed.hears(Event::Kind::peer_closed));

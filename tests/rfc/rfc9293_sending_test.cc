@@ -7,7 +7,7 @@
 namespace weft::test {
 namespace {
 
-TEST(Nagle, ShortSegmentWaitsWhileAnotherIsUnderWay) {   // SHLD-7
+TEST(Nagle, Shld7_ShortSegmentWaitsWhileAnotherIsUnderWay) {   // SHLD-7
     Peer peer = established();
     EXPECT_EQ(peer.writes(10), 10u);
     peer.sees(data(10));
@@ -29,7 +29,7 @@ TEST(Nagle, FullSegmentDoesNotWait) {
     peer.sees(data(540));
 }
 
-TEST(Nagle, IsOffForAFlowThatSaysSo) {   // MUST-17
+TEST(Nagle, Must17_IsOffForAFlowThatSaysSo) {   // MUST-17
     Opening how;
     how.options.nodelay = true;
     Peer peer = established(how);
@@ -39,7 +39,7 @@ TEST(Nagle, IsOffForAFlowThatSaysSo) {   // MUST-17
     }
 }
 
-TEST(Nagle, CanBeTurnedOffInTheMiddleAndForOneCall) {   // MUST-17
+TEST(Nagle, Must17_CanBeTurnedOffInTheMiddleAndForOneCall) {   // MUST-17
     Peer peer = established();
     EXPECT_EQ(peer.writes(10), 10u);
     peer.sees(data(10));
@@ -72,7 +72,7 @@ TEST(More, HoldsAShortSegmentBackUntilTheRestIsWritten) {
     peer.sees(data(20));
 }
 
-TEST(Push, IsOnTheLastSegmentOfWhatWasWritten) {   // MUST-61, SHLD-27
+TEST(Push, Must61_Shld27_IsOnTheLastSegmentOfWhatWasWritten) {   // MUST-61, SHLD-27
     Peer peer = established({.timestamps = false});
     EXPECT_EQ(peer.writes(3'500), 3'500u);
     for (const std::uint32_t length : {1'460u, 1'460u, 580u}) {
@@ -84,7 +84,7 @@ TEST(Push, IsOnTheLastSegmentOfWhatWasWritten) {   // MUST-61, SHLD-27
     }
 }
 
-TEST(SillyWindow, SenderWaitsForAWindowWorthASegment) {   // MUST-38
+TEST(SillyWindow, Must38_SenderWaitsForAWindowWorthASegment) {   // MUST-38
     Peer peer = established({.scale = {}, .timestamps = false, .window = 10'000});
     EXPECT_EQ(peer.writes(14'600), 14'600u);
     while (peer.next()) {}
@@ -126,7 +126,7 @@ TEST(SillyWindow, OverrideTimerSendsWhatFitsInTheEnd) {  // section 3.8.6.2.1, c
     EXPECT_GE(seen->length, 1u);
 }
 
-TEST(ShrunkWindow, IsSurvivedAndNothingNewIsSentIntoIt) {  // MUST-34, SHLD-15
+TEST(ShrunkWindow, Must34_Shld15_IsSurvivedAndNothingNewIsSentIntoIt) {  // MUST-34, SHLD-15
     Peer peer = established({.scale = {}, .timestamps = false, .window = 10'000});
     EXPECT_EQ(peer.writes(10'000), 10'000u);
     while (peer.next()) {}
@@ -140,7 +140,7 @@ TEST(ShrunkWindow, IsSurvivedAndNothingNewIsSentIntoIt) {  // MUST-34, SHLD-15
     peer.sees(data(1'460).seq(sent));
 }
 
-TEST(ShrunkWindow, TextInsideWhatIsLeftIsRetransmitted) {  // SHLD-16, 17
+TEST(ShrunkWindow, Shld16_Shld17_TextInsideWhatIsLeftIsRetransmitted) {  // SHLD-16, 17
     Peer peer = established({.scale = {}, .timestamps = false, .window = 10'000});
     EXPECT_EQ(peer.writes(10'000), 10'000u);
     while (peer.next()) {}
@@ -240,7 +240,7 @@ TEST(Write, SaysWhenAllWasTransmitted) {
     EXPECT_TRUE(peer.hears(Event::Kind::transmitted));
 }
 
-TEST(NetworkHeader, CarriesDscpAndHopLimit) {  // MUST-48, MUST-49, SHLD-21, 22
+TEST(NetworkHeader, Must48_Must49_Shld21_Shld22_CarriesDscpAndHopLimit) {  // MUST-48, MUST-49, SHLD-21, 22
     for (const Family family : {Family::ipv4, Family::ipv6}) {
         Opening how{.family = family};
         how.options.dscp = 46;

@@ -40,7 +40,7 @@ INSTANTIATE_TEST_SUITE_P(Rfc9293, EveryState,
                                            Case{"Closing", State::closing}, Case{"LastAck", State::last_ack}),
                          [](const auto& each) { return each.param.name; });
 
-TEST_P(EveryState, UnacceptableSegmentIsAnsweredByAnAckAndDropped) {   // first, STATE-4
+TEST_P(EveryState, State4_UnacceptableSegmentIsAnsweredByAnAckAndDropped) {   // first, STATE-4
     const SeqNum next = peer.rcv_nxt();
     for (const SeqNum at : {next - 100, peer.advertised() + 1, next + 0x7000'0000}) {
         peer.after(seconds(2));
@@ -52,7 +52,7 @@ TEST_P(EveryState, UnacceptableSegmentIsAnsweredByAnAckAndDropped) {   // first,
     }
 }
 
-TEST_P(EveryState, UnacceptableResetIsDroppedSilently) {   // first and second, STATE-5
+TEST_P(EveryState, State5_UnacceptableResetIsDroppedSilently) {   // first and second, STATE-5
     const SeqNum next = peer.rcv_nxt();
     peer.sends(rst().seq(next - 1));
     peer.sends(rst().seq(peer.advertised() + 1));
@@ -60,7 +60,7 @@ TEST_P(EveryState, UnacceptableResetIsDroppedSilently) {   // first and second, 
     EXPECT_EQ(peer.state(), state());
 }
 
-TEST_P(EveryState, ExactResetEndsTheConnection) {   // second, STATE-5
+TEST_P(EveryState, State5_ExactResetEndsTheConnection) {   // second, STATE-5
     peer.sends(rst().seq(peer.rcv_nxt()));
     const bool over = state() == State::closing || state() == State::last_ack;  // all of ours is through: nothing was lost
     if (over) peer.reads_the_end();
@@ -73,7 +73,7 @@ TEST_P(EveryState, ExactResetEndsTheConnection) {   // second, STATE-5
     EXPECT_EQ(peer.engine().deadline(), Instant::never());
 }
 
-TEST_P(EveryState, ResetElsewhereInTheWindowIsChallenged) {  // second, STATE-5
+TEST_P(EveryState, State5_ResetElsewhereInTheWindowIsChallenged) {  // second, STATE-5
     const SeqNum next = peer.rcv_nxt();
     peer.sends(rst().seq(next + 1));
     peer.sees(ack().seq(peer.snd_nxt()).ack(next));
@@ -81,7 +81,7 @@ TEST_P(EveryState, ResetElsewhereInTheWindowIsChallenged) {  // second, STATE-5
     EXPECT_EQ(peer.statistics().challenge_acks, 1u);
 }
 
-TEST_P(EveryState, SynIsChallengedWhereverItLies) {  // fourth, STATE-6
+TEST_P(EveryState, State6_SynIsChallengedWhereverItLies) {  // fourth, STATE-6
     const SeqNum next = peer.rcv_nxt();
     for (const SeqNum at : {next, next + 10, next - 1'000, next + 0x7000'0000}) {
         peer.after(seconds(2));
@@ -100,7 +100,7 @@ TEST_P(EveryState, SegmentWithoutAckIsDropped) {  // fifth: if the ACK bit is of
     EXPECT_EQ(peer.state(), state());
 }
 
-TEST_P(EveryState, AckOfWhatWasNotSentIsAnsweredAndDropped) {  // fifth, STATE-7
+TEST_P(EveryState, State7_AckOfWhatWasNotSentIsAnsweredAndDropped) {  // fifth, STATE-7
     const SeqNum next = peer.rcv_nxt();
     peer.sends(data(10).seq(next).ack(peer.snd_nxt() + 1));
     peer.sees(ack().seq(peer.snd_nxt()).ack(next));
@@ -117,7 +117,7 @@ TEST_P(EveryState, TextIsTakenWhereThePeerHasNotClosedAndIgnoredElsewhere) {  //
     EXPECT_EQ(peer.state(), state());
 }
 
-TEST_P(EveryState, FinIsTakenOnceAndAcknowledgedAlways) {  // eighth, STATE-8
+TEST_P(EveryState, State8_FinIsTakenOnceAndAcknowledgedAlways) {  // eighth, STATE-8
     const bool open = state() == State::established || state() == State::fin_wait_1 || state() == State::fin_wait_2;
     const SeqNum next = peer.rcv_nxt();
     peer.sends(fin().seq(open ? next : next - 1).ack(una()));
@@ -171,7 +171,7 @@ TEST(Rfc9293Arrival, TextBehindTheWindowIsTrimmed) {
     EXPECT_EQ(peer.reads(), peer.rcv_nxt() - begin);
 }
 
-TEST(Rfc9293Arrival, WindowIsUpdatedOnlyBySegmentsThatAreNotOld) {  // SND.WL1, SND.WL2: STATE-7
+TEST(Rfc9293Arrival, State7_WindowIsUpdatedOnlyBySegmentsThatAreNotOld) {  // SND.WL1, SND.WL2: STATE-7
     Peer peer = established({.scale = {}});
     peer.sends(data(10).window(5'000));
     EXPECT_EQ(peer.tcb().sending.snd_wnd, 5'000u);
@@ -192,12 +192,12 @@ TEST(Rfc9293Arrival, OldAcknowledgementIsIgnored) {  // fifth: a duplicate
     EXPECT_EQ(peer.reads(), 10u);
 }
 
-TEST(Rfc9293Arrival, TheWindowFieldIsUnsigned) {  // MUST-1
+TEST(Rfc9293Arrival, Must1_TheWindowFieldIsUnsigned) {  // MUST-1
     Peer peer = established({.scale = {}, .window = 0xffff});
     EXPECT_EQ(peer.tcb().sending.snd_wnd, 65'535u);
 }
 
-TEST(Rfc9293Arrival, WrongChecksumIsDroppedAndCounted) {  // MUST-3
+TEST(Rfc9293Arrival, Must3_WrongChecksumIsDroppedAndCounted) {  // MUST-3
     for (const Family family : {Family::ipv4, Family::ipv6, Family::overlay}) {
         Peer peer = established({.family = family});
         const SeqNum begin = peer.peer_next();
@@ -208,7 +208,7 @@ TEST(Rfc9293Arrival, WrongChecksumIsDroppedAndCounted) {  // MUST-3
     }
 }
 
-TEST(Rfc9293Arrival, AckIsProcessedEvenWhenTheReceiveWindowIsZero) {  // MUST-66, and section 3.10.7.4
+TEST(Rfc9293Arrival, Must66_AckIsProcessedEvenWhenTheReceiveWindowIsZero) {  // MUST-66, and section 3.10.7.4
     Opening how{.scale = {}};
     how.config.receive_buffer = 4'096;
     Peer peer = established(how);
@@ -225,7 +225,7 @@ TEST(Rfc9293Arrival, AckIsProcessedEvenWhenTheReceiveWindowIsZero) {  // MUST-66
     EXPECT_TRUE(peer.hears(Event::Kind::failed));
 }
 
-TEST(Rfc9293Arrival, ResetMayCarryText) {  // SHLD-2
+TEST(Rfc9293Arrival, Shld2_ResetMayCarryText) {  // SHLD-2
     Peer peer = established();
     peer.sends(rst().length(20));
     const auto failed = peer.hears(Event::Kind::failed);
@@ -240,7 +240,7 @@ TEST(Rfc9293Arrival, NothingIsSentInAnswerToAnAckThatIsInOrder) {
     peer.sees_nothing();
 }
 
-TEST(Rfc9293Arrival, AllSegmentsOfABatchAreProcessedBeforeOneAckLeaves) {  // MUST-58, MUST-59
+TEST(Rfc9293Arrival, Must58_Must59_AllSegmentsOfABatchAreProcessedBeforeOneAckLeaves) {  // MUST-58, MUST-59
     Peer peer = established();
     const SeqNum begin = peer.peer_next();
     std::vector<Segment> batch;
@@ -250,7 +250,7 @@ TEST(Rfc9293Arrival, AllSegmentsOfABatchAreProcessedBeforeOneAckLeaves) {  // MU
     peer.sees_nothing();
 }
 
-TEST(Rfc9293Urgent, PointerRaisesAnEventAndCountsWhatIsLeft) {  // sixth, MUST-30 to 33
+TEST(Rfc9293Urgent, Must30_Must31_Must32_Must33_PointerRaisesAnEventAndCountsWhatIsLeft) {  // sixth, MUST-30 to 33
     Peer peer = established();
     peer.sends(data(100).urgent(40));
     EXPECT_TRUE(peer.hears(Event::Kind::urgent));
@@ -261,7 +261,7 @@ TEST(Rfc9293Urgent, PointerRaisesAnEventAndCountsWhatIsLeft) {  // sixth, MUST-3
     EXPECT_EQ(peer.engine().urgent(peer.flow()), 0u);
 }
 
-TEST(Rfc9293Urgent, PointerMayRunAheadOfTheTextAndAdvances) {  // MUST-31, 32
+TEST(Rfc9293Urgent, Must31_Must32_PointerMayRunAheadOfTheTextAndAdvances) {  // MUST-31, 32
     Peer peer = established();
     peer.sends(data(10).urgent(1'000));
     EXPECT_TRUE(peer.hears(Event::Kind::urgent));
@@ -272,7 +272,7 @@ TEST(Rfc9293Urgent, PointerMayRunAheadOfTheTextAndAdvances) {  // MUST-31, 32
     EXPECT_EQ(peer.reads(), 30u);
 }
 
-TEST(Rfc9293Urgent, UrgentTextIsSentWithThePointerBehindIt) {  // MUST-30, 62
+TEST(Rfc9293Urgent, Must30_Must62_UrgentTextIsSentWithThePointerBehindIt) {  // MUST-30, 62
     Peer peer = established();
     EXPECT_EQ(peer.writes(10, {.urgent = true}), 10u);
     const auto seen = peer.next();
@@ -286,7 +286,7 @@ TEST(Rfc9293Urgent, UrgentTextIsSentWithThePointerBehindIt) {  // MUST-30, 62
     EXPECT_FALSE(later->has(wire::urg));
 }
 
-TEST(Rfc9293Urgent, IsProcessedWhileTheWindowIsZero) {  // MUST-66
+TEST(Rfc9293Urgent, Must66_IsProcessedWhileTheWindowIsZero) {  // MUST-66
     Opening how{.scale = {}};
     how.config.receive_buffer = 4'096;
     Peer peer = established(how);

@@ -7,7 +7,7 @@
 namespace weft::test {
 namespace {
 
-TEST(DelayedAck, LoneSegmentIsAcknowledgedWithinHalfASecond) {   // MUST-40, SHLD-18
+TEST(DelayedAck, Must40_Shld18_LoneSegmentIsAcknowledgedWithinHalfASecond) {   // MUST-40, SHLD-18
     Peer peer = established();
     peer.sends(data(100));
     peer.sees_nothing();
@@ -19,7 +19,7 @@ TEST(DelayedAck, LoneSegmentIsAcknowledgedWithinHalfASecond) {   // MUST-40, SHL
     peer.sees_nothing();
 }
 
-TEST(DelayedAck, SecondFullSegmentIsAcknowledgedAtOnce) {   // SHLD-19
+TEST(DelayedAck, Shld19_SecondFullSegmentIsAcknowledgedAtOnce) {   // SHLD-19
     Peer peer = established({.timestamps = false});
     for (int i = 0; i < 6; ++i) {
         peer.sends(data(1'460));
@@ -28,7 +28,7 @@ TEST(DelayedAck, SecondFullSegmentIsAcknowledgedAtOnce) {   // SHLD-19
     }
 }
 
-TEST(DelayedAck, GapIsAcknowledgedAtOnceAndSoIsEverySegmentBehindIt) {   // RFC 5681, section 4.2; MAY-13
+TEST(DelayedAck, May13_GapIsAcknowledgedAtOnceAndSoIsEverySegmentBehindIt) {   // RFC 5681, section 4.2; MAY-13
     Peer peer = established();
     const SeqNum begin = peer.peer_next();
     for (std::uint32_t i = 1; i <= 4; ++i) {
@@ -64,7 +64,7 @@ TEST(DelayedAck, FinIsAcknowledgedAtOnce) {
     peer.sees(ack().ack(peer.peer_next()));
 }
 
-TEST(DelayedAck, AnswerCarriesIt) {   // MUST-58
+TEST(DelayedAck, Must58_AnswerCarriesIt) {   // MUST-58
     Peer peer = established();
     peer.sends(data(100));
     EXPECT_EQ(peer.writes(10), 10u);
@@ -74,7 +74,7 @@ TEST(DelayedAck, AnswerCarriesIt) {   // MUST-58
     peer.sees_nothing();
 }
 
-TEST(DelayedAck, BatchPaysWhatItOwesOnce) {   // MUST-59
+TEST(DelayedAck, Must59_BatchPaysWhatItOwesOnce) {   // MUST-59
     Peer peer = established({.timestamps = false});
     std::vector<Segment> batch(10, data(1'460));
     peer.sends_together(batch);
@@ -126,7 +126,7 @@ TEST(ReceiveWindow, ClosesWhenNobodyReadsAndNothingIsLost) {
     EXPECT_EQ(closed.peer.reads(), closed.sent);
 }
 
-TEST(ReceiveWindow, DoesNotOpenByLittle) {  // MUST-39: not before min(half the buffer, one MSS)
+TEST(ReceiveWindow, Must39_DoesNotOpenByLittle) {  // MUST-39: not before min(half the buffer, one MSS)
     Closed closed = closed_window();
     Peer& peer = closed.peer;
     const std::uint32_t step = std::min(1'460u, 8'192u / 2);
@@ -139,7 +139,8 @@ TEST(ReceiveWindow, DoesNotOpenByLittle) {  // MUST-39: not before min(half the 
     EXPECT_GE(peer.advertised() - peer.rcv_nxt(), step);
 }
 
-TEST(ReceiveWindow, EveryAdvertisedOpeningIsWorthASegment) {  // MUST-39, as a property: Peer checks that it never shrinks
+TEST(ReceiveWindow,
+     Must39_EveryAdvertisedOpeningIsWorthASegment) {  // MUST-39, as a property: Peer checks that it never shrinks
     Closed closed = closed_window();
     Peer& peer = closed.peer;
     SeqNum edge = peer.advertised();

@@ -25,7 +25,7 @@ SeqNum isn(Peer& peer, std::uint16_t local_port, std::uint16_t remote_port = 80)
     return iss;
 }
 
-TEST(Rfc6528, SequenceNumbersOfOneFlowFollowAFourMicrosecondClock) {   // section 3, MUST-8
+TEST(Rfc6528, Must8_SequenceNumbersOfOneFlowFollowAFourMicrosecondClock) {   // section 3, MUST-8
     Peer peer;
     const SeqNum first = isn(peer, 5'000);
     for (const std::int64_t later_by : {1, 100, 10'000}) {
@@ -37,7 +37,7 @@ TEST(Rfc6528, SequenceNumbersOfOneFlowFollowAFourMicrosecondClock) {   // sectio
     EXPECT_TRUE(before(first, isn(peer, 5'000)));
 }
 
-TEST(Rfc6528, FlowsHaveUnrelatedSpaces) {  // SHLD-1, MUST-9
+TEST(Rfc6528, Shld1_Must9_FlowsHaveUnrelatedSpaces) {  // SHLD-1, MUST-9
     Peer peer;
     std::set<std::uint32_t> seen, gaps;
     SeqNum last;

@@ -16,7 +16,7 @@ Peer stalled(Opening how = {}) {
     return peer;
 }
 
-TEST(ZeroWindow, IsProbedFirstAfterOneTimeoutThenWithBackOff) {   // MUST-36, SHLD-29, SHLD-30
+TEST(ZeroWindow, Must36_Shld29_Shld30_IsProbedFirstAfterOneTimeoutThenWithBackOff) {   // MUST-36, SHLD-29, SHLD-30
     Peer peer = stalled();
     Duration expected = seconds(1);
     for (int i = 0; i < 6; ++i) {
@@ -33,7 +33,7 @@ TEST(ZeroWindow, IsProbedFirstAfterOneTimeoutThenWithBackOff) {   // MUST-36, SH
     EXPECT_EQ(peer.state(), State::established);
 }
 
-TEST(ZeroWindow, ConnectionLivesAsLongAsProbesAreAnswered) {   // MUST-37, MAY-8
+TEST(ZeroWindow, Must37_May8_ConnectionLivesAsLongAsProbesAreAnswered) {   // MUST-37, MAY-8
     Opening how;
     how.options.user_timeout = seconds(30);
     Peer peer = stalled(how);
@@ -58,7 +58,7 @@ TEST(ZeroWindow, UnansweredProbesEndInTheUserTimeout) {
     EXPECT_EQ(peer.engine().deadline(), Instant::never());
 }
 
-TEST(ZeroWindow, OpeningItSendsAllThatWaits) {   // MUST-35
+TEST(ZeroWindow, Must35_OpeningItSendsAllThatWaits) {   // MUST-35
     Peer peer = stalled({.timestamps = false});
     peer.until_it_sends();
     peer.ignores_what_was_sent();
@@ -94,7 +94,7 @@ TEST(ZeroWindow, FinAloneIsSentIntoIt) {   // it is one octet of sequence space:
     EXPECT_LE(waited, seconds(3));
 }
 
-TEST(ZeroWindow, ThatClosesOverTextUnderWayIsProbedWithThatText) {   // MUST-35: a window shrunk to zero
+TEST(ZeroWindow, Must35_ThatClosesOverTextUnderWayIsProbedWithThatText) {   // MUST-35: a window shrunk to zero
     Opening how{.timestamps = false};
     how.config.minimum_rto = seconds(1);
     Peer peer = established(how);
@@ -108,7 +108,7 @@ TEST(ZeroWindow, ThatClosesOverTextUnderWayIsProbedWithThatText) {   // MUST-35:
     EXPECT_GT(peer.waiting(), 0u);
 }
 
-TEST(UserTimeout, EndsAFlowWhoseTextIsNotAcknowledged) {   // MUST-20, 21; section 3.10.8
+TEST(UserTimeout, Must20_Must21_EndsAFlowWhoseTextIsNotAcknowledged) {   // MUST-20, 21; section 3.10.8
     Opening how;
     how.options.user_timeout = seconds(5);
     Peer peer = established(how);
@@ -136,7 +136,7 @@ TEST(UserTimeout, IsCountedFromTheLastProgress) {
     EXPECT_EQ(peer.state(), State::established);
 }
 
-TEST(UserTimeout, ZeroMeansNever) {   // MUST-21: including infinity
+TEST(UserTimeout, Must21_ZeroMeansNever) {   // MUST-21: including infinity
     Opening how;
     how.options.user_timeout = Duration{};
     Peer peer = established(how);
@@ -158,7 +158,7 @@ TEST(UserTimeout, CanBeChangedWhileTheFlowLives) {
     EXPECT_LE(waited, seconds(8));
 }
 
-TEST(UserTimeout, TroubleIsReportedBeforeTheEnd) {   // R1: SHLD-9, SHLD-10
+TEST(UserTimeout, Shld9_Shld10_TroubleIsReportedBeforeTheEnd) {   // R1: SHLD-9, SHLD-10
     Opening how;
     how.options.user_timeout = seconds(100);
     how.config.minimum_rto = seconds(1);

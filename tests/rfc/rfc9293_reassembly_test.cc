@@ -49,7 +49,7 @@ TEST(Reassembly, RandomOverlapsGiveTheText) {
     }
 }
 
-TEST(Reassembly, KeepsWhatIsOutOfOrderInsteadOfDroppingIt) {   // SHLD-31
+TEST(Reassembly, Shld31_KeepsWhatIsOutOfOrderInsteadOfDroppingIt) {   // SHLD-31
     Peer peer = established();
     const SeqNum begin = peer.peer_next();
     for (std::uint32_t i = 1; i < 20; ++i) peer.sends(data(1'000).seq(begin + i * 1'000));

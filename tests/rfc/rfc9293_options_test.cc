@@ -8,7 +8,7 @@
 namespace weft::test {
 namespace {
 
-TEST(Mss, OfASynIsWhatThePathCarries) {   // MUST-14, MUST-67, SHLD-5
+TEST(Mss, Must14_Must67_Shld5_OfASynIsWhatThePathCarries) {   // MUST-14, MUST-67, SHLD-5
     for (const auto& [family, header] : {std::pair{Family::ipv4, 20u}, {Family::ipv6, 40u}, {Family::overlay, 136u}}) {
         for (const std::uint32_t mtu : {1'280u, 1'500u, 9'000u}) {
             Opening how{.family = family, .active = true};
@@ -24,7 +24,7 @@ TEST(Mss, OfASynIsWhatThePathCarries) {   // MUST-14, MUST-67, SHLD-5
     }
 }
 
-TEST(Mss, IsSmallestOfTheirsAndOursLessTheOptions) {   // MUST-16
+TEST(Mss, Must16_IsSmallestOfTheirsAndOursLessTheOptions) {   // MUST-16
     for (const bool timestamps : {false, true}) {
         for (const std::uint16_t theirs : {std::uint16_t{500}, std::uint16_t{1'460}, std::uint16_t{9'000}}) {
             Opening how{.mss = theirs, .timestamps = timestamps};
@@ -35,7 +35,7 @@ TEST(Mss, IsSmallestOfTheirsAndOursLessTheOptions) {   // MUST-16
     }
 }
 
-TEST(Mss, WithoutOneIsAssumedToBe536Or1220) {   // MUST-15
+TEST(Mss, Must15_WithoutOneIsAssumedToBe536Or1220) {   // MUST-15
     for (const Family family : {Family::ipv4, Family::ipv6, Family::overlay}) {
         for (const bool active : {false, true}) {
             Peer peer = established({.family = family, .active = active, .mss = {}, .timestamps = false});
@@ -59,7 +59,7 @@ TEST(Mss, TinyOrZeroDoesNoHarm) {
     }
 }
 
-TEST(Options, UnknownOnesAreSteppedOverAtAnyAlignment) {   // MUST-4, 6, 64, 68, 69
+TEST(Options, Must4_Must6_Must64_Must68_Must69_UnknownOnesAreSteppedOverAtAnyAlignment) {   // MUST-4, 6, 64, 68, 69
     Peer peer{{.scale = {}, .timestamps = false}};
     peer.listens();
     // an unknown option of three bytes, MSS 700 off any word boundary, NOP, an unknown one, EOL, garbage behind it
@@ -71,7 +71,7 @@ TEST(Options, UnknownOnesAreSteppedOverAtAnyAlignment) {   // MUST-4, 6, 64, 68,
     EXPECT_EQ(peer.next()->length, 700u);
 }
 
-TEST(Options, AreAcceptedInAnySegment) {   // MUST-5
+TEST(Options, Must5_AreAcceptedInAnySegment) {   // MUST-5
     Peer peer = established({.timestamps = false});
     peer.sends(data(100).raw_options({1, 1, 254, 6, 1, 2, 3, 4}));
     EXPECT_EQ(peer.reads(), 100u);
@@ -81,7 +81,7 @@ TEST(Options, AreAcceptedInAnySegment) {   // MUST-5
     peer.ignores_what_was_sent();
 }
 
-TEST(Options, IllegalLengthsAreSurvived) {   // MUST-7
+TEST(Options, Must7_IllegalLengthsAreSurvived) {   // MUST-7
     const std::vector<std::vector<std::uint8_t>> bad{{254, 0, 0, 0},
                                                      {254, 1, 0, 0},
                                                      {254, 200, 0, 0},

@@ -71,7 +71,7 @@ TEST_P(Rfc9293Open, TextCrossesBothWaysAfterIt) {
     }
 }
 
-TEST_P(Rfc9293Open, SimultaneousOpenReachesEstablishedOnBothAcks) {   // figure 7, MUST-10
+TEST_P(Rfc9293Open, Must10_SimultaneousOpenReachesEstablishedOnBothAcks) {   // figure 7, MUST-10
     Opening how = setup();
     how.active = true;
     Peer peer{how};
@@ -105,7 +105,7 @@ TEST_P(Rfc9293Open, SimultaneousOpenCompletesOnAPlainAckToo) {
     EXPECT_TRUE(peer.hears(Event::Kind::connected));
 }
 
-TEST_P(Rfc9293Open, ResetInAnswerToSynIsRefusal) {   // STATE-3
+TEST_P(Rfc9293Open, State3_ResetInAnswerToSynIsRefusal) {   // STATE-3
     Opening how = setup();
     how.active = true;
     Peer peer{how};
@@ -119,7 +119,7 @@ TEST_P(Rfc9293Open, ResetInAnswerToSynIsRefusal) {   // STATE-3
     EXPECT_EQ(peer.engine().deadline(), Instant::never());
 }
 
-TEST_P(Rfc9293Open, ClosedPortAnswersSynWithResetThatAcknowledgesIt) {   // STATE-1
+TEST_P(Rfc9293Open, State1_ClosedPortAnswersSynWithResetThatAcknowledgesIt) {   // STATE-1
     Peer peer{setup()};
     peer.sends(syn());
     peer.sees(rst_ack().seq(SeqNum{0}).ack(peer.peer_next()));
@@ -129,13 +129,13 @@ TEST_P(Rfc9293Open, ClosedPortAnswersSynWithResetThatAcknowledgesIt) {   // STAT
     EXPECT_EQ(peer.statistics().half_open, 0u);
 }
 
-TEST(Rfc9293Closed, SegmentWithAckIsResetAtItsAck) {   // STATE-1
+TEST(Rfc9293Closed, State1_SegmentWithAckIsResetAtItsAck) {   // STATE-1
     Peer peer;
     peer.sends(data(5).ack(SeqNum{77}));
     peer.sees(rst().seq(SeqNum{77}));
 }
 
-TEST(Rfc9293Closed, SegmentWithoutAckIsResetBehindItsText) {   // STATE-1: ACK = SEG.SEQ + SEG.LEN
+TEST(Rfc9293Closed, State1_SegmentWithoutAckIsResetBehindItsText) {   // STATE-1: ACK = SEG.SEQ + SEG.LEN
     Peer peer;
     peer.sends(Segment{wire::fin}.seq(SeqNum{1000}).length(10));
     peer.sees(rst_ack().seq(SeqNum{0}).ack(SeqNum{1011}));
@@ -148,7 +148,7 @@ TEST(Rfc9293Closed, ResetIsNeverAnswered) {
     peer.sees_nothing();
 }
 
-TEST(Rfc9293Listen, ResetIsIgnored) {   // STATE-2
+TEST(Rfc9293Listen, State2_ResetIsIgnored) {   // STATE-2
     Peer peer;
     peer.listens();
     peer.sends(rst());
@@ -157,7 +157,7 @@ TEST(Rfc9293Listen, ResetIsIgnored) {   // STATE-2
     EXPECT_EQ(peer.statistics().listeners, 1u);
 }
 
-TEST(Rfc9293Listen, AckIsReset) {   // STATE-2
+TEST(Rfc9293Listen, State2_AckIsReset) {   // STATE-2
     Peer peer;
     peer.listens();
     peer.sends(ack().ack(SeqNum{77}));
@@ -167,7 +167,7 @@ TEST(Rfc9293Listen, AckIsReset) {   // STATE-2
     EXPECT_EQ(peer.statistics().half_open, 0u);
 }
 
-TEST(Rfc9293Listen, AnythingElseIsDropped) {   // STATE-2
+TEST(Rfc9293Listen, State2_AnythingElseIsDropped) {   // STATE-2
     Peer peer;
     peer.listens();
     peer.sends(Segment{wire::psh}.length(10));
@@ -184,7 +184,7 @@ TEST(Rfc9293Listen, ListenerLivesOnWhileConnectionsComeAndGo) {
     EXPECT_EQ(peer.statistics().connections_accepted, 1u);
 }
 
-TEST(Rfc9293Listen, SecondListenerOnTheSamePortIsAddressInUse) {   // MUST-41
+TEST(Rfc9293Listen, Must41_SecondListenerOnTheSamePortIsAddressInUse) {   // MUST-41
     Peer peer;
     peer.listens();
     ListenOptions again;
@@ -210,7 +210,7 @@ TEST(Rfc9293Listen, UnlistenRefusesWhatComesLaterAndSparesWhatIsEstablished) {
     other.sees(rst_ack().seq(SeqNum{0}).ack(other.peer_next()));
 }
 
-TEST(Rfc9293Listen, WildcardListenerTakesAnyAddress) {   // MUST-43: the address is optional
+TEST(Rfc9293Listen, Must43_WildcardListenerTakesAnyAddress) {   // MUST-43: the address is optional
     Peer peer;
     ListenOptions any;
     any.local.port = Peer::engine_port;
@@ -228,7 +228,7 @@ TEST(Rfc9293Listen, PacketsToAnAddressThatIsNotOursAreDropped) {
     peer.sees_nothing();
 }
 
-TEST(Rfc9293SynSent, AckOfWhatWasNotSentIsReset) {   // STATE-3: SEG.ACK =< ISS or > SND.NXT
+TEST(Rfc9293SynSent, State3_AckOfWhatWasNotSentIsReset) {   // STATE-3: SEG.ACK =< ISS or > SND.NXT
     for (const std::uint32_t off : {0u, 2u, 0x8000'0000u}) {
         Peer peer{{.active = true}};
         peer.connects();
@@ -240,7 +240,7 @@ TEST(Rfc9293SynSent, AckOfWhatWasNotSentIsReset) {   // STATE-3: SEG.ACK =< ISS 
     }
 }
 
-TEST(Rfc9293SynSent, ResetOfWhatWasNotSentIsIgnored) {   // STATE-3: a RST without an acceptable ACK
+TEST(Rfc9293SynSent, State3_ResetOfWhatWasNotSentIsIgnored) {   // STATE-3: a RST without an acceptable ACK
     Peer peer{{.active = true}};
     peer.connects();
     const Seen first = peer.sees(syn());
@@ -272,7 +272,8 @@ TEST(Rfc9293SynSent, TextWithTheSynIsKeptUntilEstablished) {   // 3.10.7.3: furt
     EXPECT_EQ(peer.reads(), 20u);
 }
 
-TEST(Rfc9293SynSent, SynIsRetransmittedWithBackOffAndGivesUpAfterTheUserTimeout) {   // MUST-22, 23; RFC 6298, 2.1 and 5.7
+TEST(Rfc9293SynSent,
+     Must22_Must23_SynIsRetransmittedWithBackOffAndGivesUpAfterTheUserTimeout) {   // MUST-22, 23; RFC 6298, 2.1 and 5.7
     Peer peer{{.active = true}};
     peer.connects();
     const Seen first = peer.sees(syn());
@@ -348,7 +349,7 @@ TEST(Rfc9293SynReceived, HalfOpenRecordsAreGivenUpInTheEnd) {
     EXPECT_EQ(peer.engine().deadline(), Instant::never());
 }
 
-TEST(Rfc9293SynReceived, ResetReturnsAPassiveOpenToListen) {   // MUST-11, section 3.10.7.4, second check
+TEST(Rfc9293SynReceived, Must11_ResetReturnsAPassiveOpenToListen) {   // MUST-11, section 3.10.7.4, second check
     Peer peer;
     peer.listens();
     peer.sends(syn());
@@ -363,7 +364,7 @@ TEST(Rfc9293SynReceived, ResetReturnsAPassiveOpenToListen) {   // MUST-11, secti
     peer.sees(syn_ack().ack(peer.setup.irs + 5'001));
 }
 
-TEST(Rfc9293SynReceived, ResetRefusesAnActiveOpen) {   // MUST-11
+TEST(Rfc9293SynReceived, Must11_ResetRefusesAnActiveOpen) {   // MUST-11
     Peer peer{{.active = true}};
     peer.connects();
     peer.sees(syn());
@@ -462,7 +463,7 @@ TEST(Backlog, AcceptHandsOutConnectionsInTheOrderOfTheirAcks) {
     EXPECT_EQ(none.error(), Error::would_block);
 }
 
-TEST(Connect, ToAnUnspecifiedOrMulticastAddressIsRejected) {   // MUST-46
+TEST(Connect, Must46_ToAnUnspecifiedOrMulticastAddressIsRejected) {   // MUST-46
     Peer peer{{.active = true}};
     const auto to = [&](std::array<std::uint8_t, 4> v4, std::uint16_t port) {
         std::array<std::byte, 4> bytes;
@@ -486,7 +487,7 @@ TEST(Connect, SameFourTupleTwiceIsAddressInUse) {
     EXPECT_EQ(second.error(), Error::address_in_use);
 }
 
-TEST(Connect, CanListenOnThePortOfAConnectionThatIsOpening) {   // MUST-42
+TEST(Connect, Must42_CanListenOnThePortOfAConnectionThatIsOpening) {   // MUST-42
     Peer peer{{.active = true}};
     ConnectOptions options;
     options.local = {peer.local.address, 0, Peer::engine_port};

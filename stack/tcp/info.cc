@@ -1,0 +1,88 @@
+// TCP_INFO from what the connection knows.
+#include "stack/tcp/info.h"
+
+#include <algorithm>
+#include <array>
+
+#include "stack/tcp/connection.h"
+
+namespace weft::tcp {
+namespace {
+
+std::uint32_t microseconds(Duration of) {
+    return std::uint32_t(std::clamp<std::int64_t>(of.count() / 1'000, 0, 0xffff'ffff));
+}
+std::uint32_t milliseconds_since(Instant then, Instant now) {
+    return std::uint32_t(std::clamp<std::int64_t>((now - then).count() / 1'000'000, 0, 0xffff'ffff));
+}
+
+TcpInfo::State linux_state(State state) {
+    constexpr std::array names{TcpInfo::closed,      TcpInfo::listen,     TcpInfo::syn_sent,   TcpInfo::syn_received,
+                               TcpInfo::established, TcpInfo::fin_wait_1, TcpInfo::fin_wait_2, TcpInfo::close_wait,
+                               TcpInfo::closing,     TcpInfo::last_ack,   TcpInfo::time_wait};
+    return names[std::size_t(state)];
+}
+
+}  // namespace
+
+TcpInfo info_of(Host& host, std::uint32_t index, Instant now) { return Connection{host, index}.info(now); }
+
+TcpInfo Connection::info(Instant now) const {
+    const Tcb::Timing& timing = tcb_.timing;
+    const Path& way = path();
+    const std::uint32_t mss = std::max<std::uint32_t>(in_.mss, 1);
+    const auto segments = [&](std::uint64_t bytes) { return std::uint32_t((bytes + mss - 1) / mss); };
+    TcpInfo info;
+    info.state = linux_state(in_.state);
+    info.ca_state = cold_.expiries > 0        ? TcpInfo::loss
+                    : in_.flags.recovering    ? TcpInfo::recovery
+                    : out_.duplicate_acks > 0 ? TcpInfo::disorder
+                                              : TcpInfo::open;
+    info.retransmits = cold_.expiries;
+    info.probes = in_.flags.probing     ? out_.backoff
+                  : cold_.extra != none ? host_.extras[cold_.extra].probes_out
+                                        : std::uint8_t{0};
+    info.backoff = out_.backoff;
+    if (in_.flags.timestamps) info.options |= TcpInfo::timestamps;
+    const bool scales = !syn_unacknowledged() && in_.flags.scaling;
+    if (scales) {
+        info.options |= TcpInfo::scaling;
+        info.wscales = std::uint8_t(in_.snd_shift | in_.rcv_shift << 4);
+    }
+    if (in_.flags.ecn) info.options |= TcpInfo::ecn, info.ecn_mode = 1;
+    if (in_.flags.ecn_echo) info.options |= TcpInfo::ecn_seen;
+    info.rto = microseconds(timing.rto);
+    info.ato = microseconds(host_.settings.delayed_ack);
+    info.snd_mss = mss;
+    info.rcv_mss = in_.their_mss;
+    info.unacked = segments(out_.snd_max - out_.snd_una);
+    info.total_retrans = cold_.retransmissions;
+    if (cold_.segments_out > 0) info.last_data_sent = milliseconds_since(timing.sent_at, now);
+    info.last_data_recv = info.last_ack_recv = milliseconds_since(timing.heard_at, now);
+    info.pmtu = way.mtu;
+    info.rtt = microseconds(timing.srtt);
+    info.rttvar = microseconds(timing.rttvar);
+    info.min_rtt = microseconds(timing.min_rtt);
+    info.snd_ssthresh = out_.steering.ssthresh >= Steering::cap ? TcpInfo::no_threshold : segments(out_.steering.ssthresh);
+    info.snd_cwnd = out_.steering.cwnd / mss;
+    info.advmss = way.mtu - way.header_size - 20u;
+    info.reordering = 3;
+    info.rcv_space = in_.limit;
+    info.rcv_ssthresh = info.rcv_wnd = ended() ? 0 : receive_window();
+    info.pacing_rate = tcb_.pace.rate == 0 ? ~std::uint64_t{0} : tcb_.pace.rate;
+    info.max_pacing_rate = ~std::uint64_t{0};
+    const std::uint32_t out_bytes = syn_unacknowledged() ? 0 : std::min(out_.snd_max - out_.snd_una, queued());
+    info.bytes_acked = cold_.bytes_out - std::min<std::uint64_t>(out_bytes, cold_.bytes_out);
+    info.bytes_received = cold_.bytes_in;
+    info.segs_out = cold_.segments_out;
+    info.segs_in = cold_.segments_in;
+    info.notsent_bytes = queued() - std::min(queued(), out_bytes);
+    info.delivered = segments(tcb_.rate.delivered);
+    info.delivery_rate_app_limited = tcb_.rate.limited_until != 0;
+    info.bytes_sent = cold_.bytes_out;
+    info.snd_wnd = out_.snd_wnd;
+    info.total_rto = std::uint16_t(std::min(cold_.timeouts, 65'535u));
+    return info;
+}
+
+}  // namespace weft::tcp

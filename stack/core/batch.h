@@ -34,6 +34,7 @@ struct LinkOptions {
     std::uint32_t mtu{1500};  // bytes, network header included
     bool ethernet{false};     // frames begin with an Ethernet header, both ways
     Mac mac{};                // ours, on Ethernet: an individual address
+    bool any_address{false};  // TCP to whatever unicast address is for us: a listener of any address answers as that one
     friend bool operator==(const LinkOptions&, const LinkOptions&) = default;
 };
 

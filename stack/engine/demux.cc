@@ -85,32 +85,51 @@ void Engine::State::arrive_unclaimed(const engine::Packet& packet, const SeqNum*
         ++host.statistics.no_listener;
         return reset_unclaimed(packet);
     }
-    if (segment.ack_set()) return reset_unclaimed(packet);                            // second: ACK
-    if (!segment.syn()) return;  // third: SYN; else it should not be here
-    std::uint32_t index = packet.path;
-    if (index == 0) {
-        const net::Assigned* assigned = addresses.find(packet.local);
-        const std::uint32_t scope = net::is_link_local(packet.remote) ? packet.link : 0;
-        if (!reachable({packet.remote, scope, 0}, {.link = packet.link})) return reject(engine::Reject::no_route, now);
-        index = intern(packet.local, packet.remote, scope, {packet.link, assigned->mtu, assigned->sums_elided}, now);
-        if (index == 0) {
-            ++host.statistics.no_memory;
-            return;
-        }
+    if (segment.ack_set()) {                                                          // second: ACK
+        if (!segment.syn() && take_cookie(packet, listener, now)) return;
+        return reset_unclaimed(packet);
     }
+    if (!segment.syn()) return;  // third: SYN; else it should not be here
+    if (wants_cookie(host.listeners[listener.index()]) && !floor) return send_cookie(packet, listener, now);
+    const std::uint32_t index = path_of(packet, now);
+    if (index == 0) return;
     host.hold_path(index);
     tcp::open_half(host, listener, {index, packet.local_port, packet.remote_port}, segment, floor, now);
     host.release_path(index);
 }
 
-// RFC 9293, section 3.10.7.1. Built from the packet: a forged one must not cost a path.
+// The path of a packet, made if need be; 0: there can be none.
+std::uint32_t Engine::State::path_of(const engine::Packet& packet, Instant now) {
+    if (packet.path != 0) return packet.path;
+    const net::Assigned* found = addresses.find(packet.local);
+    const net::Assigned foreign{.address = packet.local, .link = packet.link, .mtu = link(packet.link).options.mtu};
+    const net::Assigned& assigned = found ? *found : foreign;
+    const std::uint32_t scope = net::is_link_local(packet.remote) ? packet.link : 0;
+    if (!reachable({packet.remote, scope, 0}, {.link = packet.link})) return reject(engine::Reject::no_route, now), 0;
+    const std::uint32_t index =
+        intern(packet.local, packet.remote, scope, {packet.link, assigned.mtu, assigned.sums_elided}, now);
+    if (index == 0) ++host.statistics.no_memory;
+    return index;
+}
+
+// RFC 9293, section 3.10.7.1.
 void Engine::State::reset_unclaimed(const engine::Packet& packet) {
     const tcp::Segment& segment = packet.segment;
     const bool answers = segment.ack_set();
-    const SeqNum seq = answers ? segment.ack : SeqNum{};
-    const SeqNum ack = answers ? SeqNum{} : segment.end();
-    const auto flags = answers ? std::uint16_t{wire::rst} : std::uint16_t(wire::rst | wire::ack);
-    if (packet.path != 0) return host.reply({{packet.path, packet.local_port, packet.remote_port}, seq, ack, flags, 0, {}});
+    reply_to(packet, {.seq = answers ? segment.ack : SeqNum{},
+                      .ack = answers ? SeqNum{} : segment.end(),
+                      .flags = answers ? std::uint16_t{wire::rst} : std::uint16_t(wire::rst | wire::ack)});
+}
+
+// Built from the packet: a forged one must not cost a path. Ports are filled in.
+void Engine::State::reply_to(const engine::Packet& packet, const wire::TcpHeader& answer) {
+    if (packet.path != 0)
+        return host.reply({{packet.path, packet.local_port, packet.remote_port},
+                           answer.seq,
+                           answer.ack,
+                           answer.flags,
+                           answer.window,
+                           answer.options});
     if (host.replies.size() >= tcp::Host::max_replies) return;
     tcp::Reply& reply = host.replies.emplace_back();
     std::size_t at = 0;
@@ -120,14 +139,15 @@ void Engine::State::reset_unclaimed(const engine::Packet& packet) {
     }
     const std::span network = std::span{reply.frame.header}.subspan(at);
     const std::size_t transport = net::write_header(packet.local, packet.remote, network);
-    const wire::TcpHeader header{packet.local_port, packet.remote_port, seq, ack, flags, 0, 0, 0, {}};
+    wire::TcpHeader header = answer;
+    header.source_port = packet.local_port, header.destination_port = packet.remote_port;
     net::finish_header(packet.local.family(), network, 0, Ecn::not_capable, 64, 0);
     reply.frame.link = packet.link;
     reply.frame.network = std::uint8_t(at);
     reply.frame.transport = std::uint16_t(at + transport);
     reply.frame.header_length = std::uint16_t(at + transport + header.write(network.subspan(transport)));
     reply.complete = true;
-    ++host.statistics.resets_sent;
+    if (answer.flags & wire::rst) ++host.statistics.resets_sent;
 }
 
 std::uint64_t Engine::State::listener_word(const Address& local, std::uint32_t scope, std::uint16_t port) const {
@@ -136,15 +156,17 @@ std::uint64_t Engine::State::listener_word(const Address& local, std::uint32_t s
                : (siphash(listener_key, local.bytes()) ^ siphash(listener_key, scope)) << 16 | port;
 }
 
-// The listener of exactly this address, else of any.
+// The listener of exactly this address, else of any; of exactly this port, else of any.
 ListenerId Engine::State::listener_for(const Address& local, std::uint32_t scope, std::uint16_t port) const {
     if (host.listeners.size() == 0) return {};
-    for (const Address& address : {local, Address{}}) {
-        const auto index = listener_table.find(listener_word(address, address.family() == Family::none ? 0 : scope, port));
-        if (!index) continue;
-        const Endpoint& bound = listener_local[*index];
-        if (bound.port == port && bound.address == address) return host.listeners.handle(*index);
-    }
+    for (const std::uint16_t wanted : {port, std::uint16_t{0}})  // 0: of every port
+        for (const Address& address : {local, Address{}}) {
+            const std::uint32_t zone = address.family() == Family::none ? 0 : scope;
+            const auto index = listener_table.find(listener_word(address, zone, wanted));
+            if (!index) continue;
+            const Endpoint& bound = listener_local[*index];
+            if (bound.port == wanted && bound.address == address) return host.listeners.handle(*index);
+        }
     return {};
 }
 

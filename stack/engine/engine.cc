@@ -132,9 +132,12 @@ Result<ListenerId> Engine::listen(const ListenOptions& options, Instant now) {
     const auto free = [&](std::uint16_t port) {
         return !state.listener_table.find(state.listener_word(local.address, any ? 0 : local.scope, port));
     };
-    if (local.port == 0) local.port = state.host.port(state.listener_word(local.address, local.scope, 0), 0, free);
-    if (local.port == 0 || !free(local.port)) return std::unexpected(Error::address_in_use);
+    if (options.any_port && local.port != 0) return std::unexpected(Error::invalid);
+    if (local.port == 0 && !options.any_port)
+        local.port = state.host.port(state.listener_word(local.address, local.scope, 0), 0, free);
+    if ((local.port == 0 && !options.any_port) || !free(local.port)) return std::unexpected(Error::address_in_use);
     tcp::Listener listener;
+    listener.asks = options.ask;
     listener.options = flow_options(options);
     listener.backlog = std::max(options.backlog, 1u);
     const ListenerId id = state.host.listeners.insert(listener);
@@ -170,6 +173,19 @@ Result<Flow> Engine::accept(ListenerId id, Instant) {
     --listener->waiting_count;
     tcp::Connection{host, index}.accepted_by_user();
     return host.connections.handle(index);
+}
+
+Result<void> Engine::answer(Question question, Answer answer, Instant now) {
+    state_->begin();
+    if (!state_->host.half_open.find(question)) return stale;
+    switch (answer) {
+    case Answer::accept: tcp::accept_half(state_->host, question.index(), now); break;
+    case Answer::refuse: tcp::refuse_half(state_->host, question.index(), now); break;
+    case Answer::drop: tcp::drop_half(state_->host, question.index(), tcp::State::listen, tcp::Cause::call, now); break;
+    case Answer::later: tcp::put_off_half(state_->host, question.index()); break;
+    }
+    state_->free_idle_paths();
+    return {};
 }
 
 Result<std::size_t> Engine::write(Flow flow, std::span<const std::byte> bytes, WriteOptions options, Instant) {
@@ -247,6 +263,13 @@ Result<Peers> Engine::peers(Flow flow) const {
     const tcp::FlowKey key = tcb->receiving.key;
     const net::Path& path = state_->paths[key.path];
     return Peers{{path.local, path.scope, key.local_port}, {path.remote, path.scope, key.remote_port}};
+}
+
+Result<Peers> Engine::peers(Question question) const {
+    const tcp::HalfOpen* half = std::as_const(state_->host.half_open).find(question);
+    if (!half) return stale;
+    const net::Path& path = state_->paths[half->key.path];
+    return Peers{{path.local, path.scope, half->key.local_port}, {path.remote, path.scope, half->key.remote_port}};
 }
 
 Result<Peers> Engine::peers(ListenerId listener) const {

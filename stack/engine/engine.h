@@ -102,6 +102,8 @@ public:
     Result<ListenerId> listen(const ListenOptions& options, Instant now);
     Result<void> unlisten(ListenerId listener, Instant now);
     Result<Flow> accept(ListenerId listener, Instant now);  // would_block: none waits
+    // Error: no_such_flow, when the peer gave up, the handshake took longer than its user timeout, or the listener is gone.
+    Result<void> answer(Question question, Answer answer, Instant now);
     Result<std::size_t> write(Flow flow, std::span<const std::byte> bytes, WriteOptions options, Instant now);
     Result<void> write(Flow flow, const Slice& slice, WriteOptions options,
                        Instant now);  // shares the buffer: all of it or none
@@ -139,6 +141,7 @@ public:
     // looking in, at no cost to those who do not
     Result<Peers> peers(Flow flow) const;
     Result<Peers> peers(ListenerId listener) const;  // where it listens; remote is the wildcard
+    Result<Peers> peers(Question question) const;  // both ends of a SYN that waits for answer()
     Result<Peers> path_peers(PathId path) const;  // addresses and scope; ports are 0
     Result<Buffers> buffers(Flow flow) const;
     std::uint32_t waiting(ListenerId listener) const;  // flows that accept() would give

@@ -17,6 +17,7 @@ Result<void> Engine::attach(std::uint32_t link, const LinkOptions& options, Inst
     if (state_->link(link).attached) detach(link, now);
     if (link >= state_->links.size()) state_->links.resize(link + 1);
     state_->links[link] = {options, true};
+    state_->addresses.open(link, options.any_address);
     if (options.ethernet) WEFT_TRY(assign(net::link_local_of(options.mac), {link, options.mtu, false, 64}, now));
     state_->route_paths(now);
     return {};
@@ -27,6 +28,7 @@ void Engine::detach(std::uint32_t link, Instant now) {
     if (!state_->link(link).attached) return;
     const LinkOptions was = state_->links[link].options;
     state_->links[link] = {};
+    state_->addresses.open(link, false);
     if (was.ethernet) (void)unassign(net::link_local_of(was.mac), now);
     state_->routes.remove_link(link);
     state_->route_paths(now);

@@ -21,11 +21,17 @@ struct ConnectOptions {
 
 struct ListenOptions : ConnectOptions {          // what accepted flows begin with; `local` may be all wildcard
     std::uint32_t backlog{128};                  // half-open ones, and again as many that wait for accept()
+    bool any_port{false};                        // every port that no other listener has; `local.port` is 0
+    bool ask{false};                             // each SYN raises Event::asked; nothing goes back before answer()
 };
+
+// What becomes of a SYN that was asked about. `later`: nothing yet, and the SYN is not asked about again when it comes again; the
+// SYN,ACK leaves when `accept` is said.
+enum class Answer : std::uint8_t { accept, refuse, drop, later };
 
 struct WriteOptions {
     bool nodelay{false}, urgent{false}, more{false};  // for this call alone
-    bool overflow{false};                             // take all of it, beyond the send buffer
+    bool overflow{false};  // take all of it, beyond the send buffer
 };
 
 }  // namespace weft

@@ -89,7 +89,7 @@ std::expected<void, Reject> PacketReader::find_path(Transport& transport, Packet
     if (out.path == 0) {  // the addresses of a path were looked at when it was made
         if (!net::is_unicast(out.remote) || net::is_loopback(out.remote) || addresses_.is_broadcast(out.remote))
             return std::unexpected(Reject::martian);      // MUST-63
-        if (!addresses_.find(out.local)) return not_ours;  // MUST-57, too
+        if (!addresses_.takes(out.local, out.link)) return not_ours;  // MUST-57, too
         if (addresses_.find(out.remote)) return std::unexpected(Reject::martian);
     }
     transport.addresses_sum = wire::pseudo_sum(out.remote, out.local);

@@ -17,6 +17,7 @@
 #include "stack/net/path.h"
 #include "stack/net/route_table.h"
 #include "stack/tcp/connection.h"
+#include "stack/tcp/cookie.h"
 #include "stack/tcp/host.h"
 #include "stack/wire/arp.h"
 #include "stack/wire/ndp.h"
@@ -33,6 +34,12 @@ struct Engine::State {
     void dispatch(const engine::Packet& packet, Instant now);
     void arrive_unclaimed(const engine::Packet& packet, const SeqNum* floor, Instant now);
     void reset_unclaimed(const engine::Packet& packet);
+    std::uint32_t path_of(const engine::Packet& packet, Instant now);
+    tcp::CookieOf cookie_of(const engine::Packet& packet, SeqNum irs) const;
+    bool wants_cookie(const tcp::Listener& listener) const;
+    void send_cookie(const engine::Packet& packet, ListenerId id, Instant now);
+    bool take_cookie(const engine::Packet& packet, ListenerId id, Instant now);
+    void reply_to(const engine::Packet& packet, const wire::TcpHeader& header);
     ListenerId listener_for(const Address& local, std::uint32_t scope, std::uint16_t port) const;
     std::uint64_t listener_word(const Address& local, std::uint32_t scope, std::uint16_t port) const;
 

@@ -103,6 +103,18 @@ std::size_t Engine::State::events(std::span<Event> out) {
         host.listeners[index].in_events = false;
         out[made++] = {Event::Kind::accepted, {}, {}, host.listeners.handle(index)};
     }
+    while (made < out.size() && host.next_question < host.questions.size()) {
+        const Question question = host.questions[host.next_question++];
+        tcp::HalfOpen* half = host.half_open.find(question);
+        if (!half) continue;  // the peer gave up meanwhile
+        half->in_questions = false;
+        out[made] = {Event::Kind::asked, {}, {}, half->listener};
+        out[made++].question = question;
+    }
+    if (host.next_question == host.questions.size()) {
+        host.questions.clear();
+        host.next_question = 0;
+    }
     while (made < out.size() && !host.events.empty()) {
         const std::uint32_t index = host.events.first;
         tcp::Tcb::Receiving& flow = host.connections[index].receiving;

@@ -57,8 +57,28 @@ inline Address link_local_of(const Mac& mac) {
     return {Family::ipv6, bytes};
 }
 
+// One host's address, neither unspecified nor multicast nor broadcast (RFC 9293: MUST-46, MUST-57, MUST-63).
+inline bool is_unicast(const Address& address) {
+    const auto bytes = address.bytes();
+    if (std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; })) return false;
+    if (address.family() == Family::ipv4) return bytes[0] != std::byte{0} && bytes[0] < std::byte{224};
+    if (address.family() == Family::ipv6) return bytes[0] != std::byte{0xff};
+    return address.family() != Family::none;
+}
+
 class Addresses {
 public:
+    // A link whose packets are all for us, whatever unicast address they name.
+    void open(std::uint32_t link, bool open) {
+        std::erase(open_links_, link);
+        if (open) open_links_.push_back(link);
+    }
+    bool takes(const Address& address, std::uint32_t link) const {
+        if (find(address)) return true;
+        return std::find(open_links_.begin(), open_links_.end(), link) != open_links_.end() && is_unicast(address) &&
+               !is_loopback(address);
+    }
+
     const Assigned* find(const Address& address) const {
         const auto at = std::find_if(all_.begin(), all_.end(), [&](const Assigned& a) { return a.address == address; });
         return at == all_.end() ? nullptr : &*at;
@@ -116,15 +136,7 @@ public:
 
 private:
     std::vector<Assigned> all_;  // a host has a few
+    std::vector<std::uint32_t> open_links_;
 };
-
-// One host's address, neither unspecified nor multicast nor broadcast (RFC 9293: MUST-46, MUST-57, MUST-63).
-inline bool is_unicast(const Address& address) {
-    const auto bytes = address.bytes();
-    if (std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; })) return false;
-    if (address.family() == Family::ipv4) return bytes[0] != std::byte{0} && bytes[0] < std::byte{224};
-    if (address.family() == Family::ipv6) return bytes[0] != std::byte{0xff};
-    return address.family() != Family::none;
-}
 
 }  // namespace weft::net

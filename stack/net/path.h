@@ -54,6 +54,11 @@ public:
     // The index of a path, new or old; 0 when the family has no header or all indices are taken.
     std::uint32_t intern(const Address& local, const Address& remote, std::uint32_t scope);
 
+    // Net::Path::hash of a pair, also of one that is not interned.
+    std::uint64_t hash_of(const Address& local, const Address& remote, std::uint32_t scope) const {
+        return hash(local, remote, scope);
+    }
+
     void erase(std::uint32_t path);
     bool alive(std::uint32_t path) const { return path > 0 && path < count_ && paths_[path].alive; }
     Path& operator[](std::uint32_t path) { return paths_[path]; }

@@ -11,9 +11,11 @@ namespace weft {
 namespace tcp {
 struct Tcb;
 struct Listener;
+struct HalfOpen;
 }  // namespace tcp
 using Flow = Handle<tcp::Tcb>;  // stack/tcp/tcb.h: its state, for those who look in
 using ListenerId = Handle<tcp::Listener>;
+using Question = Handle<tcp::HalfOpen>;  // a SYN that waits for Engine::answer()
 
 // What happened since the last look. A kind comes at most once a flow, or a listener, until it is drained: `readable`
 // says that there is text, not how much. A flow that was not accepted yet raises nothing but its listener's `accepted`.
@@ -29,23 +31,25 @@ struct Event {
         transmitted,  // all that was written has been sent once
         soft_error,   // the network reported trouble, the flow goes on: unreachable; timed_out: R1 was reached
         closed,       // both directions ended in order, all text and the end were read (or reading was shut down)
-        failed        // reset, refused, timed_out, unreachable, aborted (our close lost text: RFC 9293, 3.6.1)
+        failed,       // reset, refused, timed_out, unreachable, aborted (our close lost text: RFC 9293, 3.6.1)
+        asked  // a SYN came to a listener that asks: Engine::peers() says whose, Engine::answer() what becomes of it
     };
-    static constexpr unsigned kinds = 10;
+    static constexpr unsigned kinds = 11;
 
     Kind kind{};
-    Error error{};        // soft_error, failed
-    Flow flow;            // none with accepted
-    ListenerId listener;  // accepted
+    Error error{};  // soft_error, failed
+    Flow flow;  // none with accepted
+    ListenerId listener;  // accepted, asked
     std::uint32_t retransmissions{0}, timeouts{0};  // closed, failed: segments and timeouts of the whole flow
+    Question question;  // asked
 };
 
 // Of a flow's queues, in bytes.
 struct Buffers {
-    std::uint32_t unread{0};            // what read() would give
-    std::uint32_t unacknowledged{0};    // written and not acknowledged, unsent text among it
-    std::uint32_t unsent{0};            // written and never sent
-    std::uint32_t room{0};              // what a write() would take now
+    std::uint32_t unread{0};  // what read() would give
+    std::uint32_t unacknowledged{0};  // written and not acknowledged, unsent text among it
+    std::uint32_t unsent{0};  // written and never sent
+    std::uint32_t room{0};  // what a write() would take now
 };
 
 }  // namespace weft

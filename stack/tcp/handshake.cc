@@ -56,6 +56,22 @@ void arm(Host& host, std::uint32_t index, Instant when, Instant now) {
         host.sink.add(now, host.name_half(index).place, trace::Type::timer, trace::TimerEvent{1, 0, when.nanoseconds()});
 }
 
+// Once for each SYN that comes, until the answer is `later`.
+void ask(Host& host, std::uint32_t index) {
+    HalfOpen& half = host.half_open[index];
+    if (half.asked != HalfOpen::Asked::asked || half.in_questions) return;
+    half.in_questions = true;
+    host.questions.push_back(host.half_open.handle(index));
+}
+
+// R2 of the handshake.
+Instant end_of(const Host& host, std::uint32_t index) {
+    const HalfOpen& half = host.half_open[index];
+    const Listener* listener = host.listeners.find(half.listener);
+    const Duration wanted = listener ? listener->options.user_timeout : Duration{};
+    return half.born_at + (wanted == Duration{} ? least_syn_timeout : wanted);
+}
+
 void forget_half(Host& host, std::uint32_t index) {
     const HalfOpen half = host.half_open[index];
     if (Listener* listener = host.listeners.find(half.listener)) {
@@ -69,8 +85,7 @@ void forget_half(Host& host, std::uint32_t index) {
 }
 
 // The record becomes a connection that waits for accept(). False: no room for it now, the peer will try again.
-bool promote(Host& host, std::uint32_t index, Instant now) {
-    const HalfOpen half = host.half_open[index];
+bool promote(Host& host, const HalfOpen& half, std::uint32_t index, Instant now) {
     Listener* listener = host.listeners.find(half.listener);
     if (!listener || listener->waiting_count >= listener->backlog) {
         ++host.statistics.backlog_overflows;
@@ -78,9 +93,11 @@ bool promote(Host& host, std::uint32_t index, Instant now) {
     }
     const auto opened = Connection::open(host, half.key, listener->options, half.iss, now, half.listener);
     if (!opened) return false;
-    host.tell_state(host.name_half(index), State::syn_received, State::syn_received, Cause::segment, now, 0,
-                    trace::moved_flag);
-    forget_half(host, index);
+    if (index != none) {
+        host.tell_state(host.name_half(index), State::syn_received, State::syn_received, Cause::segment, now, 0,
+                        trace::moved_flag);
+        forget_half(host, index);
+    }
     Connection{host, *opened}.adopt(half, now);
     listener->waiting.append(*opened, host.event_place());
     ++listener->waiting_count;
@@ -131,6 +148,11 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
     ++listener->half_open_count;
     tell_half_begin(host, handle.index(), host.sink, now);
     host.tell_state(host.name_half(handle.index()), State::listen, State::syn_received, Cause::segment, now, syn.flags);
+    if (listener->asks) {
+        host.half_open[handle.index()].asked = HalfOpen::Asked::asked;
+        ask(host, handle.index());
+        return arm(host, handle.index(), end_of(host, handle.index()), now);
+    }
     arm(host, handle.index(), now + host.settings.initial_rto, now);
     send_syn_ack(host, handle.index(), now);
 }
@@ -140,8 +162,13 @@ void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instan
     HalfOpen& half = host.half_open[index];
     const SeqNum rcv_nxt = half.irs + 1;
     const std::uint32_t window = std::min(host.settings.receive_buffer, 65'535u);
-    if (segment.syn() && !segment.ack_set() && !segment.rst() && segment.seq == half.irs)
-        return send_syn_ack(host, index, now);  // again
+    if (segment.syn() && !segment.ack_set() && !segment.rst() && segment.seq == half.irs)  // again
+        return half.asked == HalfOpen::Asked::no ? send_syn_ack(host, index, now) : ask(host, index);
+    if (half.asked != HalfOpen::Asked::no) {  // all that counts is whether the peer gave up
+        if (segment.rst() && segment.seq == rcv_nxt)
+            drop_half(host, index, State::listen, Cause::segment, now, segment.flags);
+        return;
+    }
     const bool outdated =
         half.timestamps && segment.timestamps && std::int32_t(segment.ts_value - half.ts_recent) < 0 && !segment.rst();
     if (outdated || !acceptable(segment.seq, segment.sequence_length(), rcv_nxt, window)) {
@@ -157,17 +184,42 @@ void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instan
     if (!segment.ack_set()) return;
     if (segment.ack != half.iss + 1) return host.reply({half.key, segment.ack, SeqNum{}, wire::rst, 0, {}});
     const FlowKey key = half.key;
-    if (!promote(host, index, now)) return;
+    const HalfOpen done = half;  // the record goes
+    if (!promote(host, done, index, now)) return;
     Connection{host, host.find(key).index}.arrive(segment, now);
+}
+
+bool open_by_cookie(Host& host, const HalfOpen& half, const Segment& segment, Instant now) {
+    if (!promote(host, half, none, now)) return false;
+    Connection{host, host.find(half.key).index}.arrive(segment, now);
+    return true;
+}
+
+void accept_half(Host& host, std::uint32_t index, Instant now) {
+    HalfOpen& half = host.half_open[index];
+    if (half.asked == HalfOpen::Asked::no) return;
+    half.asked = HalfOpen::Asked::no;
+    arm(host, index, now + host.settings.initial_rto, now);
+    send_syn_ack(host, index, now);
+}
+
+void refuse_half(Host& host, std::uint32_t index, Instant now) {
+    const HalfOpen& half = host.half_open[index];
+    host.reply({half.key, half.iss, half.irs + 1, wire::rst | wire::ack, 0, {}});
+    drop_half(host, index, State::listen, Cause::call, now);
+}
+
+void put_off_half(Host& host, std::uint32_t index) {
+    HalfOpen& half = host.half_open[index];
+    if (half.asked == HalfOpen::Asked::asked) half.asked = HalfOpen::Asked::later;
 }
 
 void expire_half(Host& host, std::uint32_t index, Instant now) {
     HalfOpen& half = host.half_open[index];
-    const Listener* listener = host.listeners.find(half.listener);
-    const Duration wanted = listener ? listener->options.user_timeout : Duration{};
-    const Instant end = half.born_at + (wanted == Duration{} ? least_syn_timeout : wanted);
+    const Instant end = end_of(host, index);
     const Host::Named who = host.name_half(index);
     host.sink.add(now, who.place, trace::Type::timer, trace::TimerEvent{1, 1, now.nanoseconds()});
+    if (end > now && half.asked != HalfOpen::Asked::no) return arm(host, index, end, now);
     if (end <= now) return drop_half(host, index, State::listen, Cause::timer, now);
     ++half.retransmissions;
     host.sink.add(now, who.place, trace::Type::loss, trace::Loss{half.iss.raw(), 1, 2, 0});

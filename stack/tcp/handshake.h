@@ -9,6 +9,14 @@ namespace weft::tcp {
 // A SYN for a listener. `floor`: the ISN is to lie beyond it (a TIME-WAIT record of the same name ended there).
 void open_half(Host& host, Handle<Listener> listener, FlowKey key, const Segment& syn, const SeqNum* floor, Instant now);
 
+// Answers to what was asked of the application about a SYN.
+void accept_half(Host& host, std::uint32_t index, Instant now);
+void refuse_half(Host& host, std::uint32_t index, Instant now);
+void put_off_half(Host& host, std::uint32_t index);
+
+// The handshake of a SYN cookie is through (RFC 4987, section 3.6): as of a half-open record that never was. False: no room.
+bool open_by_cookie(Host& host, const HalfOpen& half, const Segment& segment, Instant now);
+
 // A segment for a half-open record.
 void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instant now);
 

@@ -75,6 +75,8 @@ struct Host {
     TimerWheel wheel, half_open_wheel;
     IndexList output, events, listener_events, time_waits;
     std::vector<Reply> replies;
+    std::vector<Handle<HalfOpen>> questions;  // to be told, from next_question on
+    std::size_t next_question{0};
     std::vector<Slice> lent;                // payload of what transmit() showed last
     Statistics statistics;
     trace::Sink sink;

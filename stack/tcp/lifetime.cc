@@ -75,7 +75,8 @@ void Connection::adopt(const HalfOpen& half, Instant now) {
     out_.snd_wl1 = half.irs;
     cold_.expiries = half.retransmissions;
     derive_mss();
-    if (half.retransmissions == 0) sample_round_trip(tcb_.timing, now - half.sent_at, host_.settings.minimum_rto);
+    if (half.retransmissions == 0 && half.sent_at != Instant{})
+        sample_round_trip(tcb_.timing, now - half.sent_at, host_.settings.minimum_rto);
     in_.state = State::syn_received;
     host_.tell_state(name(), in_.state, in_.state, Cause::segment, now, 0, trace::moved_flag);
 }

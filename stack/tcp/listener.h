@@ -33,6 +33,8 @@ struct Listener {
     std::uint32_t waiting_count{0};
     Place events;
     bool in_events{false};
+    bool asks{false};
+    Instant cookies_until;            // a SYN cookie was given out: acknowledgements of one are believed until then
 };
 
 // A handshake that waits for its last acknowledgement: no TCB and no buffer before that.
@@ -46,6 +48,8 @@ struct HalfOpen {
     std::uint8_t snd_shift{0};
     bool scales{false}, timestamps{false}, ecn{false};
     std::uint8_t retransmissions{0};
+    enum class Asked : std::uint8_t { no, asked, later } asked{};  // the application decides: no SYN,ACK left yet
+    bool in_questions{false};
     Instant sent_at;                  // of the last SYN,ACK
     Instant born_at;
     Place place;                      // in Listener::half_open

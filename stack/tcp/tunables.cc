@@ -54,7 +54,7 @@ constexpr Tunable time(std::string_view name, std::string_view sysctl, std::int6
 
 using C = Config;
 
-constexpr std::array<std::string_view, 3> ecn_choices{"off", "on", "accept"};
+constexpr std::array<std::string_view, 3> ecn_choices{"off", "on", "accept"}, cookie_choices{"off", "on", "always"};
 
 constexpr std::array table{
     plain<&C::send_buffer>("send_buffer", "tcp_wmem", "bytes", 2'048, most_buffer,
@@ -84,6 +84,9 @@ constexpr std::array table{
                    "explicit congestion notification (RFC 3168): asked for by active opens, "
                    "or accepted where a peer asks",
                    ecn_choices),
+    plain<&C::syncookies>("syncookies", "tcp_syncookies", "choice", 0, 2,
+                          "answer SYNs without keeping state (RFC 4987): never, beyond the backlog, or always",
+                          cookie_choices),
     time<&C::keepalive_idle, s>("keepalive_idle", "tcp_keepalive_time", 1, 365 * 86'400,
                                 "silence before the first keep-alive, where an application wants them (RFC 9293, 3.8.4)"),
     time<&C::keepalive_interval, s>("keepalive_interval", "tcp_keepalive_intvl", 1, 365 * 86'400, "between two keep-alives"),

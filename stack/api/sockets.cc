@@ -299,6 +299,7 @@ void Sockets::take_event(const Event& event) {
         return wake(id, in | out | trouble | hang_up);
     case Kind::accepted:
     case Kind::transmitted:
+    case Kind::asked:  // no socket listens in that way
     case Kind::soft_error: return;
     }
 }

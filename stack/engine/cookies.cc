@@ -45,7 +45,7 @@ void Engine::State::send_cookie(const engine::Packet& packet, ListenerId id, Ins
         tcp::CookieOptions offered;
         if (said.window_scale && host.settings.window_scaling) {
             offered.shift = std::min(*said.window_scale, tcp::maximum_shift);
-            answer.options.window_scale = tcp::shift_for(host.settings.receive_buffer);
+            answer.options.window_scale = host.receive_shift();
         }
         offered.ecn = (syn.flags & both) == both && host.settings.ecn != 0;
         if (offered.ecn) answer.flags |= wire::ece;

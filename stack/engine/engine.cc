@@ -25,7 +25,8 @@ tcp::FlowOptions flow_options(const ConnectOptions& options) {
             options.nodelay,
             options.congestion,
             options.keepalive,
-            options.report_errors};
+            options.report_errors,
+            options.exchange_user_timeout};
 }
 
 constexpr auto stale = std::unexpected(Error::no_such_flow);

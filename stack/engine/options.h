@@ -16,6 +16,7 @@ struct ConnectOptions {
     bool nodelay{false};
     std::uint16_t congestion{0};                 // slot of its module: 0 NewReno, 1 CUBIC, more with install()
     KeepAlive keepalive;                         // MUST-24
+    bool exchange_user_timeout{false};           // tell it to the peer and hear the peer's (RFC 5482)
     bool report_errors{true};                    // soft errors are events (SHLD-20)
 };
 

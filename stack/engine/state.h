@@ -83,6 +83,8 @@ struct Engine::State {
     void receive_trouble(const net::Arrived& packet, const wire::IcmpView& error, Instant now);
     void lower_mtu(std::uint32_t index, std::uint32_t mtu, std::uint32_t quoted, Instant now);
     void forget_lowered(std::uint32_t index);
+    void carry_less(std::uint32_t index, std::uint32_t mtu, Instant now);
+    void shrink_suspects(Instant now);
     void raise_mtus(Instant now);
     auto lowered_place() {
         return [this](std::uint32_t i) -> Place& { return paths[i].lowered; };

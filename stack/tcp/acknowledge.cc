@@ -92,6 +92,7 @@ void Connection::advance(const Segment& segment, Instant now) {
     recover_on_ack(acked, now);
     if (out_.snd_una == out_.snd_max) stop(tcb_.deadlines.loss, now);  // RFC 6298, 5.2
     else if (!in_.flags.recovering || first_partial) arm_loss(now);  // 5.3; RFC 6582, 3.2
+    if (in_.flags.wants_room) tune_send();
     if (in_.flags.wants_room && send_room() >= out_.limit / 4) {
         in_.flags.wants_room = false;
         raise(Event::Kind::writable);

@@ -171,6 +171,7 @@ void Connection::set(const FlowOptions& options, Instant now) {
     if (out_.snd_una != out_.snd_max || in_.flags.probing || in_.flags.unreachable) schedule(tcb_.deadlines.user, now, now);
     if (in_.flags.orphan && in_.state == State::fin_wait_2) schedule(tcb_.deadlines.user, now, now);
     set_keepalive(options.keepalive, now);
+    set_exchange(options.exchange_user_timeout);
     if (options.nodelay) want_output();
 }
 

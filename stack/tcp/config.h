@@ -23,6 +23,9 @@ struct Config {
     Duration minimum_rto{Duration::milliseconds(200)};  // below RFC 6298's one second (2.4), as everywhere today
     Duration time_wait{Duration::seconds(60)};          // 2 MSL
     std::uint32_t time_wait_limit{1 << 20};             // records; the oldest is reused (RFC 6191)
+    std::uint32_t send_buffer_most{0}, receive_buffer_most{0};  // bytes that they may grow to; not above them: they stay
+    Duration user_timeout_least{Duration::seconds(100)}, user_timeout_most{Duration::seconds(86'400)};  // RFC 5482, 3.1
+    std::uint8_t mtu_probing{1};                        // 0: off, 1: a path that swallows full segments carries less
     std::uint8_t syncookies{1};                         // 0: off, 1: beyond the backlog, 2: always (RFC 4987)
     bool rfc1337{false};                                // no reset ends TIME-WAIT
     Duration initial_rto{Duration::seconds(1)};         // RFC 6298, 2.1

@@ -141,6 +141,16 @@ private:
     void make_room(std::size_t charge);
     void remember_timestamp(const Segment& segment, Instant now);
 
+    // buffers.cc
+    void tune_receive(Instant now);
+    void tune_send();
+
+    // user_timeout.cc
+    void set_exchange(bool wanted);
+    void hear_user_timeout(std::uint16_t said, Instant now);
+    std::uint16_t timeout_option() const;
+    Duration user_timeout() const;
+
     // ecn.cc
     void hear_marks(const Segment& segment);
     void hear_echo(const Segment& segment, Instant now);
@@ -188,6 +198,7 @@ private:
     // timeouts.cc
     void retransmission_timeout(Instant now);
     void persist_timeout();
+    void suspect_path();
     void go_back(Instant now);
     void arm_loss(Instant now);
     void start_probing(Instant now);

@@ -24,12 +24,14 @@ void send_syn_ack(Host& host, std::uint32_t index, Instant now) {
                         std::uint16_t(std::min(host.settings.receive_buffer, 65'535u)),
                         {}};
     answer.options.mss = std::uint16_t(std::min(path.mtu - path.header_size - 20u, 65'535u));
-    if (half.scales) answer.options.window_scale = shift_for(host.settings.receive_buffer);
+    if (half.scales) answer.options.window_scale = host.receive_shift();
     if (half.timestamps)
         answer.options.timestamps = wire::TcpTimestamps{host.defence.timestamp(path.hash, now), half.ts_recent};
     if (listener) {
         answer.dscp = listener->options.dscp;
         answer.hop_limit = listener->options.hop_limit;
+        if (listener->options.exchange_user_timeout && listener->options.user_timeout != Duration{})
+            answer.options.user_timeout = option_of(listener->options.user_timeout);
     }
     answer.flow = host.name_half(index).place;
     answer.generation = host.name_half(index).generation;
@@ -41,7 +43,7 @@ void acknowledge(Host& host, std::uint32_t index, Instant now) {
     const HalfOpen& half = host.half_open[index];
     Host::Answer answer{
         half.key, half.iss + 1, half.irs + 1, wire::ack, std::uint16_t(std::min(host.settings.receive_buffer, 65'535u)), {}};
-    if (half.scales) answer.window = std::uint16_t(answer.window >> shift_for(host.settings.receive_buffer));
+    if (half.scales) answer.window = std::uint16_t(answer.window >> host.receive_shift());
     if (half.timestamps)
         answer.options.timestamps =
             wire::TcpTimestamps{host.defence.timestamp(host.paths[half.key.path].hash, now), half.ts_recent};
@@ -136,6 +138,7 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
     half.ts_recent = half.timestamps ? options.timestamps->value : 0;
     const std::uint16_t both = wire::ece | wire::cwr;
     half.ecn = (syn.flags & both) == both && host.settings.ecn != 0;
+    half.user_timeout = options.user_timeout.value_or(0);
     half.born_at = now;
     const Handle<HalfOpen> handle = host.half_open.insert(half);
     if (handle == Handle<HalfOpen>{}) {

@@ -2,6 +2,7 @@
 // value: who copies it has a second host that goes on alike, but for the trace.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -24,6 +25,7 @@
 #include "stack/tcp/segment.h"
 #include "stack/tcp/statistics.h"
 #include "stack/tcp/tcb.h"
+#include "stack/tcp/window.h"
 
 namespace weft::tcp {
 
@@ -44,6 +46,9 @@ struct Reply {
     std::uint8_t dscp{0}, hop_limit{64};
     bool complete{false};  // the network header is written, too: built from the packet in hand
 };
+
+// RFC 5482, section 3: a time as the option says it.
+std::uint16_t option_of(Duration timeout);
 
 struct Host {
     static constexpr std::size_t max_replies = 1'024;  // waiting ones; more are dropped, as by a full queue
@@ -75,6 +80,7 @@ struct Host {
     TimerWheel wheel, half_open_wheel;
     IndexList output, events, listener_events, time_waits;
     std::vector<Reply> replies;
+    std::vector<std::uint32_t> suspects;  // paths that may swallow full segments
     std::vector<Handle<HalfOpen>> questions;  // to be told, from next_question on
     std::size_t next_question{0};
     std::vector<Slice> lent;                // payload of what transmit() showed last
@@ -107,6 +113,9 @@ struct Host {
                                         std::uint8_t(segment_flags), who.generation},
                      record_flags);
     }
+
+    // The scale of our windows: large enough for what a receive buffer may become.
+    std::uint8_t receive_shift() const { return shift_for(std::max(settings.receive_buffer, settings.receive_buffer_most)); }
 
     template <class Free>
     std::uint16_t port(std::uint64_t path_hash, std::uint16_t remote_port, Free&& free) {

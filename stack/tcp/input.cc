@@ -32,6 +32,7 @@ void Connection::arrive(const Segment& arrived, Instant now) {
     remember_timestamp(arrived, now);
     if (!arrive_ack(segment, now)) return;
     if (in_.flags.ecn) hear_marks(segment);
+    if ((arrived.flags & rare_option) != 0 && arrived.options) hear_user_timeout(*arrived.options->user_timeout, now);
     if (segment.has(wire::urg)) arrive_urgent(segment);  // sixth: the URG bit (MUST-30 to 33)
     arrive_text(segment, now);  // seventh: the segment text
     if (fin_is_next(segment)) arrive_fin(now);  // eighth: the FIN bit, all text before it in
@@ -67,6 +68,7 @@ void Connection::arrive_syn_sent(const Segment& segment, Instant now) {
     in_.rcv_nxt = in_.last_ack_sent = segment.seq + 1;
     in_.rcv_adv = in_.rcv_nxt + std::min(in_.limit, 65'535u);
     negotiate(*segment.options);
+    if (segment.options->user_timeout) hear_user_timeout(*segment.options->user_timeout, now);
     const std::uint16_t said = segment.flags & (wire::ece | wire::cwr | wire::ae);  // RFC 3168, section 6.1.1
     in_.flags.ecn = segment.ack_set()
                         ? in_.flags.ecn_asked && said == wire::ece
@@ -203,6 +205,7 @@ void Connection::accept_text(const Segment& segment, Instant now) {
     }
     in_.rcv_nxt += segment.length;
     in_.owed += segment.length;
+    if (in_.flags.tunes) tune_receive(now);
     cold_.bytes_in += segment.length;
     host_.statistics.bytes_in += segment.length;
     const std::uint32_t largest = segment.count > 1 ? (segment.length + segment.count - 1) / segment.count : segment.length;

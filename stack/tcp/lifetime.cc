@@ -43,6 +43,11 @@ std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const Flo
     connection.ask_for_module(options.congestion, now);
     connection.set(options, now);
     connection.set_keepalive(options.keepalive, now);
+    connection.set_exchange(options.exchange_user_timeout);
+    if (host.settings.receive_buffer_most > tcb.receiving.limit) {
+        static_cast<void>(connection.extra());
+        tcb.receiving.flags.tunes = true;
+    }
     if (host.paths[key.path].down) connection.path_down(now);
     return index;
 }
@@ -51,7 +56,7 @@ void Connection::start(Instant now) {
     in_.flags.known = true;
     in_.flags.scaling = host_.settings.window_scaling;
     in_.flags.timestamps = host_.settings.timestamps;  // offered until the peer's SYN lacks them
-    in_.rcv_shift = in_.flags.scaling ? shift_for(in_.limit) : std::uint8_t{0};
+    in_.rcv_shift = in_.flags.scaling ? host_.receive_shift() : std::uint8_t{0};
     out_.peer_mss = path().default_mss;
     derive_mss();
     enter(State::syn_sent, Cause::call, now);
@@ -63,7 +68,8 @@ void Connection::adopt(const HalfOpen& half, Instant now) {
     cold_.irs = half.irs;
     in_.rcv_nxt = in_.last_ack_sent = half.irs + 1;
     in_.rcv_adv = in_.rcv_nxt + std::min(in_.limit, 65'535u);  // what the SYN,ACK could say
-    in_.rcv_shift = half.scales ? shift_for(in_.limit) : std::uint8_t{0};
+    in_.rcv_shift = half.scales ? host_.receive_shift() : std::uint8_t{0};
+    if (half.user_timeout != 0) hear_user_timeout(half.user_timeout, now);
     in_.snd_shift = half.snd_shift;
     in_.flags.timestamps = half.timestamps;
     in_.flags.ecn = half.ecn;
@@ -112,6 +118,7 @@ void Connection::established(Instant now) {
     out_.backoff = 0;
     stop(tcb_.deadlines.loss, now);
     tcb_.recovery.point = tcb_.pace.ecn_point = cold_.iss;
+    if (cold_.extra != none) set_exchange(host_.extras[cold_.extra].exchanges_timeout);  // once more behind the SYN
     enter(State::established, Cause::segment, now);
     if (in_.flags.known) {
         ++host_.statistics.connections_opened;

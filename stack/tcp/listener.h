@@ -21,6 +21,7 @@ struct FlowOptions {
     std::uint16_t congestion{0};      // slot of its controller
     KeepAlive keepalive;
     bool report_errors{true};
+    bool exchange_user_timeout{false};
 };
 
 struct Listener {
@@ -48,6 +49,7 @@ struct HalfOpen {
     std::uint8_t snd_shift{0};
     bool scales{false}, timestamps{false}, ecn{false};
     std::uint8_t retransmissions{0};
+    std::uint16_t user_timeout{0};    // that the SYN said, as on the wire; 0: none
     enum class Asked : std::uint8_t { no, asked, later } asked{};  // the application decides: no SYN,ACK left yet
     bool in_questions{false};
     Instant sent_at;                  // of the last SYN,ACK

@@ -33,9 +33,10 @@ bool Connection::emit_syn(Transmit& frame, Instant now) {
     const bool first = in_.state == State::syn_sent;
     wire::TcpOptions options;
     options.mss = std::uint16_t(std::min(path().mtu - path().header_size - 20u, 65'535u));  // MUST-67
-    if (in_.flags.scaling) options.window_scale = first ? shift_for(in_.limit) : in_.rcv_shift;
+    if (in_.flags.scaling) options.window_scale = in_.rcv_shift;
     if (in_.flags.timestamps)
         options.timestamps = wire::TcpTimestamps{host_.defence.timestamp(path().hash, now), first ? 0 : in_.ts_recent};
+    if (in_.flags.tells_timeout) options.user_timeout = timeout_option();
     const bool again = out_.snd_max != out_.snd_una;
     std::uint16_t flags = first ? std::uint16_t{wire::syn} : std::uint16_t(wire::syn | wire::ack);
     if (first) {  // a SYN that may have been lost for its flags goes without them (RFC 3168, section 6.1.1.1)
@@ -169,6 +170,7 @@ void Connection::send_ack(Transmit& frame, SeqNum seq, Instant now) {
 
 void Connection::acknowledged(Instant now) {
     in_.flags.ack_now = false;
+    if (!syn_unacknowledged()) in_.flags.tells_timeout = false;
     in_.owed = 0;
     in_.last_ack_sent = in_.rcv_nxt;
     stop(tcb_.deadlines.delayed_ack, now);
@@ -236,6 +238,7 @@ wire::TcpOptions Connection::options(Instant now) const {
     wire::TcpOptions options;
     if (in_.flags.timestamps)
         options.timestamps = wire::TcpTimestamps{host_.defence.timestamp(path().hash, now), in_.ts_recent};
+    if (in_.flags.tells_timeout) options.user_timeout = timeout_option();
     return options;
 }
 

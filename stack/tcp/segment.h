@@ -13,6 +13,7 @@ namespace weft::tcp {
 // Beside the twelve flags of the header: the network marked the packet "congestion experienced" (RFC 3168). As a flag it keeps
 // such a segment off the predicted path and from being joined to others at no cost.
 inline constexpr std::uint16_t ce_mark = 0x8000;
+inline constexpr std::uint16_t rare_option = 0x4000;  // likewise: a user timeout is among the options
 
 struct Segment {
     SeqNum seq, ack;

@@ -73,6 +73,8 @@ struct Flags {
     bool rcv_urgent : 1 {false};  // cold.rcv_up is ahead of what was read
     bool snd_urgent : 1 {false};  // cold.snd_up is ahead of SND.UNA
     bool hears_sent : 1 {false};  // the congestion module has an on_sent
+    bool tells_timeout : 1 {false};  // the next segment carries the user timeout option
+    bool tunes : 1 {false};  // the receive buffer may grow
     bool quiet : 1 {false};  // soft errors raise no event (SHLD-20)
     bool ecn_asked : 1 {false};  // our SYN said ECE and CWR
     bool ecn : 1 {false};  // negotiated (RFC 3168)
@@ -186,6 +188,10 @@ struct Extra {
     Duration keepalive_idle, keepalive_interval;  // 0: no keep-alives
     Instant probed_at;  // when the last keep-alive left
     std::uint8_t keepalive_probes{0}, probes_out{0};
+    bool exchanges_timeout{false};  // RFC 5482: ENABLED
+    Duration their_timeout;  // REMOTE_UTO; 0: none was heard
+    Instant measured_at;  // when the receive buffer was last looked at
+    std::uint64_t read_then{0};  // bytes that the application had read by then
 };
 static_assert(std::is_trivially_copyable_v<Extra>);
 

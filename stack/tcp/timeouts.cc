@@ -73,12 +73,21 @@ void Connection::retransmission_timeout(Instant now) {
         cold_.soft_error = Error::timed_out;
         raise(Event::Kind::soft_error);
     }
+    suspect_path();
     trace_loss(flight(), 2, now);
     // A segment that is lost again says nothing new of the path: ssthresh stays (RFC 5681, section 3.1).
     const std::uint32_t lost = text_in_flight();
     if (!syn_unacknowledged() && cold_.expiries == 1) hear_congestion(WEFT_CONGESTION_TIMEOUT, lost, now);
     else tcb_.rate.lost += lost;
     go_back(now);
+}
+
+// Full segments that time out again and again while the path is up may be too large for it, and nobody says so (RFC 8899, section
+// 4.3; RFC 4821, section 7.7): the engine lets the path carry less for a while.
+void Connection::suspect_path() {
+    const bool again = cold_.expiries == 3 || cold_.expiries == 5;
+    if (host_.settings.mtu_probing == 0 || !again || in_.flags.unreachable || text_in_flight() < in_.mss) return;
+    host_.suspects.push_back(in_.key.path);
 }
 
 // All that is in flight counts as lost and is sent again from SND.UNA on, as the window allows.
@@ -110,7 +119,7 @@ void Connection::start_probing(Instant now) {
 void Connection::watch_user_timeout(Instant now) {
     if (cold_.user_timeout == Duration{} || tcb_.deadlines.user != Instant::never()) return;
     if (out_.snd_una == out_.snd_max) tcb_.deadlines.progress_at = now;
-    schedule(tcb_.deadlines.user, now + cold_.user_timeout, now);
+    schedule(tcb_.deadlines.user, now + user_timeout(), now);
 }
 
 void Connection::check_user_timeout(Instant now) {
@@ -125,8 +134,8 @@ void Connection::check_user_timeout(Instant now) {
     // While probes are answered the user may wait as long as he likes (MUST-37); but nobody waits for an orphan.
     const bool waiting =
         in_.flags.probing && !in_.flags.orphan ? in_.flags.probe_out : out_.snd_una != out_.snd_max || syn_unacknowledged();
-    const Instant silent = waiting ? at.progress_at + cold_.user_timeout : Instant::never();
-    const Instant cut_off = in_.flags.unreachable ? tcb_.recovery.unreachable_at + cold_.user_timeout : Instant::never();
+    const Instant silent = waiting ? at.progress_at + user_timeout() : Instant::never();
+    const Instant cut_off = in_.flags.unreachable ? tcb_.recovery.unreachable_at + user_timeout() : Instant::never();
     const Instant end = std::min(silent, cut_off);
     if (end > now) {
         if (end != Instant::never()) schedule(at.user, end, now);

@@ -55,12 +55,18 @@ constexpr Tunable time(std::string_view name, std::string_view sysctl, std::int6
 using C = Config;
 
 constexpr std::array<std::string_view, 3> ecn_choices{"off", "on", "accept"}, cookie_choices{"off", "on", "always"};
+constexpr std::array<std::string_view, 2> probing_choices{"off", "black-hole"};
 
 constexpr std::array table{
     plain<&C::send_buffer>("send_buffer", "tcp_wmem", "bytes", 2'048, most_buffer,
                            "text of a flow that waits to be sent or acknowledged"),
     plain<&C::receive_buffer>("receive_buffer", "tcp_rmem", "bytes", 2'048, most_buffer,
                               "text of a flow that waits to be read; the window offers what is left of it"),
+    plain<&C::send_buffer_most>("send_buffer_most", "", "bytes", 0, most_buffer,
+                                "what a send buffer may grow to by itself, as its window does; below it: it does not"),
+    plain<&C::receive_buffer_most>(
+        "receive_buffer_most", "", "bytes", 0, most_buffer,
+        "what a receive buffer may grow to by itself, as its reader keeps up; below it: it does not"),
     flag<&C::timestamps>("timestamps", "tcp_timestamps", "offer and accept timestamps (RFC 7323, section 3)"),
     flag<&C::window_scaling>("window_scaling", "tcp_window_scaling",
                              "offer and accept window scaling (RFC 7323, section 2)"),
@@ -84,6 +90,13 @@ constexpr std::array table{
                    "explicit congestion notification (RFC 3168): asked for by active opens, "
                    "or accepted where a peer asks",
                    ecn_choices),
+    time<&C::user_timeout_least, s>("user_timeout_least", "", 100, 86'400,
+                                    "the least that a peer's user timeout option may make of ours (RFC 5482, section 3.1)"),
+    time<&C::user_timeout_most, s>("user_timeout_most", "", 100, 365 * 86'400,
+                                   "the most that a peer's user timeout option may make of ours (RFC 5482, section 3.1)"),
+    plain<&C::mtu_probing>("mtu_probing", "tcp_mtu_probing", "choice", 0, 1,
+                           "a path on which full segments time out again and again carries less (RFC 8899, section 4.3)",
+                           probing_choices),
     plain<&C::syncookies>("syncookies", "tcp_syncookies", "choice", 0, 2,
                           "answer SYNs without keeping state (RFC 4987): never, beyond the backlog, or always",
                           cookie_choices),
@@ -179,6 +192,9 @@ std::expected<void, std::string> tune(Config& config, std::string_view name, std
         return std::unexpected("\"" + std::string(tunable->name) + "\": \"" + std::string(value) + "\" is not " +
                                range_of(*tunable));
     tunable->set(config, *wanted);
+    if (!words[2].empty())
+        if (const Tunable* most = find_tunable(std::string(tunable->name) + "_most"))
+            return tune(config, most->name, words[2]);
     return {};
 }
 

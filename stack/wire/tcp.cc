@@ -13,7 +13,8 @@ enum Kind : std::uint8_t {
     scale_kind = 3,
     permitted_kind = 4,
     sack_kind = 5,
-    stamps_kind = 8
+    stamps_kind = 8,
+    timeout_kind = 28
 };
 
 // `body` is what lies behind kind and length. False: a length that the kind does not have.
@@ -42,6 +43,10 @@ bool read_option(TcpOptions& options, std::uint8_t kind, Bytes body) {
     case stamps_kind:
         if (body.size() != 8) return false;
         options.timestamps = {load_big<std::uint32_t>(body.data()), load_big<std::uint32_t>(body.data() + 4)};
+        return true;
+    case timeout_kind:
+        if (body.size() != 2) return false;
+        options.user_timeout = load_big<std::uint16_t>(body.data());
         return true;
     default: return true;
     }
@@ -79,6 +84,7 @@ std::size_t TcpOptions::size_without_sack() const {
     if (timestamps) size += 12;  // SACK-permitted takes the place of two NOPs
     else if (sack_permitted) size += 4;
     if (window_scale) size += 4;
+    if (user_timeout) size += 4;
     return size;
 }
 
@@ -106,6 +112,7 @@ std::size_t TcpOptions::write(MutableBytes out) const {
         if (timestamps) to.u8(stamps_kind), to.u8(10), to.big(timestamps->value), to.big(timestamps->echo);
     }
     if (window_scale) to.u8(nop), to.u8(scale_kind), to.u8(3), to.u8(*window_scale);
+    if (user_timeout) to.u8(timeout_kind), to.u8(4), to.big(*user_timeout);
     if (const std::size_t blocks = room_for_sack(); blocks != 0) {
         to.u8(nop), to.u8(nop), to.u8(sack_kind), to.u8(std::uint8_t(2 + 8 * blocks));
         for (std::size_t i = 0; i < blocks; ++i) to.big(sack[i].left.raw()), to.big(sack[i].right.raw());

@@ -1,4 +1,4 @@
-// TCP segments (RFC 9293, section 3.1) and their options (RFC 9293, 7323, 2018): a view over received bytes, and a writer.
+// TCP segments (RFC 9293, section 3.1) and their options (RFC 9293, 7323, 2018, 5482): a view over received bytes, and a writer.
 #pragma once
 
 #include <array>
@@ -40,11 +40,12 @@ struct SackBlock {
 struct TcpOptions {
     static constexpr std::size_t max_size = 40;  // bytes: the data offset has four bits
 
-    std::optional<std::uint16_t> mss;            // bytes
-    std::optional<std::uint8_t> window_scale;    // as sent: RFC 7323, section 2.3 has the receiver use at most 14
+    std::optional<std::uint16_t> mss;  // bytes
+    std::optional<std::uint8_t> window_scale;  // as sent: RFC 7323, section 2.3 has the receiver use at most 14
     std::optional<TcpTimestamps> timestamps;
+    std::optional<std::uint16_t> user_timeout;  // RFC 5482, section 3: top bit set: minutes, else seconds
     bool sack_permitted{false};
-    std::uint8_t sack_count{0};                  // of `sack`; the rest are zero
+    std::uint8_t sack_count{0};  // of `sack`; the rest are zero
     std::array<SackBlock, 4> sack{};
 
     // Unknown options are stepped over by their length (MUST-6, 68), at any alignment (MUST-64); bytes behind EOL are
@@ -61,7 +62,7 @@ struct TcpOptions {
 
 private:
     std::size_t size_without_sack() const;  // bytes, at most 20
-    std::size_t room_for_sack() const;      // blocks
+    std::size_t room_for_sack() const;  // blocks
 };
 
 //   0                   1                   2                   3

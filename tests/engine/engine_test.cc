@@ -286,7 +286,7 @@ TEST(Engine, AFloodOfSynsKeepsToTheBacklog) {
         (void)pair.a.abort(flow, pair.now);
     }
     EXPECT_EQ(pair.b.statistics().half_open, 16u);
-    EXPECT_GT(pair.b.statistics().backlog_overflows, 200u);
+    EXPECT_GT(pair.b.statistics().cookies_sent, 200u) << "the rest is answered by cookies, which keep nothing";
     EXPECT_LE(pair.b.statistics().paths, 16u + 231u);
     pair.settle();
     ASSERT_TRUE(pair.b.unlisten(listener, pair.now));

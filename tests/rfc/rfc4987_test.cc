@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "stack/core/address.h"
 #include "stack/tcp/cookie.h"
 #include "tests/tcp/peer.h"
 

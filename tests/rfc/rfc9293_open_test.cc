@@ -427,6 +427,7 @@ TEST(Rfc9293SynReceived, ClosedBeforeTheAnswerSendsFinAfterIt) {   // simultaneo
 TEST(Backlog, BoundsHalfOpenRecords) {
     Opening how;
     how.options.backlog = 4;
+    how.config.syncookies = 0;
     Peer peer{how};
     peer.listens();
     std::size_t answered = 0;

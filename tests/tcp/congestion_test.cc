@@ -238,11 +238,11 @@ TEST(Congestion, WindowIsNeverBelowOneSegmentWhateverHappens) {
     how.options.user_timeout = Duration{};
     Peer peer = established(how);
     for (int i = 0; i < 30; ++i) {
-        EXPECT_GE(cwnd(peer), mss);
+        EXPECT_GE(cwnd(peer), peer.tcb().receiving.mss);
         peer.writes(5'000);
         peer.until_it_sends();
         for (int n = 0; n < 4; ++n) peer.sends(ack().ack(peer.snd_una()));
-        EXPECT_GE(cwnd(peer), mss);
+        EXPECT_GE(cwnd(peer), peer.tcb().receiving.mss);
         peer.ignores_what_was_sent();
         peer.sends(ack().ack(peer.snd_una() + (i % 3 == 0 ? 100 : 0)));
     }

@@ -200,7 +200,8 @@ Outcome<std::size_t> Sockets::get_option(SocketId id, int level, int name, std::
         std::array<char, 16> text{};
         const std::uint16_t slot = s.flow == Flow{} ? s.options.congestion : engine_->congestion_slot(s.flow);
         for (const tcp::ModuleStatus& module : engine_->modules())
-            if (module.slot == slot) std::ranges::copy(linux_name(tcp::name_of(module.module)).substr(0, text.size() - 1), text.begin());
+            if (module.slot == slot)
+                std::ranges::copy(linux_name(tcp::name_of(module.module)).substr(0, text.size() - 1), text.begin());
         return store(text, value);
     }
     Outcome<int> number = fail(ENOPROTOOPT);

@@ -265,8 +265,27 @@ void Sockets::settle(Instant now) {
 }
 
 void Sockets::wake(SocketId id, std::uint32_t what) {
-    if (!woken_.empty() && woken_.back().socket == id) woken_.back().what |= what;
-    else woken_.push_back({id, what});
+    Socket* socket = sockets_.find(id);
+    if (!socket) return;
+    if (std::exchange(socket->woken, socket->woken | what) != 0) return;
+    if (woken_.size() >= 64 && woken_.size() >= sockets_.size() * 2) {  // nobody asks: those that are gone must not pile up
+        std::erase_if(woken_, [&](SocketId one) { return !sockets_.find(one) || sockets_.find(one)->woken == 0; });
+        told_ = 0;
+    }
+    woken_.push_back(id);
+}
+
+bool Sockets::next_woken(Woken& out) {
+    while (told_ < woken_.size()) {
+        const SocketId id = woken_[told_++];
+        Socket* socket = sockets_.find(id);
+        if (!socket || socket->woken == 0) continue;
+        out = {id, std::exchange(socket->woken, 0u)};
+        return true;
+    }
+    woken_.clear();
+    told_ = 0;
+    return false;
 }
 
 void Sockets::take_event(const Event& event) {

@@ -48,6 +48,7 @@ struct Socket {
     bool read_shut{false}, write_shut{false};
     bool urgent{false};  // urgent text is ahead
     bool wants_room{false};  // a write took less than all, or poll() said that there is no room
+    std::uint32_t woken{0};  // what next_woken() has not told yet
     int error{0};  // SO_ERROR: an errno value, taken by the call that tells it
     Endpoint local, remote;
     Flow flow;
@@ -98,14 +99,14 @@ public:
     Outcome<std::size_t> get_option(SocketId id, int level, int name, std::span<std::byte> value, Instant now);
     Outcome<int> ask(SocketId id, unsigned long request) const;  // FIONREAD, SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK
 
-    // Takes the engine's events. To be called after every input of the engine; what they changed is then in woken().
+    // Takes the engine's events. To be called after every input of the engine; what they changed is then told by next_woken().
     void settle(Instant now);
-    // Sockets of which something happened, each with what it was; a socket may be there more than once.
+    // Sockets of which something happened since they were last told: each once, with all that it was.
     struct Woken {
         SocketId socket;
-        std::uint32_t what;
+        std::uint32_t what{0};  // of Ready
     };
-    std::vector<Woken>& woken() { return woken_; }
+    bool next_woken(Woken& out);
     std::uint32_t count() const { return std::uint32_t(sockets_.size()); }
 
 private:
@@ -135,7 +136,8 @@ private:
     Slab<Socket> sockets_;
     std::vector<SocketId> by_flow_, by_listener_;  // under the index of flow or listener
     std::multimap<std::uint16_t, SocketId> by_port_;  // who is bound to it
-    std::vector<Woken> woken_;
+    std::vector<SocketId> woken_;  // whose Socket::woken is not zero, and some that are gone
+    std::size_t told_{0};  // of them
 };
 
 }  // namespace weft::api

@@ -42,7 +42,7 @@ struct Descriptor {
 
 struct Adapter {
     explicit Adapter(std::string_view flags) : machine{flags} {
-        machine.wakes([this](const std::vector<Sockets::Woken>& woken) { wake(woken); });
+        machine.wakes([this](const Sockets::Woken& woken) { wake(woken); });
     }
 
     int add(SocketId socket, std::unique_ptr<std::map<int, Interest>> epoll = nullptr) {
@@ -54,17 +54,15 @@ struct Adapter {
         return fd;
     }
 
-    void wake(const std::vector<Sockets::Woken>& woken) {
-        for (const Sockets::Woken& one : woken) {
-            const auto fd = by_socket.find(one.socket.place);
-            if (fd == by_socket.end()) continue;
-            for (auto& [number, descriptor] : table) {
-                if (!descriptor.epoll) continue;
-                const auto found = descriptor.epoll->find(fd->second);
-                if (found == descriptor.epoll->end()) continue;
-                const std::uint32_t wanted = found->second.event.events | EPOLLERR | EPOLLHUP;
-                if (one.what & wanted) found->second.ready = true;
-            }
+    void wake(const Sockets::Woken& one) {
+        const auto fd = by_socket.find(one.socket.place);
+        if (fd == by_socket.end()) return;
+        for (auto& [number, descriptor] : table) {
+            if (!descriptor.epoll) continue;
+            const auto found = descriptor.epoll->find(fd->second);
+            if (found == descriptor.epoll->end()) continue;
+            const std::uint32_t wanted = found->second.event.events | EPOLLERR | EPOLLHUP;
+            if (one.what & wanted) found->second.ready = true;
         }
     }
 
@@ -140,6 +138,12 @@ bool waits(const Descriptor& descriptor, int flags) {
     return (descriptor.flags & O_NONBLOCK) == 0 && (flags & api::dont_wait) == 0;
 }
 
+bool may_wait(int fd, int flags) {
+    auto lock = adapter->machine.lock();
+    const Descriptor* descriptor = find(fd);
+    return descriptor && waits(*descriptor, flags);
+}
+
 // Runs `call` until it says something else than EAGAIN, if the descriptor blocks.
 template <class Call>
 ssize_t run(int fd, int flags, Call&& call) {
@@ -148,12 +152,12 @@ ssize_t run(int fd, int flags, Call&& call) {
     if (!descriptor || descriptor->epoll) return fail(EBADF);
     const SocketId socket = descriptor->socket;
     Outcome<std::size_t> result = std::unexpected(EAGAIN);
-    const bool may_wait = waits(*descriptor, flags);
+    const bool patient = waits(*descriptor, flags);
     const auto attempt = [&] {
         result = call(adapter->machine.sockets(), socket);
         return result.has_value() || result.error() != EAGAIN;
     };
-    (void)adapter->machine.block(attempt, may_wait ? Instant::never() : adapter->machine.now(), lock);
+    (void)adapter->machine.block(attempt, patient ? Instant::never() : adapter->machine.now(), lock);
     if (!result) return fail(result.error());
     return ssize_t(*result);
 }
@@ -223,12 +227,10 @@ int do_connect(void*, int fd, const sockaddr* address, socklen_t length) {
             fd, [&](Sockets& sockets, SocketId socket) { return sockets.disconnect(socket, adapter->machine.now()); });
     const auto remote = from_sockaddr(address, length);
     if (!remote) return fail(remote.error());
-    const Descriptor* descriptor = find(fd);
-    if (!descriptor) return fail(EBADF);
-    const bool may_wait = waits(*descriptor, 0);
+    const bool patient = may_wait(fd, 0);
     bool begun = false;
     return int(run(
-        fd, 0, [&](Sockets& sockets, SocketId socket) { return connect_step(sockets, socket, *remote, may_wait, begun); }));
+        fd, 0, [&](Sockets& sockets, SocketId socket) { return connect_step(sockets, socket, *remote, patient, begun); }));
 }
 
 ssize_t receive(int fd, std::span<const iovec> parts, int flags) {
@@ -255,8 +257,7 @@ ssize_t receive(int fd, std::span<const iovec> parts, int flags) {
 ssize_t transmit(int fd, std::span<const iovec> parts, int flags) {
     std::size_t done = 0;
     std::vector<iovec> left{parts.begin(), parts.end()};
-    const Descriptor* descriptor = find(fd);
-    const bool may_wait = descriptor && waits(*descriptor, flags);
+    const bool patient = may_wait(fd, flags);
     return run(fd, flags, [&](Sockets& sockets, SocketId socket) -> Outcome<std::size_t> {
         const auto count = sockets.send(socket, left, flags, adapter->machine.now());
         if (!count) return done > 0 && count.error() != EAGAIN ? Outcome<std::size_t>{done} : count;
@@ -269,7 +270,7 @@ ssize_t transmit(int fd, std::span<const iovec> parts, int flags) {
             skip -= gone;
         }
         const bool all = std::ranges::all_of(left, [](const iovec& part) { return part.iov_len == 0; });
-        return all || !may_wait ? Outcome<std::size_t>{done} : std::unexpected(EAGAIN);
+        return all || !patient ? Outcome<std::size_t>{done} : std::unexpected(EAGAIN);
     });
 }
 

@@ -104,8 +104,9 @@ void Machine::pump(Lock& lock) {
     collect();
     sockets_->settle(now_);
     collect();
-    if (hook_ && !sockets_->woken().empty()) hook_(sockets_->woken());
-    sockets_->woken().clear();
+    api::Sockets::Woken one;
+    while (sockets_->next_woken(one))
+        if (hook_) hook_(one);
     wake_blocked(lock);
 }
 

@@ -52,7 +52,7 @@ public:
     // One tunable, by its name or Linux's. Unknown ones are told on stderr where WEFT_PACKETDRILL_VERBOSE is set.
     void tune(std::string_view name, std::string_view value);
     void take_tunables();  // what the stand-in for sysctl has written since
-    void wakes(std::function<void(const std::vector<api::Sockets::Woken>&)> hook) { hook_ = std::move(hook); }
+    void wakes(std::function<void(const api::Sockets::Woken&)> hook) { hook_ = std::move(hook); }
 
 private:
     struct Blocked {
@@ -78,7 +78,7 @@ private:
     std::deque<Packet> packets_;
     std::list<Blocked*> blocked_;
     unsigned returning_{0};  // calls that are ready and whose threads have not read the clock yet
-    std::function<void(const std::vector<api::Sockets::Woken>&)> hook_;
+    std::function<void(const api::Sockets::Woken&)> hook_;
     std::string tunables_path_;
     long tunables_read_{0};  // bytes
 };

@@ -1,0 +1,298 @@
+// The C API's flows: each call finds its socket, does what it is asked, and takes the events that came of it.
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <string_view>
+
+#include "stack/api/c_stack.h"
+
+using namespace weft;
+using api::Outcome;
+using api::SocketId;
+using api::Sockets;
+
+namespace weft::api {
+
+SocketId socket_of(weft_fd fd) {
+    return fd < 0 ? SocketId{} : SocketId{std::uint32_t(std::uint64_t(fd) >> 32), std::uint32_t(fd)};
+}
+
+weft_fd fd_of(SocketId id) { return weft_fd(std::uint64_t{id.place} << 32 | id.generation); }
+
+Endpoint endpoint_of(const weft_sockaddr& address) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(address.bytes);
+    Endpoint endpoint{{}, address.scope, address.port};
+    if (address.family != WEFT_ANY)
+        endpoint.address =
+            Address{Family(address.family), {bytes, std::min<std::size_t>(address.length, Address::max_size)}};
+    return endpoint;
+}
+
+void give(const Endpoint& endpoint, weft_sockaddr* out) {
+    if (!out) return;
+    *out = {sizeof(weft_sockaddr),
+            std::uint8_t(endpoint.address.family()),
+            std::uint8_t(endpoint.address.bytes().size()),
+            endpoint.port,
+            endpoint.scope,
+            {}};
+    std::memcpy(out->bytes, endpoint.address.bytes().data(), endpoint.address.bytes().size());
+}
+
+}  // namespace weft::api
+
+namespace {
+
+// A call under the stack's lock: the value of its outcome, or minus its errno.
+template <class Call>
+auto under_lock(weft_stack* s, Call&& call) -> std::int64_t {
+    const std::lock_guard guard{s->lock};
+    const auto done = call(s->sockets);
+    s->sockets.settle(s->now);
+    if (!done) return -done.error();
+    if constexpr (std::is_void_v<typename std::decay_t<decltype(done)>::value_type>) return 0;
+    else return std::int64_t(*done);
+}
+
+bool sound(const weft_sockaddr& address) {
+    switch (address.family) {
+    case WEFT_ANY: return address.length == 0;
+    case WEFT_IPV4: return address.length == 4;
+    case WEFT_IPV6: return address.length == 16;
+    case WEFT_OVERLAY: return address.length == 64;
+    default: return false;
+    }
+}
+
+Outcome<void> set(Sockets& sockets, SocketId id, int level, int name, int value, Instant now) {
+    return sockets.set_option(id, level, name, std::as_bytes(std::span{&value, 1}), now);
+}
+
+Outcome<void> set_all(Sockets& sockets, SocketId id, const weft_options* options, Instant now) {
+    if (!options) return {};
+    if (options->size != sizeof(weft_options)) return std::unexpected(EINVAL);
+    const auto one = [&](bool wanted, int level, int name, std::uint32_t value) -> Outcome<void> {
+        if (!wanted) return {};
+        return set(sockets, id, level, name, int(std::min<std::uint32_t>(value, 0x7fff'ffff)), now);
+    };
+    const weft_options& o = *options;
+    if (o.congestion) {
+        const std::string_view name{o.congestion};
+        const auto done = sockets.set_option(id, IPPROTO_TCP, TCP_CONGESTION, std::as_bytes(std::span{name}), now);
+        if (!done) return done;
+    }
+    const Outcome<void> all[] = {
+        one(true, IPPROTO_TCP, TCP_NODELAY, (o.flags & WEFT_NODELAY) != 0),
+        one(true, SOL_SOCKET, SO_KEEPALIVE, (o.flags & WEFT_KEEPALIVE) != 0),
+        one(o.user_timeout_ms > 0, IPPROTO_TCP, TCP_USER_TIMEOUT, o.user_timeout_ms),
+        one(o.send_buffer > 0, SOL_SOCKET, SO_SNDBUF, o.send_buffer),
+        one(o.receive_buffer > 0, SOL_SOCKET, SO_RCVBUF, o.receive_buffer),
+        one(o.dscp > 0, IPPROTO_IP, IP_TOS, std::uint32_t{o.dscp} << 2),
+        one(o.hop_limit > 0, IPPROTO_IP, IP_TTL, o.hop_limit),
+    };
+    for (const auto& done : all)
+        if (!done) return done;
+    return {};
+}
+
+// A socket with its options, bound where it is to be; gone again when one of the steps fails.
+Outcome<SocketId> make(Sockets& sockets, Family family, const weft_sockaddr* local, const weft_options* options,
+                       Instant now) {
+    const auto id = sockets.open(family);
+    if (!id) return id;
+    Outcome<void> done = set_all(sockets, *id, options, now);
+    if (done && local && (local->family != WEFT_ANY || local->port != 0)) done = sockets.bind(*id, api::endpoint_of(*local));
+    if (done) return id;
+    (void)sockets.close(*id, now);
+    return std::unexpected(done.error());
+}
+
+constexpr int read_flags = WEFT_PEEK | WEFT_DONTWAIT, write_flags = WEFT_URGENT | WEFT_DONTWAIT | WEFT_MORE;
+
+bool sound(const iovec* iov, int count) { return count >= 0 && count <= 1'024 && (iov || count == 0); }
+
+}  // namespace
+
+extern "C" {
+
+weft_fd weft_connect(weft_stack* s, const weft_sockaddr* local, const weft_sockaddr* remote, const weft_options* options) {
+    if (!remote || !sound(*remote) || remote->family == WEFT_ANY || (local && !sound(*local))) return -EINVAL;
+    return under_lock(s, [&](Sockets& sockets) -> Outcome<weft_fd> {
+        const auto id = make(sockets, Family(remote->family), local, options, s->now);
+        if (!id) return std::unexpected(id.error());
+        const auto begun = sockets.connect(*id, api::endpoint_of(*remote), s->now);
+        if (begun || begun.error() == EINPROGRESS) return api::fd_of(*id);
+        (void)sockets.close(*id, s->now);
+        return std::unexpected(begun.error());
+    });
+}
+
+weft_fd weft_listen(weft_stack* s, const weft_sockaddr* local, int backlog, const weft_options* options) {
+    if (!local || !sound(*local)) return -EINVAL;
+    return under_lock(s, [&](Sockets& sockets) -> Outcome<weft_fd> {
+        const auto id = make(sockets, Family(local->family), local, options, s->now);
+        if (!id) return std::unexpected(id.error());
+        const auto listens = sockets.listen(*id, backlog, s->now);
+        if (listens) return api::fd_of(*id);
+        (void)sockets.close(*id, s->now);
+        return std::unexpected(listens.error());
+    });
+}
+
+weft_fd weft_accept(weft_stack* s, weft_fd listener, weft_sockaddr* remote) {
+    return under_lock(s, [&](Sockets& sockets) -> Outcome<weft_fd> {
+        const auto id = sockets.accept(api::socket_of(listener), s->now);
+        if (!id) return std::unexpected(id.error());
+        if (const auto peer = sockets.remote(*id)) api::give(*peer, remote);
+        return api::fd_of(*id);
+    });
+}
+
+ssize_t weft_readv(weft_stack* s, weft_fd fd, const struct iovec* iov, int count, int flags) {
+    if (!sound(iov, count) || (flags & ~read_flags) != 0) return -EINVAL;
+    return under_lock(
+        s, [&](Sockets& sockets) { return sockets.receive(api::socket_of(fd), {iov, std::size_t(count)}, flags, s->now); });
+}
+
+ssize_t weft_read(weft_stack* s, weft_fd fd, void* buffer, size_t length, int flags) {
+    const iovec part{buffer, length};
+    return weft_readv(s, fd, &part, 1, flags);
+}
+
+ssize_t weft_writev(weft_stack* s, weft_fd fd, const struct iovec* iov, int count, int flags) {
+    if (!sound(iov, count) || (flags & ~write_flags) != 0) return -EINVAL;
+    return under_lock(
+        s, [&](Sockets& sockets) { return sockets.send(api::socket_of(fd), {iov, std::size_t(count)}, flags, s->now); });
+}
+
+ssize_t weft_write(weft_stack* s, weft_fd fd, const void* buffer, size_t length, int flags) {
+    const iovec part{const_cast<void*>(buffer), length};
+    return weft_writev(s, fd, &part, 1, flags);
+}
+
+ssize_t weft_take(weft_stack* s, weft_fd fd, struct iovec* iov, int count, weft_lease** lease) {
+    if (!iov || count < 1 || !lease) return -EINVAL;
+    return under_lock(s, [&](Sockets& sockets) -> Outcome<std::size_t> {
+        weft_lease* made = s->leases;
+        if (made) s->leases = made->next;
+        else made = new (std::nothrow) weft_lease{};
+        if (!made) return std::unexpected(ENOMEM);
+        made->stack = s;
+        const std::size_t room = std::min<std::size_t>(std::size_t(count), made->slices.size());
+        const auto taken = sockets.take(api::socket_of(fd), std::span{made->slices}.first(room), s->now);
+        if (!taken || *taken == 0) {
+            made->next = std::exchange(s->leases, made);
+            return taken;
+        }
+        std::size_t bytes = 0;
+        for (std::size_t i = 0; i < std::size_t(count); ++i) {
+            const auto part = i < *taken ? made->slices[i].bytes() : std::span<const std::byte>{};
+            iov[i] = {const_cast<std::byte*>(part.data()), part.size()};
+            bytes += part.size();
+        }
+        *lease = made;
+        return bytes;
+    });
+}
+
+void weft_return(weft_lease* lease) {
+    if (!lease) return;
+    weft_stack* s = lease->stack;
+    const std::lock_guard guard{s->lock};
+    for (Slice& slice : lease->slices) slice = {};
+    lease->next = std::exchange(s->leases, lease);
+}
+
+int weft_shutdown(weft_stack* s, weft_fd fd, int directions) {
+    if (directions < WEFT_READ || directions > (WEFT_READ | WEFT_WRITE)) return -EINVAL;
+    const auto how = directions == WEFT_READ    ? Sockets::How::read
+                     : directions == WEFT_WRITE ? Sockets::How::write
+                                                : Sockets::How::both;
+    return int(under_lock(s, [&](Sockets& sockets) { return sockets.shutdown(api::socket_of(fd), how, s->now); }));
+}
+
+int weft_close(weft_stack* s, weft_fd fd) {
+    return int(under_lock(s, [&](Sockets& sockets) { return sockets.close(api::socket_of(fd), s->now); }));
+}
+
+int weft_abort(weft_stack* s, weft_fd fd) {
+    return int(under_lock(s, [&](Sockets& sockets) { return sockets.abort(api::socket_of(fd), s->now); }));
+}
+
+int weft_finish(weft_stack* s, weft_fd fd) {
+    return int(under_lock(s, [&](Sockets& sockets) -> Outcome<void> {
+        const api::Socket* socket = sockets.find(api::socket_of(fd));
+        if (!socket) return std::unexpected(EBADF);
+        if (socket->kind == api::Socket::Kind::stream && !socket->write_shut)
+            if (const auto shut = sockets.shutdown(api::socket_of(fd), Sockets::How::write, s->now); !shut) return shut;
+        if (socket->kind != api::Socket::Kind::ended) return std::unexpected(EAGAIN);
+        if (socket->error != 0) return std::unexpected(socket->error);
+        return {};
+    }));
+}
+
+int weft_peers(weft_stack* s, weft_fd fd, weft_sockaddr* local, weft_sockaddr* remote) {
+    return int(under_lock(s, [&](Sockets& sockets) -> Outcome<void> {
+        const auto ours = sockets.local(api::socket_of(fd));
+        if (!ours) return std::unexpected(ours.error());
+        api::give(*ours, local);
+        const auto theirs = sockets.remote(api::socket_of(fd));
+        if (!theirs && remote) return std::unexpected(theirs.error());
+        if (theirs) api::give(*theirs, remote);
+        return {};
+    }));
+}
+
+int weft_set(weft_stack* s, weft_fd fd, const weft_options* options) {
+    return int(under_lock(s, [&](Sockets& sockets) { return set_all(sockets, api::socket_of(fd), options, s->now); }));
+}
+
+int weft_setsockopt(weft_stack* s, weft_fd fd, int level, int name, const void* value, size_t length) {
+    if (!value) return -EFAULT;
+    return int(under_lock(s, [&](Sockets& sockets) {
+        return sockets.set_option(api::socket_of(fd), level, name, {static_cast<const std::byte*>(value), length}, s->now);
+    }));
+}
+
+int weft_getsockopt(weft_stack* s, weft_fd fd, int level, int name, void* value, size_t* length) {
+    if (!value || !length) return -EFAULT;
+    const auto size = under_lock(s, [&](Sockets& sockets) {
+        return sockets.get_option(api::socket_of(fd), level, name, {static_cast<std::byte*>(value), *length}, s->now);
+    });
+    if (size < 0) return int(size);
+    *length = std::size_t(size);
+    return 0;
+}
+
+int weft_ioctl(weft_stack* s, weft_fd fd, unsigned long request) {
+    return int(under_lock(s, [&](Sockets& sockets) { return sockets.ask(api::socket_of(fd), request); }));
+}
+
+int weft_poll(weft_stack* s, weft_pollfd* fds, size_t count) {
+    if (!fds && count > 0) return -EINVAL;
+    return int(under_lock(s, [&](Sockets& sockets) -> Outcome<int> {
+        int ready = 0;
+        for (weft_pollfd& one : std::span{fds, count}) {
+            const std::uint32_t wanted = std::uint32_t(std::uint16_t(one.events)) | api::trouble | api::hang_up;
+            one.revents = std::int16_t(sockets.poll(api::socket_of(one.fd)) & wanted);
+            ready += one.revents != 0;
+        }
+        return ready;
+    }));
+}
+
+int weft_events(weft_stack* s, weft_pollfd* out, size_t capacity) {
+    if (!out && capacity > 0) return -EINVAL;
+    return int(under_lock(s, [&](Sockets& sockets) -> Outcome<int> {
+        std::size_t made = 0;
+        Sockets::Woken one;
+        for (; made < capacity && sockets.next_woken(one); ++made)
+            out[made] = {api::fd_of(one.socket), 0, std::int16_t(one.what), 0};
+        return int(made);
+    }));
+}
+}

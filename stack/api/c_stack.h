@@ -1,0 +1,55 @@
+// What is behind a weft_stack: engine, sockets, the time last given, and packets on their way out.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "stack/api/sockets.h"
+#include "stack/api/weft.h"
+#include "stack/core/buffer.h"
+#include "stack/engine/engine.h"
+
+struct weft_lease {
+    weft_stack* stack{nullptr};
+    weft_lease* next{nullptr};  // of those that wait to be used again
+    std::array<weft::Slice, 64> slices;
+};
+
+struct weft_stack {
+    weft_stack(const weft::Config& config, std::size_t memory)
+        : pool{memory}, engine{config, pool}, sockets{engine, {config.seed[0] ^ 0x706f'7274, config.seed[1]}} {}
+    ~weft_stack() {
+        while (leases) delete std::exchange(leases, leases->next);
+    }
+
+    // Before each call that changes something.
+    void at(weft_time time) { now = std::max(now, weft::Instant::from_nanoseconds(time)); }
+
+    std::mutex lock;
+    weft::BufferPool pool;
+    weft::Engine engine;
+    weft::api::Sockets sockets;
+    weft::Instant now;
+    weft_lease* leases{nullptr};
+
+    // weft_output: the packets of the last transmit(), cut, one after the other; the first ones were handed out.
+    struct Out {
+        std::size_t at, length;
+        std::uint32_t link;
+    };
+    std::vector<std::byte> bytes;
+    std::vector<Out> out;
+    std::size_t handed{0};
+};
+
+namespace weft::api {
+
+SocketId socket_of(weft_fd fd);
+weft_fd fd_of(SocketId id);
+Endpoint endpoint_of(const weft_sockaddr& address);
+void give(const Endpoint& endpoint, weft_sockaddr* out);
+
+}  // namespace weft::api

@@ -1,0 +1,126 @@
+/* weft in C: the calls you know from sockets, over any address family. Errors are negative errno values.
+ *
+ * Threads: calls on one stack may come from any thread; each takes the stack's lock. What says otherwise says so. A stack of
+ * weft_new() has no thread, socket or clock of its own and makes no system call: you move packets and the time, and nothing
+ * blocks: -EAGAIN instead. A call happens at the time last given. */
+#ifndef WEFT_H
+#define WEFT_H
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(WEFT_BUILD)
+#define WEFT_API __attribute__((visibility("default")))
+#else
+#define WEFT_API
+#endif
+
+#define WEFT_ABI 1                /* libweft.so.1 */
+WEFT_API int weft_abi(void);      /* of the library that is loaded; any thread, no lock */
+
+typedef struct weft_stack weft_stack;
+typedef int64_t weft_fd;          /* shard 7, index 24, generation 32 bits: a stale one answers -EBADF, never another flow */
+typedef int64_t weft_time;        /* ns on your clock; it never runs backwards */
+#define WEFT_NEVER INT64_MAX      /* no deadline */
+
+enum { WEFT_ANY = 0, WEFT_IPV4 = 1, WEFT_IPV6 = 2, WEFT_OVERLAY = 3 };
+
+typedef struct weft_sockaddr {    /* every family in one struct: no casts */
+    uint32_t size;                /* sizeof(weft_sockaddr): fields are only appended */
+    uint8_t family;               /* WEFT_ANY: the wildcard */
+    uint8_t length;               /* bytes of the address: 0, 4, 16 or 64 */
+    uint16_t port;                /* host order; 0: any */
+    uint32_t scope;               /* zone of a link-local address, an interface's index; else 0 */
+    uint8_t bytes[64];
+} weft_sockaddr;
+
+/* "10.0.0.1:80", "[fe80::1%2]:80", "weft1...:80", "*:80", and "[...]" around any address. Any thread, no lock. weft_format
+ * returns the length that the text has; -ENOSPC: capacity is not above it. */
+WEFT_API int weft_parse(const char *text, weft_sockaddr *out);
+WEFT_API int weft_format(const weft_sockaddr *address, char *out, size_t capacity);
+
+/* ---- a stack without I/O --------------------------------------------------------------------------------------------- */
+
+/* Lines of "name = value", "#" begins a comment: "address = 10.0.0.1" or "10.0.0.1/24" (as many as you like), "link" and "mtu"
+ * for the addresses that follow, "memory" in bytes, and any tunable of docs/tunables.md. NULL: nothing but defaults. The same
+ * seed and the same calls give the same run. -EINVAL: a line is wrong; weft_why() says which one and what would be right. */
+WEFT_API int weft_new(const char *config, const uint8_t seed[16], weft_stack **out);
+WEFT_API const char *weft_why(void);          /* of this thread's last -EINVAL of weft_new(); "" before */
+WEFT_API void weft_free(weft_stack *stack);   /* what is open is gone; all leases were returned, no other call is running */
+
+typedef struct weft_packet {      /* from the IP or overlay header on */
+    uint32_t size;                /* sizeof(weft_packet) */
+    uint32_t link;                /* yours: which way it came, which way it goes */
+    const void *data;
+    size_t length;                /* bytes, at most 65,535 */
+} weft_packet;
+
+/* Copies the packets in. Returns how many were taken: the others were too long, or found no memory. */
+WEFT_API int weft_input(weft_stack *s, const weft_packet *packets, size_t count, weft_time now);
+/* What is to be sent now: how many of `out` were filled; 0: nothing more. Their data is valid until the next weft_output(). */
+WEFT_API int weft_output(weft_stack *s, weft_packet *out, size_t capacity, weft_time now);
+WEFT_API weft_time weft_deadline(weft_stack *s); /* call weft_advance no later than this */
+WEFT_API int weft_advance(weft_stack *s, weft_time now);
+
+/* ---- flows --------------------------------------------------------------------------------------------------------- */
+
+enum { WEFT_NODELAY = 1, WEFT_KEEPALIVE = 2 };
+typedef struct weft_options {     /* zero: the default of each */
+    uint32_t size;                /* sizeof(weft_options) */
+    uint32_t flags;               /* WEFT_NODELAY, WEFT_KEEPALIVE */
+    const char *congestion;       /* "reno", "cubic", a plugin's name; NULL: the default */
+    uint32_t user_timeout_ms;
+    uint32_t send_buffer, receive_buffer; /* bytes */
+    uint8_t dscp, hop_limit, reserved[2];
+} weft_options;
+
+/* NULL local: any. NULL options: defaults. A flow is connected when weft_poll() says POLLOUT. */
+WEFT_API weft_fd weft_connect(weft_stack *s, const weft_sockaddr *local, const weft_sockaddr *remote,
+                              const weft_options *options);
+WEFT_API weft_fd weft_listen(weft_stack *s, const weft_sockaddr *local, int backlog, const weft_options *options);
+WEFT_API weft_fd weft_accept(weft_stack *s, weft_fd listener, weft_sockaddr *remote); /* remote may be NULL */
+
+/* Flags of reading and writing have the values of MSG_OOB, MSG_PEEK, MSG_DONTWAIT and MSG_MORE. Urgent text stays in the stream
+ * (RFC 6093). 0 bytes read: the peer has ended its half. */
+enum { WEFT_URGENT = 0x1, WEFT_PEEK = 0x2, WEFT_DONTWAIT = 0x40, WEFT_MORE = 0x8000 };
+WEFT_API ssize_t weft_read(weft_stack *s, weft_fd fd, void *buffer, size_t length, int flags);
+WEFT_API ssize_t weft_readv(weft_stack *s, weft_fd fd, const struct iovec *iov, int count, int flags);
+WEFT_API ssize_t weft_write(weft_stack *s, weft_fd fd, const void *buffer, size_t length, int flags);
+WEFT_API ssize_t weft_writev(weft_stack *s, weft_fd fd, const struct iovec *iov, int count, int flags);
+
+/* What came is lent, not copied, until it is returned, by any thread. Returns the bytes in the first parts of iov; the others
+ * have the length 0. count is at most 64. */
+typedef struct weft_lease weft_lease;
+WEFT_API ssize_t weft_take(weft_stack *s, weft_fd fd, struct iovec *iov, int count, weft_lease **lease);
+WEFT_API void weft_return(weft_lease *lease);
+
+enum { WEFT_READ = 1, WEFT_WRITE = 2 };
+WEFT_API int weft_shutdown(weft_stack *s, weft_fd fd, int directions);
+WEFT_API int weft_close(weft_stack *s, weft_fd fd);   /* a flow or a listener; never blocks: safe in a destructor */
+WEFT_API int weft_finish(weft_stack *s, weft_fd fd);  /* ends our half; 0 when both have ended and all was read, else -EAGAIN */
+WEFT_API int weft_abort(weft_stack *s, weft_fd fd);   /* a reset */
+WEFT_API int weft_peers(weft_stack *s, weft_fd fd, weft_sockaddr *local, weft_sockaddr *remote); /* either may be NULL */
+WEFT_API int weft_set(weft_stack *s, weft_fd fd, const weft_options *options);
+
+/* Level, name and value as setsockopt() and getsockopt() have them, and FIONREAD, SIOCOUTQ, SIOCATMARK as ioctl() has them. */
+WEFT_API int weft_setsockopt(weft_stack *s, weft_fd fd, int level, int name, const void *value, size_t length);
+WEFT_API int weft_getsockopt(weft_stack *s, weft_fd fd, int level, int name, void *value, size_t *length);
+WEFT_API int weft_ioctl(weft_stack *s, weft_fd fd, unsigned long request);  /* the number, or an error */
+
+typedef struct weft_pollfd {
+    weft_fd fd;
+    int16_t events, revents;      /* POLLIN, POLLOUT, POLLPRI, POLLERR, POLLHUP, POLLRDHUP */
+    uint32_t reserved;
+} weft_pollfd;
+WEFT_API int weft_poll(weft_stack *s, weft_pollfd *fds, size_t count); /* what is ready now: how many */
+/* Edges: what happened to whom since the last call, at most `capacity` of them; 0: nothing more. `revents` says what, of all. */
+WEFT_API int weft_events(weft_stack *s, weft_pollfd *out, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

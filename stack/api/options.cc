@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "stack/api/sockets.h"
+#include "stack/tcp/info.h"
 #include "stack/tcp/modules.h"
 #include "stack/tcp/tcb.h"
 
@@ -54,6 +55,7 @@ ConnectOptions Sockets::connect_options(const Socket& socket) const {
     ConnectOptions options;
     if (o.user_timeout > 0) options.user_timeout = Duration::milliseconds(o.user_timeout);
     options.nodelay = o.nodelay;
+    options.keepalive = {o.keepalive, o.keep_probes, Duration::seconds(o.keep_idle), Duration::seconds(o.keep_interval)};
     options.dscp = o.dscp;
     options.hop_limit = o.hop_limit;
     options.congestion = o.congestion;
@@ -191,11 +193,18 @@ Outcome<void> Sockets::set_tcp_level(Socket& socket, int name, std::span<const s
     return apply(socket, now);
 }
 
-Outcome<std::size_t> Sockets::get_option(SocketId id, int level, int name, std::span<std::byte> value, Instant) {
+Outcome<std::size_t> Sockets::get_option(SocketId id, int level, int name, std::span<std::byte> value, Instant now) {
     const auto socket = get(id);
     if (!socket) return fail(socket.error());
     Socket& s = **socket;
     if (level == SOL_SOCKET && name == SO_LINGER) return store(linger{s.options.linger, s.options.linger_seconds}, value);
+    if (level == IPPROTO_TCP && name == TCP_INFO) {
+        const auto info = engine_->info(s.flow, now);
+        if (info) return store(*info, value);
+        tcp::TcpInfo none;
+        none.state = s.kind == Socket::Kind::listener ? tcp::TcpInfo::listen : tcp::TcpInfo::closed;
+        return store(none, value);
+    }
     if (level == IPPROTO_TCP && name == TCP_CONGESTION) {
         std::array<char, 16> text{};
         const std::uint16_t slot = s.flow == Flow{} ? s.options.congestion : engine_->congestion_slot(s.flow);
@@ -246,9 +255,12 @@ Outcome<int> Sockets::get_tcp_level(const Socket& socket, int name) const {
     case TCP_CORK: return int{o.cork};
     case TCP_QUICKACK: return int{o.quickack};
     case TCP_USER_TIMEOUT: return int(o.user_timeout);
-    case TCP_KEEPIDLE: return int(o.keep_idle);
-    case TCP_KEEPINTVL: return int(o.keep_interval);
-    case TCP_KEEPCNT: return int(o.keep_probes);
+    case TCP_KEEPIDLE:
+        return o.keep_idle > 0 ? int(o.keep_idle) : int(engine_->config().keepalive_idle.count() / 1'000'000'000);
+    case TCP_KEEPINTVL:
+        return o.keep_interval > 0 ? int(o.keep_interval)
+                                   : int(engine_->config().keepalive_interval.count() / 1'000'000'000);
+    case TCP_KEEPCNT: return o.keep_probes > 0 ? int{o.keep_probes} : int{engine_->config().keepalive_probes};
     case TCP_SYNCNT: return int{o.syn_count};
     case TCP_DEFER_ACCEPT: return int{o.defer_accept};
     case TCP_NOTSENT_LOWAT: return int(o.unsent_low);

@@ -29,7 +29,8 @@ struct SocketOptions {
     std::int32_t linger_seconds{0};
     std::uint32_t receive_buffer{0}, send_buffer{0};  // bytes as they were asked for; 0: the stack's default
     std::uint32_t user_timeout{0};  // ms; 0: the stack's default
-    std::uint32_t keep_idle{7'200}, keep_interval{75}, keep_probes{9};  // s, s, probes
+    std::uint32_t keep_idle{0}, keep_interval{0};  // s; 0: as the stack is tuned
+    std::uint8_t keep_probes{0};
     std::uint32_t unsent_low{0xffff'ffff};  // bytes: TCP_NOTSENT_LOWAT
     std::uint32_t receive_low{1};  // bytes: SO_RCVLOWAT
     std::uint16_t max_segment{0};  // bytes; 0: what the path lets through

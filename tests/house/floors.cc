@@ -179,11 +179,12 @@ const std::vector<Floor>& floors() {
          {},
          true},
         {"node",
-         {"stack/core", "stack/wire", "stack/tcp", "stack/net", "stack/engine", "stack/link", "overlay", "plugins/routing",
-          "plugins/host"},
+         {"stack/core", "stack/wire", "stack/tcp", "stack/net", "stack/engine", "stack/link", "stack/api", "overlay",
+          "plugins/routing", "plugins/host"},
          {"*"},
          false},
         {"gui", {"stack/core"}, {"unistd.h"}, false},
+        {"docs", {}, {"*"}, false},  // examples: what is installed is all that they see
         {"tests", {"*"}, {"*"}, false},
         {"bench", {"*"}, {"*"}, false},
     };

@@ -1,0 +1,89 @@
+// libweft.so: what it exports, and docs/examples/pipe, built outside of the tree against the installed library; strace says that the
+// library makes no system call.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace weft::api {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Folder {
+    Folder() {
+        std::string pattern = (fs::temp_directory_path() / "weft-library-XXXXXX").string();
+        path = mkdtemp(pattern.data());
+    }
+    ~Folder() { fs::remove_all(path); }
+    fs::path path;
+};
+
+int shell(const std::string& command) {
+    const int status = std::system((command + " 2>&1").c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+std::string text_of(const fs::path& path) {
+    std::ifstream file{path};
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+TEST(Library, ExportsTheCallsOfTheHeaderAlone) {
+    const Folder folder;
+    const fs::path list = folder.path / "symbols";
+    ASSERT_EQ(shell("nm -D --defined-only " WEFT_BINARY_DIR "/lib/libweft.so.1 >" + list.string()), 0);
+    std::ifstream file{list};
+    const std::string header = text_of(WEFT_SOURCE_DIR "/stack/api/weft.h");
+    std::size_t calls = 0;
+    for (std::string place, kind, name; file >> place >> kind >> name;) {
+        name = name.substr(0, name.find('@'));
+        if (kind == "A") continue;  // the version's own
+        EXPECT_EQ(kind, "T") << name;
+        EXPECT_NE(header.find(' ' + name + '('), std::string::npos) << name << " is in no header";
+        ++calls;
+    }
+    std::size_t declared = 0;
+    for (std::size_t at = 0; (at = header.find("WEFT_API ", at)) != std::string::npos; ++at)
+        declared += header[at - 1] == '\n';
+    EXPECT_EQ(calls, declared);
+}
+
+TEST(Library, AProgramOutsideTheTreeMovesAHundredMegabytesAndTheLibraryMakesNoSystemCall) {
+    const Folder folder;
+    const std::string prefix = (folder.path / "prefix").string(), build = (folder.path / "build").string();
+    const std::string log = " >>" + (folder.path / "log").string();
+    const std::string sanitize{WEFT_SANITIZE};
+    ASSERT_EQ(shell(WEFT_CMAKE " --install " WEFT_BINARY_DIR " --component library --prefix " + prefix + log), 0);
+    ASSERT_EQ(shell(WEFT_CMAKE " -S " WEFT_SOURCE_DIR "/docs/examples/pipe -B " + build +
+                    " -DCMAKE_C_COMPILER=" WEFT_C_COMPILER " -DCMAKE_PREFIX_PATH=" + prefix +
+                    (sanitize.empty() ? "" : " -DCMAKE_C_FLAGS=-fsanitize=" + sanitize) + log),
+              0)
+        << text_of(folder.path / "log");
+    ASSERT_EQ(shell(WEFT_CMAKE " --build " + build + log), 0) << text_of(folder.path / "log");
+
+    const bool traced = shell("strace -V >/dev/null") == 0 && shell("strace -o /dev/null true >/dev/null") == 0;
+    const std::string calls = (folder.path / "calls").string(), said = (folder.path / "said").string();
+    // By seccomp strace stops at what is asked for alone: the program's own read() and write() cost nothing.
+    const std::string tracer = "strace -f --seccomp-bpf -e 'trace=!read,write' -o " + calls + " ";
+    // LeakSanitizer cannot look while another watches.
+    ASSERT_EQ(shell("ASAN_OPTIONS=detect_leaks=0 " + (traced ? tracer : std::string{}) + build + "/pipe >" + said), 0)
+        << text_of(said);
+    EXPECT_EQ(text_of(said), std::to_string(100'000'000 + (4 << 20)) + " bytes\n");
+    if (!traced) GTEST_SKIP() << "strace is not here, or may not trace: what the library calls was not looked at";
+    const std::string text = text_of(calls);
+    const std::size_t begin = text.find("sched_yield()"), end = text.rfind("sched_yield()");
+    ASSERT_NE(begin, std::string::npos);
+    ASSERT_LT(begin, end);
+    const std::string between = text.substr(begin, end - begin);
+    EXPECT_EQ(std::count(between.begin(), between.end(), '\n'), 1) << between.substr(0, 2'000);
+}
+
+}  // namespace
+}  // namespace weft::api

@@ -1,0 +1,288 @@
+// Sockets over two engines with nothing between them: each call's value, and the errno value of each that cannot be.
+#include <gtest/gtest.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <string>
+
+#include "stack/api/sockets.h"
+#include "stack/tcp/info.h"
+#include "tests/engine/pair.h"
+
+namespace weft::api {
+namespace {
+
+using test::ipv4;
+
+struct Two : testing::Test {
+    // Until neither has anything to say, events taken.
+    void settle() {
+        pair.settle();
+        a.settle(pair.now);
+        b.settle(pair.now);
+        pair.settle();
+    }
+    void run(Duration time) {
+        pair.run(time);
+        settle();
+    }
+
+    std::pair<SocketId, SocketId> connected() {
+        listener = b.open(Family::ipv4).value();
+        EXPECT_TRUE(b.bind(listener, {{}, 0, 80}));
+        EXPECT_TRUE(b.listen(listener, 5, pair.now));
+        const SocketId client = a.open(Family::ipv4).value();
+        EXPECT_EQ(a.connect(client, {ipv4(2), 0, 80}, pair.now).error(), EINPROGRESS);
+        settle();
+        EXPECT_TRUE(a.connect(client, {ipv4(2), 0, 80}, pair.now));
+        const SocketId server = b.accept(listener, pair.now).value();
+        settle();
+        return {client, server};
+    }
+
+    Outcome<std::size_t> send(Sockets& from, SocketId id, std::string_view text, int flags = 0) {
+        const iovec part{const_cast<char*>(text.data()), text.size()};
+        return from.send(id, {&part, 1}, flags, pair.now);
+    }
+    Outcome<std::string> receive(Sockets& at, SocketId id, std::size_t most = 100, int flags = 0) {
+        std::string text(most, ' ');
+        const iovec part{text.data(), text.size()};
+        const auto count = at.receive(id, {&part, 1}, flags, pair.now);
+        if (!count) return std::unexpected(count.error());
+        text.resize(*count);
+        return text;
+    }
+    Outcome<void> set(Sockets& at, SocketId id, int level, int name, int value) {
+        return at.set_option(id, level, name, std::as_bytes(std::span{&value, 1}), pair.now);
+    }
+    int get(Sockets& at, SocketId id, int level, int name) {
+        int value = -1;
+        const auto size = at.get_option(id, level, name, std::as_writable_bytes(std::span{&value, 1}), pair.now);
+        return size ? value : -size.error();
+    }
+
+    test::Pair pair;
+    Sockets a{pair.a, {1, 2}}, b{pair.b, {3, 4}};
+    SocketId listener;
+};
+
+TEST_F(Two, AFreshSocketCanBeBoundOnceAndOnlyWhereThisHostIs) {
+    const SocketId one = a.open(Family::ipv4).value(), two = a.open(Family::ipv4).value();
+    EXPECT_EQ(a.bind(one, {ipv4(9), 0, 80}).error(), EADDRNOTAVAIL);
+    EXPECT_TRUE(a.bind(one, {ipv4(1), 0, 80}));
+    EXPECT_EQ(a.bind(one, {ipv4(1), 0, 81}).error(), EINVAL);
+    EXPECT_EQ(a.bind(two, {{}, 0, 80}).error(), EADDRINUSE);
+    EXPECT_TRUE(a.bind(two, {ipv4(1), 0, 0}));
+    EXPECT_GE(a.local(two)->port, 49'152);
+    EXPECT_TRUE(a.close(one, pair.now));
+    EXPECT_EQ(a.close(one, pair.now).error(), EBADF);
+    const SocketId three = a.open(Family::ipv4).value();
+    EXPECT_TRUE(a.bind(three, {{}, 0, 80})) << "the port is free again";
+}
+
+TEST_F(Two, WhatNeedsAConnectionSaysThatThereIsNone) {
+    const SocketId one = a.open(Family::ipv4).value();
+    EXPECT_EQ(receive(a, one).error(), ENOTCONN);
+    EXPECT_EQ(send(a, one, "x").error(), EPIPE);
+    EXPECT_EQ(a.shutdown(one, Sockets::How::both, pair.now).error(), ENOTCONN);
+    EXPECT_EQ(a.remote(one).error(), ENOTCONN);
+    EXPECT_EQ(a.accept(one, pair.now).error(), EINVAL);
+    EXPECT_EQ(a.poll(one), std::uint32_t{out} | hang_up);
+    EXPECT_TRUE(a.listen(one, 5, pair.now));
+    EXPECT_EQ(a.accept(one, pair.now).error(), EAGAIN);
+    EXPECT_EQ(a.connect(one, {ipv4(2), 0, 80}, pair.now).error(), EISCONN);
+}
+
+TEST_F(Two, ConnectIsInProgressThenAlreadyThenDoneOnceThenConnected) {
+    const SocketId client = a.open(Family::ipv4).value();
+    listener = b.open(Family::ipv4).value();
+    ASSERT_TRUE(b.bind(listener, {{}, 0, 80}));
+    ASSERT_TRUE(b.listen(listener, 5, pair.now));
+    const Endpoint to{ipv4(2), 0, 80};
+    EXPECT_EQ(a.connect(client, to, pair.now).error(), EINPROGRESS);
+    EXPECT_EQ(a.connect(client, to, pair.now).error(), EALREADY);
+    EXPECT_EQ(send(a, client, "x").error(), EAGAIN);
+    EXPECT_EQ(a.poll(client), 0u);
+    EXPECT_EQ(b.poll(listener), 0u);
+    settle();
+    EXPECT_EQ(b.poll(listener), std::uint32_t{in});
+    EXPECT_EQ(a.poll(client), std::uint32_t{out});
+    EXPECT_TRUE(a.connect(client, to, pair.now));
+    EXPECT_EQ(a.connect(client, to, pair.now).error(), EISCONN);
+    EXPECT_EQ(a.remote(client)->port, 80);
+}
+
+TEST_F(Two, ARefusedConnectIsToldOnceAndTheSocketMayTryAgain) {
+    const SocketId client = a.open(Family::ipv4).value();
+    EXPECT_EQ(a.connect(client, {ipv4(2), 0, 81}, pair.now).error(), EINPROGRESS);
+    settle();
+    EXPECT_EQ(a.poll(client) & (trouble | hang_up), std::uint32_t{trouble} | hang_up);
+    EXPECT_EQ(get(a, client, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
+    EXPECT_EQ(get(a, client, SOL_SOCKET, SO_ERROR), 0);
+    EXPECT_EQ(a.connect(client, {ipv4(2), 0, 81}, pair.now).error(), ECONNABORTED);
+    EXPECT_EQ(a.connect(client, {ipv4(2), 0, 81}, pair.now).error(), EINPROGRESS);
+    settle();
+    EXPECT_EQ(a.connect(client, {ipv4(2), 0, 81}, pair.now).error(), ECONNREFUSED);
+}
+
+TEST_F(Two, TextIsPeekedAtReadAndCounted) {
+    const auto [client, server] = connected();
+    EXPECT_EQ(receive(b, server).error(), EAGAIN);
+    EXPECT_EQ(send(a, client, "hello world"), 11u);
+    EXPECT_EQ(a.ask(client, SIOCOUTQ), 11);
+    EXPECT_EQ(a.ask(client, SIOCOUTQNSD), 11);
+    settle();
+    EXPECT_EQ(b.poll(server) & in, std::uint32_t{in});
+    EXPECT_EQ(b.ask(server, FIONREAD), 11);
+    EXPECT_EQ(receive(b, server, 5, peek), "hello");
+    EXPECT_EQ(receive(b, server, 5), "hello");
+    EXPECT_EQ(receive(b, server, 100), " world");
+    EXPECT_EQ(b.ask(server, FIONREAD), 0);
+    run(Duration::seconds(1));
+    EXPECT_EQ(a.ask(client, SIOCOUTQ), 0);
+    EXPECT_EQ(a.ask(client, 0xbad).error(), ENOTTY);
+}
+
+TEST_F(Two, ScatteredBuffersAreOneStream) {
+    const auto [client, server] = connected();
+    std::string first = "one ", second = "two ", third = "three";
+    const std::array parts{iovec{first.data(), 4}, iovec{second.data(), 4}, iovec{nullptr, 0}, iovec{third.data(), 5}};
+    EXPECT_EQ(a.send(client, parts, 0, pair.now), 13u);
+    settle();
+    std::array<char, 6> x{};
+    std::array<char, 20> y{};
+    const std::array into{iovec{x.data(), x.size()}, iovec{y.data(), y.size()}};
+    EXPECT_EQ(b.receive(server, into, peek, pair.now), 13u);
+    EXPECT_EQ(b.receive(server, into, 0, pair.now), 13u);
+    EXPECT_EQ(std::string(x.data(), 6) + std::string(y.data(), 7), "one two three");
+}
+
+TEST_F(Two, AHalfThatIsClosedReadsToItsEndWhileTheOtherGoesOn) {
+    const auto [client, server] = connected();
+    EXPECT_EQ(send(a, client, "last"), 4u);
+    EXPECT_TRUE(a.shutdown(client, Sockets::How::write, pair.now));
+    EXPECT_EQ(send(a, client, "x").error(), EPIPE);
+    settle();
+    EXPECT_EQ(b.poll(server) & (in | peer_shut), std::uint32_t{in} | peer_shut);
+    EXPECT_EQ(receive(b, server), "last");
+    EXPECT_EQ(receive(b, server), "");
+    EXPECT_EQ(receive(b, server), "") << "and again";
+    EXPECT_EQ(send(b, server, "answer"), 6u);
+    settle();
+    EXPECT_EQ(receive(a, client), "answer");
+    EXPECT_TRUE(b.close(server, pair.now));
+    settle();
+    EXPECT_EQ(receive(a, client), "");
+    EXPECT_TRUE(a.poll(client) & hang_up);
+}
+
+TEST_F(Two, LingeringForNoTimeResetsAndTheOtherEndHearsItOnce) {
+    const auto [client, server] = connected();
+    const linger none{1, 0};
+    EXPECT_TRUE(a.set_option(client, SOL_SOCKET, SO_LINGER, std::as_bytes(std::span{&none, 1}), pair.now));
+    EXPECT_TRUE(a.close(client, pair.now));
+    settle();
+    EXPECT_EQ(receive(b, server).error(), ECONNRESET);
+    EXPECT_EQ(receive(b, server), "");
+    EXPECT_EQ(send(b, server, "x").error(), EPIPE);
+}
+
+TEST_F(Two, ClosingWithUnreadTextResets) {
+    const auto [client, server] = connected();
+    EXPECT_EQ(send(a, client, "unread"), 6u);
+    settle();
+    EXPECT_TRUE(b.close(server, pair.now));
+    settle();
+    EXPECT_EQ(get(a, client, SOL_SOCKET, SO_ERROR), ECONNRESET);
+}
+
+TEST_F(Two, ACorkHoldsAShortSegmentUntilItIsDrawn) {
+    const auto [client, server] = connected();
+    EXPECT_TRUE(set(a, client, IPPROTO_TCP, TCP_CORK, 1));
+    EXPECT_EQ(send(a, client, "short"), 5u);
+    settle();
+    EXPECT_EQ(receive(b, server).error(), EAGAIN);
+    EXPECT_TRUE(set(a, client, IPPROTO_TCP, TCP_CORK, 0));
+    settle();
+    EXPECT_EQ(receive(b, server), "short");
+}
+
+TEST_F(Two, UrgentTextStaysInTheStream) {
+    const auto [client, server] = connected();
+    EXPECT_EQ(send(a, client, "now!", oob), 4u);
+    settle();
+    EXPECT_TRUE(b.poll(server) & priority);
+    EXPECT_EQ(receive(b, server, 1, oob).error(), EINVAL);
+    EXPECT_EQ(receive(b, server), "now!");
+    EXPECT_FALSE(b.poll(server) & priority);
+}
+
+TEST_F(Two, OptionsAreReadBackAsLinuxReadsThemBack) {
+    const auto [client, server] = connected();
+    EXPECT_TRUE(set(a, client, SOL_SOCKET, SO_SNDBUF, 10'000));
+    EXPECT_EQ(get(a, client, SOL_SOCKET, SO_SNDBUF), 20'000);
+    EXPECT_TRUE(set(a, client, IPPROTO_TCP, TCP_NODELAY, 1));
+    EXPECT_EQ(get(a, client, IPPROTO_TCP, TCP_NODELAY), 1);
+    EXPECT_EQ(set(a, client, IPPROTO_TCP, TCP_KEEPCNT, 0).error(), EINVAL);
+    EXPECT_TRUE(set(a, client, IPPROTO_TCP, TCP_KEEPIDLE, 5));
+    EXPECT_EQ(get(a, client, IPPROTO_TCP, TCP_KEEPIDLE), 5);
+    EXPECT_EQ(get(a, client, IPPROTO_TCP, TCP_KEEPINTVL), 75);
+    EXPECT_EQ(set(a, client, IPPROTO_TCP, 9'999, 1).error(), ENOPROTOOPT);
+    EXPECT_EQ(set(a, client, SOL_SOCKET, SO_TYPE, 1).error(), ENOPROTOOPT);
+    EXPECT_EQ(get(a, client, SOL_SOCKET, SO_TYPE), SOCK_STREAM);
+    EXPECT_EQ(get(a, server, SOL_SOCKET, SO_ACCEPTCONN), -EBADF) << "another stack's socket";
+    EXPECT_EQ(get(b, listener, SOL_SOCKET, SO_ACCEPTCONN), 1);
+    const std::string cubic = "cubic";
+    EXPECT_TRUE(a.set_option(client, IPPROTO_TCP, TCP_CONGESTION, std::as_bytes(std::span{cubic}), pair.now));
+    EXPECT_EQ(pair.a.congestion(a.find(client)->flow), "cubic");
+    const std::string nobody = "nobody";
+    EXPECT_EQ(a.set_option(client, IPPROTO_TCP, TCP_CONGESTION, std::as_bytes(std::span{nobody}), pair.now).error(), ENOENT);
+    tcp::TcpInfo info;
+    EXPECT_EQ(a.get_option(client, IPPROTO_TCP, TCP_INFO, std::as_writable_bytes(std::span{&info, 1}), pair.now), 280u);
+    EXPECT_EQ(info.state, tcp::TcpInfo::established);
+}
+
+TEST_F(Two, AWriteTakesWhatThereIsRoomForAndIsToldWhenThereIsMore) {
+    const auto [client, server] = connected();
+    const std::string much(3 << 20, 'x');
+    const auto taken = send(a, client, much);
+    ASSERT_TRUE(taken);
+    EXPECT_LT(*taken, much.size());
+    EXPECT_EQ(send(a, client, much).error(), EAGAIN);
+    EXPECT_FALSE(a.poll(client) & out);
+    Sockets::Woken woken;
+    while (a.next_woken(woken)) {}
+    for (int i = 0; i < 100 && !(a.poll(client) & out); ++i) {
+        run(Duration::milliseconds(50));
+        (void)receive(b, server, 1 << 20);
+    }
+    EXPECT_TRUE(a.poll(client) & out);
+    bool told = false;
+    while (a.next_woken(woken)) told = told || (woken.socket == client && (woken.what & out) != 0);
+    EXPECT_TRUE(told);
+}
+
+TEST_F(Two, NobodyWhoAsksForEdgesIsNoReasonToKeepThemForEver) {
+    for (int i = 0; i < 500; ++i) {
+        const SocketId client = a.open(Family::ipv4).value();
+        (void)a.connect(client, {ipv4(2), 0, 81}, pair.now);
+        settle();
+        EXPECT_TRUE(a.close(client, pair.now));
+    }
+    const SocketId last = a.open(Family::ipv4).value();
+    (void)a.connect(last, {ipv4(2), 0, 81}, pair.now);
+    settle();
+    Sockets::Woken woken;
+    int told = 0;
+    while (a.next_woken(woken)) {
+        EXPECT_EQ(woken.socket, last);
+        ++told;
+    }
+    EXPECT_EQ(told, 1);
+}
+
+}  // namespace
+}  // namespace weft::api

@@ -1,12 +1,29 @@
 // A mapped recording (see file_history.h).
 #include "gui/file_history.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <utility>
 
 namespace weft::gui {
 namespace {
+
+// The kernel would read megabytes around each place that is looked at; what is read is said instead.
+void readSoon(std::span<const std::byte> stretch) {
+    static const auto page = std::uintptr_t(::sysconf(_SC_PAGESIZE));
+    const auto begin = reinterpret_cast<std::uintptr_t>(stretch.data()) / page * page;
+    const auto end = reinterpret_cast<std::uintptr_t>(stretch.data() + stretch.size());
+    // By parts: of each the kernel fetches only so much as the device takes at once.
+    constexpr std::uintptr_t part = 128 << 10;
+    for (auto at = begin; at < end; at += part) {
+        const auto size = std::size_t(std::min(part, end - at));
+        ::madvise(reinterpret_cast<void*>(at), size, MADV_WILLNEED);
+    }
+}
 
 constexpr std::uint64_t farNs = 1'000'000'000;  // further than this a snapshot is nearer than the records between
 
@@ -29,6 +46,7 @@ std::expected<std::span<const std::byte>, std::string> FileHistory::map(QFile& f
     if (size <= 0) return std::unexpected(said(file, QStringLiteral("the file is empty: no recording, or none yet")));
     const uchar* bytes = file.map(0, size);
     if (bytes == nullptr) return std::unexpected(said(file, file.errorString()));
+    ::madvise(const_cast<uchar*>(bytes), std::size_t(size), MADV_RANDOM);
     return std::span{reinterpret_cast<const std::byte*>(bytes), std::size_t(size)};
 }
 
@@ -38,7 +56,7 @@ std::expected<std::unique_ptr<FileHistory>, std::string> FileHistory::open(const
     if (file->isSequential()) return std::unexpected(said(*file, QStringLiteral("a recording is a regular file")));
     const auto mapped = map(*file);
     if (!mapped) return std::unexpected(mapped.error());
-    auto recording = trace::Recording::open(*mapped);
+    auto recording = trace::Recording::open(*mapped, {.soon = &readSoon});
     if (!recording) return std::unexpected(said(*file, QString::fromStdString(recording.error())));
     return std::unique_ptr<FileHistory>{new FileHistory{std::move(file), *mapped, std::move(*recording)}};
 }
@@ -71,31 +89,8 @@ History::Position FileHistory::after(std::int64_t t) const {
     return t == std::numeric_limits<std::int64_t>::max() || wasCut() ? end_ : std::min(end_, recording_.position_at(t + 1));
 }
 
-// The last second with an index that begins before `position`; where much happened in it, the last of its sixteen parts.
 History::Position FileHistory::blockBefore(Position position) const {
-    if (position <= first() || wasCut()) return first();
-    const auto indices = recording_.indices();
-    const auto isBefore = [&](std::int64_t t) { return recording_.position_at(t) < position; };
-    std::size_t low = 0, high = indices.size();
-    while (low < high) {
-        const std::size_t middle = low + (high - low) / 2;
-        if (isBefore(indices[middle].t_ns)) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    const std::int64_t t = low == 0 ? beginNs() : indices[low - 1].t_ns;
-    const Position begin = low == 0 ? first() : recording_.position_at(t);
-    constexpr std::uint64_t much = 16'384, bytesShift = 11;  // records; of a position
-    if ((position - begin) >> bytesShift <= much * sizeof(trace::Record)) return begin;
-    Position block = begin;
-    for (int part = 1; part < 16; ++part) {
-        const Position next = recording_.position_at(laterNs(t, std::uint64_t(part) * 1'000'000'000 / 16));
-        if (next >= position) break;
-        block = next;
-    }
-    return block;
+    return position <= first() || wasCut() ? first() : recording_.before(position);
 }
 
 History::Position FileHistory::read(Position from, Position to, const Take& take) const {

@@ -19,6 +19,10 @@ struct Recording::Batch {
 
 namespace {
 
+constexpr std::uint64_t near = 16'384 * sizeof(Record);  // bytes of a file: read in some milliseconds, whatever lies there
+constexpr std::uint64_t fetched_at_once = 1 << 20, fetched_ahead = 512 << 10;
+constexpr std::uint64_t searched = 64 << 20;  // bytes before the end of a file in which an index is looked for
+constexpr std::size_t remembered = 16 << 10;  // bytes of a batch whose sum takes long enough to remember it
 constexpr std::uint64_t record_bits = 14;  // of a position: a batch has at most 2^14 records
 static_assert(batch_limit / sizeof(Record) <= 1u << record_bits);
 
@@ -38,14 +42,33 @@ std::size_t first_at(Bytes payload, std::int64_t t) {
     return low;
 }
 
-// True if the head of a batch of records tells the times of its first and last one: those lie beside heads, the sum needs all of it.
-bool times_hold(const format::Head& head, Bytes batch) {
-    const Bytes payload = batch.subspan(batch_head_size);
-    const bool same = time_at(payload, 0) == head.first_ns && time_at(payload, head.count - 1) == head.last_ns;
-    return same || format::is_whole(batch);
-}
+// Tells ahead what will be read, while reading goes on in front of it.
+class Fetch {
+public:
+    Fetch(void (*soon)(Bytes), Bytes file, std::uint64_t from, std::uint64_t until)
+        : soon_{soon}, file_{file}, told_{from}, until_{std::min<std::uint64_t>(until, file.size())} {}
+    void reading(std::uint64_t offset) {
+        while (soon_ && told_ < until_ && told_ < offset + fetched_ahead) {
+            const std::uint64_t size = std::min(fetched_at_once, until_ - told_);
+            soon_(file_.subspan(told_, size));
+            told_ += size;
+        }
+    }
+
+private:
+    void (*soon_)(Bytes);
+    Bytes file_;
+    std::uint64_t told_, until_;
+};
 
 }  // namespace
+
+bool Recording::is_whole(const Batch& batch) const {
+    if (whole_batches_.find(batch.offset) == batch.bytes.size()) return true;
+    if (!format::is_whole(batch.bytes)) return false;
+    if (batch.bytes.size() >= remembered) whole_batches_.insert(batch.offset, std::uint32_t(batch.bytes.size()));
+    return true;
+}
 
 // The batch there, if all of it lies in the file.
 std::optional<Recording::Batch> Recording::batch_at(std::uint64_t offset, std::string* why) const {
@@ -63,14 +86,15 @@ std::optional<Recording::Batch> Recording::batch_at(std::uint64_t offset, std::s
     return Batch{offset, *head, rest.first(batch_head_size + head->length)};
 }
 
-std::expected<Recording, std::string> Recording::open(Bytes file) {
+std::expected<Recording, std::string> Recording::open(Bytes file, const Reading& reading) {
     auto info = format::read_header(file);
     if (!info) return std::unexpected(info.error());
     Recording recording;
     recording.file_ = file;
+    recording.reading_ = reading;
     recording.info_ = std::move(*info);
     recording.whole_ = header_size;
-    if (!recording.open_by_end()) recording.walk();
+    if (!recording.open_by_end() && !recording.open_by_last_index()) recording.walk();
     return recording;
 }
 
@@ -151,6 +175,15 @@ bool Recording::take_chain(const format::EndBody& body, std::vector<Index> found
             offset = index->before;
         }
     }
+    if (!follow_chain(offset, below, ordinal, latest, found)) return false;
+    std::ranges::reverse(found);
+    indices_ = std::move(found);
+    return true;
+}
+
+// From the index at `offset`, which is the so manyth, back to the first.
+bool Recording::follow_chain(std::uint64_t offset, std::uint64_t below, std::uint64_t ordinal, std::int64_t latest,
+                             std::vector<Index>& found) const {
     for (; offset != 0; --ordinal) {
         if (offset >= below || offset < header_size || offset % 8 != 0 || ordinal == 0) return false;
         const auto batch = batch_at(offset);
@@ -162,26 +195,66 @@ bool Recording::take_chain(const format::EndBody& body, std::vector<Index> found
         below = offset;
         offset = index->before;
     }
-    if (ordinal != 0) return false;
+    return ordinal == 0;
+}
+
+// The last one that lies whole in the file, if it does not lie far before its end.
+std::optional<format::IndexBody> Recording::last_index(std::uint64_t after) const {
+    constexpr std::size_t size = batch_head_size + format::index_size;
+    constexpr std::uint64_t begins = std::uint64_t(BatchKind::index) << 32 | format::index_size;  // length, kind, no flags
+    std::uint64_t end = file_.size() / 8 * 8;
+    const std::uint64_t least = std::max(after, end - std::min(end, searched));
+    while (end > least) {
+        const std::uint64_t begin = std::max(least, end - std::min(end, fetched_at_once));
+        if (reading_.soon) reading_.soon(file_.subspan(begin, end - begin));
+        for (std::uint64_t offset = end; offset > begin;) {
+            offset -= 8;
+            if (load_little<std::uint64_t>(&file_[offset]) != begins || file_.size() - offset < size) continue;
+            if (const auto index = format::read_index(offset, file_.subspan(offset, size))) return index;
+        }
+        end = begin;
+    }
+    return std::nullopt;
+}
+
+// Of a large file without an end only what lies before the first and behind the last index is walked. What looks like an index may be
+// payload that somebody made up: it must lead back to the first one.
+bool Recording::open_by_last_index() {
+    if (file_.size() < reading_.walked) return false;
+    walk(true);
+    if (indices_.empty() || file_.size() - whole_ < reading_.walked) return false;
+    const auto last = last_index(whole_);
+    if (!last) return false;
+    std::vector<Index> found;
+    const std::uint64_t end = last->entry.offset + batch_head_size + format::index_size;
+    if (!follow_chain(last->entry.offset, end, last->ordinal, last->entry.t_ns, found) || found.back() != indices_.front())
+        return false;
     std::ranges::reverse(found);
     indices_ = std::move(found);
+    whole_ = end;
+    if (any_ || last->records > 0) {
+        end_ns_ = any_ ? std::max(end_ns_, last->entry.t_ns) : last->entry.t_ns;
+        if (!any_) begin_ns_ = std::min(last->begin_ns, end_ns_);
+        any_ = true;
+    }
+    walk();
     return true;
 }
 
 // Batch heads from where the last walk ended. The sum of the last batch is looked at, as a crash may leave zeros behind a head, and
 // those of batches whose records say other times than their heads.
-void Recording::walk() {
+void Recording::walk(bool to_an_index) {
     what_.clear();
     if (ended_ && whole_ < file_.size()) what_ = format::at_byte(whole_, "bytes behind the end of the recording");
     std::string why;
-    while (!ended_ && whole_ < file_.size()) {
+    while (!ended_ && whole_ < file_.size() && !(to_an_index && !indices_.empty())) {
         const auto batch = batch_at(whole_, &why);
         if (!batch) break;
-        if (!batch_at(batch->end()) && !format::is_whole(batch->bytes)) {
+        if (!batch_at(batch->end()) && !is_whole(*batch)) {
             why = format::at_byte(whole_, "the checksum of the last batch is wrong: it was not written to its end");
             break;
         }
-        if (batch->head.kind == BatchKind::records && batch->head.count > 0 && times_hold(batch->head, batch->bytes)) {
+        if (batch->head.kind == BatchKind::records && batch->head.count > 0 && times_hold(*batch)) {
             if (!any_) begin_ns_ = end_ns_ = batch->head.first_ns;
             any_ = true;
             end_ns_ = std::max(end_ns_, batch->head.last_ns);
@@ -200,6 +273,13 @@ void Recording::walk() {
         what_ = why.empty() ? format::at_byte(whole_, "bytes behind the end of the recording") : why;
 }
 
+// True if the head of a batch of records tells the times of its first and last one: those lie beside heads, the sum needs all of it.
+bool Recording::times_hold(const Batch& batch) const {
+    const bool same = time_at(batch.payload(), 0) == batch.head.first_ns &&
+                      time_at(batch.payload(), batch.head.count - 1) == batch.head.last_ns;
+    return same || is_whole(batch);
+}
+
 // From where on all records of `t` and later lie.
 std::uint64_t Recording::start_of(std::int64_t t) const {
     const auto later = std::ranges::lower_bound(indices_, t, {}, &Index::t_ns);
@@ -216,7 +296,7 @@ Recording::Position Recording::position_at(std::int64_t t) const {
         if (batch->head.kind == BatchKind::records) {
             if (batch->head.last_ns < t) {
                 damaged.reset();
-            } else if (!format::is_whole(batch->bytes)) {
+            } else if (!is_whole(*batch)) {
                 if (!damaged) damaged = position(offset, 0);
             } else {
                 const std::size_t record = first_at(batch->payload(), t);
@@ -230,17 +310,43 @@ Recording::Position Recording::position_at(std::int64_t t) const {
     return damaged.value_or(position(whole_, 0));
 }
 
+// Nothing that lies behind this is read for records before `to` and before `until`.
+std::uint64_t Recording::end_of(std::int64_t to, Position until) const {
+    const auto later = std::ranges::lower_bound(indices_, to, {}, &Index::t_ns);
+    const std::uint64_t offset = later == indices_.end() ? whole_ : later->offset;
+    return std::min(offset, (until >> record_bits << 3) + batch_head_size + batch_limit);
+}
+
+// From the first index that is near enough; where there is none, over heads.
+Recording::Position Recording::before(Position position) const {
+    const std::uint64_t target = position >> record_bits << 3;
+    const bool within = (position & ((1u << record_bits) - 1)) != 0;
+    if (target <= header_size + near) return begin_position();
+    auto index = std::ranges::lower_bound(indices_, target - near, {}, &Index::offset);
+    if (index != indices_.end() && index->offset < target) return Recording::position(index->offset, 0);
+    std::uint64_t offset = index == indices_.begin() ? header_size : std::prev(index)->offset, last = offset;
+    while (offset < target && target - offset > near) {
+        const auto batch = batch_at(offset);
+        if (!batch) break;
+        last = offset;
+        offset = batch->end();
+    }
+    return Recording::position(offset < target ? offset : within ? target : last, 0);
+}
+
 Recording::Position Recording::go_on(Position from, std::int64_t to, const Take& take, std::size_t& damaged,
                                      Position until) const {
     std::vector<Record> copy;
     std::uint64_t offset = from >> record_bits << 3;
     std::size_t record = from & ((1u << record_bits) - 1);
+    Fetch fetch{reading_.soon, file_, offset, std::min(whole_, end_of(to, until))};
     while (offset < whole_) {
+        fetch.reading(offset);
         const auto batch = batch_at(offset);
         if (!batch) break;
         if (batch->head.kind == BatchKind::records && batch->head.count > record) {
             if (position(offset, record) >= until) return position(offset, record);
-            if (format::is_whole(batch->bytes)) {  // its head says nothing before
+            if (is_whole(*batch)) {  // its head says nothing before
                 if (batch->head.first_ns >= to) return position(offset, record);
                 std::size_t end = batch->head.last_ns < to ? batch->head.count : first_at(batch->payload(), to);
                 if (until < position(batch->end(), 0)) end = std::min<std::size_t>(end, until - position(offset, 0));
@@ -281,7 +387,7 @@ std::size_t Recording::read_payload(std::int64_t from, std::int64_t to, const Re
     while (offset < whole_) {
         const auto batch = batch_at(offset);
         if (!batch) break;
-        if (batch->head.kind == BatchKind::records && batch->head.first_ns >= to && format::is_whole(batch->bytes)) break;
+        if (batch->head.kind == BatchKind::records && batch->head.first_ns >= to && is_whole(*batch)) break;
         offset = batch->end();
         if (batch->head.kind != BatchKind::payload || batch->head.first_ns < from || batch->head.first_ns >= to) continue;
         Reader reader{batch->payload()};
@@ -299,9 +405,11 @@ std::size_t Recording::read_payload(std::int64_t from, std::int64_t to, const Re
 bool Recording::fold_snapshot(const Index& index, Replay& into) const {
     std::vector<Record> copy;
     std::uint64_t offset = index.snapshot;
+    Fetch fetch{reading_.soon, file_, offset, index.offset};
     while (offset < index.offset) {
+        fetch.reading(offset);
         const auto batch = batch_at(offset);
-        if (!batch || batch->head.kind != BatchKind::snapshot || !format::is_whole(batch->bytes)) return false;
+        if (!batch || batch->head.kind != BatchKind::snapshot || !is_whole(*batch)) return false;
         into.apply(format::records_in(batch->payload(), copy));
         offset = batch->end();
     }

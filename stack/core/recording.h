@@ -15,6 +15,7 @@
 
 #include "stack/core/address.h"
 #include "stack/core/bytes.h"
+#include "stack/core/place_table.h"
 #include "stack/core/replay.h"
 #include "stack/core/trace.h"
 
@@ -22,7 +23,8 @@ namespace weft::trace {
 
 namespace format {
 struct EndBody;
-}
+struct IndexBody;
+}  // namespace format
 
 struct Clocks {
     std::int64_t monotonic_ns{0}, realtime_ns{0};  // read at the same moment; records tell monotonic time
@@ -46,7 +48,7 @@ inline constexpr std::size_t batch_limit = 1u << 20;  // bytes of a batch behind
 inline constexpr std::size_t batch_records = 4'096;  // at which the writer closes a batch by itself
 inline constexpr std::size_t counted_types = 24;
 
-// Each second of record time that had records: where it lies and what is in it.
+// Each second of record time that had records, and each part of one that had many: where it lies and what is in it.
 struct IndexEntry {
     std::int64_t t_ns{0};  // all records before the index are of this time or older
     std::uint64_t offset{0};  // of the index batch
@@ -58,9 +60,9 @@ struct IndexEntry {
 // Writes. All output is appended to `out`; nothing is kept but the records of the open batch and a Replay for the snapshots.
 class RecordingWriter {
 public:
-    // `none`: only the snapshot that it begins with, for who folds from there on. `seconds`: an index each second of record time, and a
-    // snapshot with it when the records since the last one take three times its room: so recordings grow by about a third at most, and at()
-    // folds no more than four snapshots' worth of records and a second of them.
+    // `none`: only the snapshot that it begins with, for who folds from there on. `seconds`: an index each second of record time, and
+    // each 16,384 records, and a snapshot with it when the records since the last one take three times its room: so recordings grow by
+    // about a third at most, and at() folds no more than four snapshots' worth of records and those up to an index.
     enum class Indices : std::uint8_t { none, seconds };
 
     explicit RecordingWriter(const RecordingInfo& info, Indices indices = Indices::seconds);
@@ -94,7 +96,7 @@ private:
     std::array<std::uint32_t, counted_types> counts_{};
     std::int64_t now_ns_{0}, begin_ns_{0}, index_ns_{0};
     std::deque<IndexEntry> table_;
-    std::uint64_t bytes_{0}, records_{0}, indexed_bytes_{0}, last_index_{0}, index_count_{0};
+    std::uint64_t bytes_{0}, records_{0}, indexed_bytes_{0}, indexed_records_{0}, last_index_{0}, index_count_{0};
     std::uint64_t since_snapshot_{0}, snapshot_bytes_{0};  // bytes of records since the last snapshot; bytes of it
 };
 
@@ -137,9 +139,15 @@ public:
     };
     // Return false to stop.
     using Take = std::function<bool(std::span<const Record>)>;
+    struct Reading {
+        // Told which bytes of the file will be read next, one stretch behind the other: they may be fetched meanwhile.
+        void (*soon)(Bytes stretch){nullptr};
+        std::uint64_t walked{16 << 20};  // bytes of a file without an end in which the heads of all batches are looked at
+    };
 
-    // By the end batch, or, without one (it is being written, or its writer died), by walking the heads of batches.
-    static std::expected<Recording, std::string> open(Bytes file);
+    // By the end batch; without one (it is being written, or its writer died) by the last index that can be found, and the heads
+    // of the batches behind it.
+    static std::expected<Recording, std::string> open(Bytes file, const Reading& reading = default_reading());
     // The file has grown, and may lie elsewhere now. Costs what is new.
     std::expected<void, std::string> extend(Bytes file);
 
@@ -164,6 +172,8 @@ public:
     // Records in order from there on, by spans; answers where to go on: behind what `take` was given last, or at the end.
     Position read_on(Position from, const Take& take) const;
     Position read_on(Position from, Position until, const Take& take) const;  // and stops before `until`
+    // Where a batch begins before this, and no more than 16,384 records away; at the beginning: there.
+    Position before(Position position) const;
     // Payload of the same time, where it was recorded.
     std::size_t read_payload(std::int64_t from, std::int64_t to, const RecordingStream::TakePayload& take) const;
     // The state after the last record of `t` or earlier: the nearest snapshot, and the records from there on.
@@ -173,26 +183,36 @@ public:
 
 private:
     struct Batch;
+    static Reading default_reading() { return {}; }
     static Position position(std::uint64_t offset, std::size_t record) {
         return offset << 11 | record;
     }  // offsets are multiples of 8
     std::optional<Batch> batch_at(std::uint64_t offset, std::string* why = nullptr) const;
+    bool is_whole(const Batch& batch) const;
     bool open_by_end();
+    bool open_by_last_index();
+    std::optional<format::IndexBody> last_index(std::uint64_t after) const;
+    bool follow_chain(std::uint64_t offset, std::uint64_t below, std::uint64_t ordinal, std::int64_t latest,
+                      std::vector<Index>& found) const;
     std::optional<std::vector<Index>> take_table(const format::EndBody& body, std::uint64_t end) const;
     bool take_chain(const format::EndBody& body, std::vector<Index> found);
-    void walk();
+    void walk(bool to_an_index = false);
+    bool times_hold(const Batch& batch) const;
     std::uint64_t start_of(std::int64_t t) const;
+    std::uint64_t end_of(std::int64_t to, Position until) const;
     Position go_on(Position from, std::int64_t to, const Take& take, std::size_t& damaged,
                    Position until = ~Position{0}) const;
     bool fold_snapshot(const Index& index, Replay& into) const;
 
     Bytes file_;
+    Reading reading_;
     RecordingInfo info_;
     std::vector<Index> indices_;
     std::uint64_t whole_{0};
     std::int64_t begin_ns_{0}, end_ns_{0};
     bool any_{false}, ended_{false};
     std::string what_;
+    mutable PlaceTable whole_batches_;  // by offset: large ones whose sums were right; each is looked at once
 };
 
 }  // namespace weft::trace

@@ -1,4 +1,5 @@
-// Writing a recording: records into batches, an index each second of record time, snapshots as often as they pay.
+// Writing a recording: records into batches, an index each second of record time and each 16,384 records, snapshots
+// as often as they pay.
 #include <algorithm>
 
 #include "stack/core/recording_format.h"
@@ -10,6 +11,7 @@ namespace {
 constexpr std::int64_t second = 1'000'000'000;
 constexpr std::uint64_t records_per_snapshot = 3;  // bytes of records for each byte of snapshot, at least
 constexpr std::uint64_t about_a_flow = 10;  // records of a snapshot
+constexpr std::uint64_t indexed_together = 16'384;  // records
 
 }  // namespace
 
@@ -63,13 +65,16 @@ void RecordingWriter::index(std::uint64_t snapshot, std::vector<std::byte>& out)
     table_.push_back(body.entry);
     batch(BatchKind::index, begin_ns_, now_ns_, format::write_index(body), out);
     indexed_bytes_ = bytes_;
+    indexed_records_ = records_;
 }
 
 void RecordingWriter::add(const Record& record, std::vector<std::byte>& out) {
     const std::int64_t t_ns = records_ == 0 && index_count_ == 0 ? record.t_ns : std::max(record.t_ns, now_ns_);
     if (records_ == 0) begin_ns_ = index_ns_ = t_ns;
     // Between two moments: all records of one moment lie on the same side of an index.
-    if (indices_ == Indices::seconds && std::uint64_t(t_ns) - std::uint64_t(index_ns_) >= std::uint64_t{second}) {
+    const bool due = std::uint64_t(t_ns) - std::uint64_t(index_ns_) >= std::uint64_t{second} ||
+                     (records_ - indexed_records_ >= indexed_together && t_ns > now_ns_);
+    if (indices_ == Indices::seconds && due) {
         flush(out);
         const std::uint64_t size = std::max(snapshot_bytes_, state_.size() * about_a_flow * sizeof(Record));
         const bool pays = since_snapshot_ >= records_per_snapshot * size;

@@ -142,6 +142,143 @@ TEST(Recording, SnapshotsAreTakenWhenRecordsOutweighThem) {
     EXPECT_LT(made.file.size(), made.records.size() * sizeof(Record) * 3 / 2 + recording.indices().size() * 300);
 }
 
+TEST(Recording, ManyRecordsOfOneSecondHaveIndicesAmongThem) {
+    std::vector<std::byte> file;
+    std::vector<Record> records;
+    RecordingWriter writer{some_info()};
+    writer.begin(file);
+    for (std::int64_t i = 0; i < 60'000; ++i) {  // a hundred of each moment
+        records.push_back(record_of(second + i / 100 * 1'000, no_flow, Type::lagged, Lagged{1, 0, 1}));
+        writer.add(records.back(), file);
+    }
+    writer.end(file);
+    const Recording recording = opened(file);
+    ASSERT_EQ(recording.indices().size(), 4u) << "three among them, and the last";
+    for (const Recording::Index& index : recording.indices()) {
+        const auto older = std::ranges::upper_bound(records, index.t_ns, {}, &Record::t_ns) - records.begin();
+        EXPECT_EQ(recording.at(index.t_ns).lagged(), std::uint64_t(older)) << "all of one moment lie on one side";
+    }
+}
+
+// What is left when the writer dies: no end, no table.
+TEST(Recording, WithoutItsEndAFileIsOpenedByItsLastIndex) {
+    Made made = make(18, 3'000, second / 100, false);
+    const Recording walked = opened(made.file);
+    ASSERT_GT(walked.indices().size(), 5u);
+    const auto by_index = [&](Bytes file) { return *Recording::open(file, {.walked = 0}); };
+    for (const std::size_t cut : {0, 1, 8, 100, 3'000}) {
+        const Bytes file = Bytes{made.file}.first(made.file.size() - cut);
+        const Recording one = opened(file), other = by_index(file);
+        EXPECT_TRUE(std::ranges::equal(one.indices(), other.indices()));
+        EXPECT_EQ(one.begin_ns(), other.begin_ns());
+        EXPECT_EQ(one.end_ns(), other.end_ns());
+        EXPECT_EQ(one.bytes(), other.bytes());
+        EXPECT_EQ(one.what(), other.what());
+        EXPECT_TRUE(same(all_of(one), all_of(other)));
+        EXPECT_EQ(one.at(INT64_MAX), other.at(INT64_MAX));
+    }
+    // A head that is none, far from the index: only who walks to it stops there.
+    std::vector<std::byte> file = made.file;
+    store_little(&file[walked.indices()[3].offset + batch_head_size + 136], std::uint32_t{7});
+    EXPECT_EQ(opened(file).indices().size(), 4u);
+    EXPECT_TRUE(std::ranges::equal(by_index(file).indices(), walked.indices()));
+    // An index in between that is damaged: nobody can follow the others, and all heads are walked.
+    file = made.file;
+    file[walked.indices()[3].offset + batch_head_size + 40] ^= std::byte{1};
+    EXPECT_EQ(by_index(file).indices().size(), walked.indices().size() - 1);
+    EXPECT_EQ(by_index(file).bytes(), file.size());
+}
+
+TEST(Recording, WhatLooksLikeAnIndexMustLeadBackToTheFirst) {
+    RecordingInfo info = some_info();
+    info.payload = true;
+    std::vector<std::byte> file, made_up;
+    RecordingWriter writer{info}, other{info};
+    writer.begin(file);
+    for (int i = 0; i < 10; ++i) writer.add(record_of(i * second, 1, Type::loss, Loss{}), file);
+    writer.flush(file);
+    other.begin(made_up);
+    other.add(record_of(0, 1, Type::loss, Loss{}), made_up);
+    other.add(record_of(second, 1, Type::loss, Loss{}), made_up);
+    const std::size_t index = batch_head_size + 136;
+    ASSERT_EQ(load_little<std::uint32_t>(&made_up[made_up.size() - index]), 136u);
+    writer.add_payload(11 * second, 1, true, Bytes{made_up}.last(index), file);
+    const Recording walked = opened(file), recording = *Recording::open(file, {.walked = 0});
+    EXPECT_EQ(recording.indices().size(), 9u);
+    EXPECT_TRUE(std::ranges::equal(recording.indices(), walked.indices()));
+    EXPECT_EQ(recording.bytes(), file.size());
+}
+
+std::vector<std::pair<const std::byte*, std::size_t>> told_soon;  // a function without a context tells
+
+TEST(Recording, SaysAheadWhatItReadsAndLittleElse) {
+    MadeRecords source{19, 300, second / 100'000};
+    std::vector<std::byte> file;
+    RecordingWriter writer{some_info()};
+    writer.begin(file);
+    while (file.size() < (std::size_t{8} << 20))
+        for (const Record& record : source.moment()) writer.add(record, file);
+    writer.end(file);
+    const auto recording =
+        Recording::open(file, {.soon = [](Bytes stretch) { told_soon.emplace_back(stretch.data(), stretch.size()); }});
+    ASSERT_TRUE(recording);
+    const auto told = [&](const void* from, std::size_t size) {  // of bytes of the file
+        return std::ranges::any_of(told_soon, [&](const auto& stretch) {
+            const auto* begin = static_cast<const std::byte*>(from);
+            return begin >= stretch.first && begin + size <= stretch.first + stretch.second + (1 << 20);
+        });
+    };
+    for (const std::int64_t part : {1, 4, 7}) {
+        told_soon.clear();
+        const std::int64_t t = recording->begin_ns() + (recording->end_ns() - recording->begin_ns()) / 8 * part;
+        (void)recording->at(t);
+        ASSERT_FALSE(told_soon.empty());
+        std::size_t all = 0;
+        for (const auto& [begin, size] : told_soon) {
+            EXPECT_TRUE(begin >= file.data() && begin + size <= file.data() + file.size());
+            all += size;
+        }
+        EXPECT_LT(all, std::size_t{5} << 20) << "not the whole file";
+        recording->read(t, t + 1'000, [&](std::span<const Record> records) {
+            EXPECT_TRUE(told(records.data(), records.size_bytes()));
+            return false;
+        });
+    }
+}
+
+TEST(Recording, IsReadBackwardsByBlocks) {
+    const Made made = make(20, 60'000, second / 1'000'000);
+    for (const bool with_indices : {true, false}) {
+        std::vector<std::byte> file;
+        RecordingWriter writer{some_info(),
+                               with_indices ? RecordingWriter::Indices::seconds : RecordingWriter::Indices::none};
+        writer.begin(file);
+        for (const Record& record : made.records) writer.add(record, file);
+        writer.flush(file);
+        const Recording recording = opened(file);
+        std::vector<Record> back;
+        int blocks = 0;
+        Recording::Position at = recording.position_at(made.records[made.records.size() - 100].t_ns);
+        const std::int64_t until = made.records[made.records.size() - 100].t_ns;
+        for (; at != recording.begin_position(); ++blocks) {
+            const Recording::Position before = recording.before(at);
+            ASSERT_LT(before, at);
+            std::vector<Record> some;
+            recording.read_on(before, at, [&](std::span<const Record> records) {
+                some.insert(some.end(), records.begin(), records.end());
+                return true;
+            });
+            EXPECT_LE(some.size(), 16'384u);
+            back.insert(back.begin(), some.begin(), some.end());
+            at = before;
+        }
+        EXPECT_GE(blocks, 4);
+        EXPECT_LE(blocks, 12);
+        const auto older = std::ranges::lower_bound(made.records, until, {}, &Record::t_ns) - made.records.begin();
+        EXPECT_TRUE(same(back, std::span{made.records}.first(std::size_t(older))));
+    }
+}
+
 TEST(Recording, ASeedIsTheStateBeforeTheFirstRecord) {
     MadeRecords source{5, 20, 1'000};
     const Replay seed = folded(source.some(2'000));

@@ -10,8 +10,9 @@ using namespace weft::trace;
 
 namespace {
 
-void look(Bytes file) {
-    const auto recording = Recording::open(file);
+void look(Bytes file, std::uint64_t walked) {
+    const auto soon = [](Bytes stretch) { FUZZ_CHECK(!stretch.empty()); };
+    const auto recording = Recording::open(file, {.soon = soon, .walked = walked});
     if (!recording) {
         FUZZ_CHECK(recording.error().starts_with("at byte "));
         return;
@@ -36,6 +37,11 @@ void look(Bytes file) {
         FUZZ_CHECK(index.offset < file.size() && index.snapshot < index.offset);
         recording->read_on(recording->position_at(index.t_ns), [](auto) { return false; });
     }
+    for (auto at = position; at != recording->begin_position();) {
+        const auto before = recording->before(at);
+        FUZZ_CHECK(before < at);
+        at = before;
+    }
     recording->read_payload(recording->begin_ns(), recording->end_ns(),
                             [&](auto, auto, auto, Bytes payload) { FUZZ_CHECK(payload.size() <= file.size()); });
     FUZZ_CHECK(recording->marks(3).size() <= 3);
@@ -52,9 +58,9 @@ void look(Bytes file) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::vector<std::byte> file(size);
     std::ranges::copy(fuzz::bytes_of(data, size), file.begin());
-    look(file);
+    look(file, ~std::uint64_t{0});
     fuzz::repair(file);
-    look(file);
+    for (const std::uint64_t walked : {~std::uint64_t{0}, std::uint64_t{0}}) look(file, walked);
     // Whatever it was at half its size, it may grow.
     if (auto recording = Recording::open(Bytes{file}.first(size / 2))) {
         if (recording->extend(file)) recording->at(INT64_MAX);

@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::uint64_t near = 16'384 * sizeof(Record);  // bytes of a file: read in some milliseconds, whatever lies there
 constexpr std::uint64_t fetched_at_once = 1 << 20, fetched_ahead = 512 << 10;
+constexpr std::uint32_t told_again = 64;  // tellings later: who was told may have forgotten
 constexpr std::uint64_t searched = 64 << 20;  // bytes before the end of a file in which an index is looked for
 constexpr std::size_t remembered = 16 << 10;  // bytes of a batch whose sum takes long enough to remember it
 constexpr std::uint64_t record_bits = 14;  // of a position: a batch has at most 2^14 records
@@ -42,26 +43,21 @@ std::size_t first_at(Bytes payload, std::int64_t t) {
     return low;
 }
 
-// Tells ahead what will be read, while reading goes on in front of it.
-class Fetch {
-public:
-    Fetch(void (*soon)(Bytes), Bytes file, std::uint64_t from, std::uint64_t until)
-        : soon_{soon}, file_{file}, told_{from}, until_{std::min<std::uint64_t>(until, file.size())} {}
-    void reading(std::uint64_t offset) {
-        while (soon_ && told_ < until_ && told_ < offset + fetched_ahead) {
-            const std::uint64_t size = std::min(fetched_at_once, until_ - told_);
-            soon_(file_.subspan(told_, size));
-            told_ += size;
-        }
-    }
-
-private:
-    void (*soon_)(Bytes);
-    Bytes file_;
-    std::uint64_t told_, until_;
-};
-
 }  // namespace
+
+// Who reads at `offset`, and on up to `until`, will soon need what lies there: told by parts of a mebibyte, each once in a while.
+void Recording::reading(std::uint64_t offset, std::uint64_t until) const {
+    if (!reading_.soon) return;
+    until = std::min({until, offset + fetched_ahead, std::uint64_t{file_.size()}});
+    for (std::uint64_t part = offset / fetched_at_once; part * fetched_at_once < until; ++part) {
+        if (part >= told_.size()) told_.resize(std::size_t(file_.size() / fetched_at_once + 1));
+        std::uint32_t& told = told_[std::size_t(part)];
+        if (told != 0 && tellings_ - told < told_again) continue;
+        told = ++tellings_;
+        const std::uint64_t begin = part * fetched_at_once;
+        reading_.soon(file_.subspan(std::size_t(begin), std::size_t(std::min(fetched_at_once, file_.size() - begin))));
+    }
+}
 
 bool Recording::is_whole(const Batch& batch) const {
     if (whole_batches_.find(batch.offset) == batch.bytes.size()) return true;
@@ -206,7 +202,8 @@ std::optional<format::IndexBody> Recording::last_index(std::uint64_t after) cons
     const std::uint64_t least = std::max(after, end - std::min(end, searched));
     while (end > least) {
         const std::uint64_t begin = std::max(least, end - std::min(end, fetched_at_once));
-        if (reading_.soon) reading_.soon(file_.subspan(begin, end - begin));
+        reading(begin, end);
+        reading(begin + (end - begin) / 2, end);
         for (std::uint64_t offset = end; offset > begin;) {
             offset -= 8;
             if (load_little<std::uint64_t>(&file_[offset]) != begins || file_.size() - offset < size) continue;
@@ -339,9 +336,9 @@ Recording::Position Recording::go_on(Position from, std::int64_t to, const Take&
     std::vector<Record> copy;
     std::uint64_t offset = from >> record_bits << 3;
     std::size_t record = from & ((1u << record_bits) - 1);
-    Fetch fetch{reading_.soon, file_, offset, std::min(whole_, end_of(to, until))};
+    const std::uint64_t last = std::min(whole_, end_of(to, until));
     while (offset < whole_) {
-        fetch.reading(offset);
+        reading(offset, last);
         const auto batch = batch_at(offset);
         if (!batch) break;
         if (batch->head.kind == BatchKind::records && batch->head.count > record) {
@@ -405,9 +402,8 @@ std::size_t Recording::read_payload(std::int64_t from, std::int64_t to, const Re
 bool Recording::fold_snapshot(const Index& index, Replay& into) const {
     std::vector<Record> copy;
     std::uint64_t offset = index.snapshot;
-    Fetch fetch{reading_.soon, file_, offset, index.offset};
     while (offset < index.offset) {
-        fetch.reading(offset);
+        reading(offset, index.offset);
         const auto batch = batch_at(offset);
         if (!batch || batch->head.kind != BatchKind::snapshot || !is_whole(*batch)) return false;
         into.apply(format::records_in(batch->payload(), copy));

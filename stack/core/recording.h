@@ -140,7 +140,7 @@ public:
     // Return false to stop.
     using Take = std::function<bool(std::span<const Record>)>;
     struct Reading {
-        // Told which bytes of the file will be read next, one stretch behind the other: they may be fetched meanwhile.
+        // Told which bytes of the file will be read next, by stretches: they may be fetched meanwhile.
         void (*soon)(Bytes stretch){nullptr};
         std::uint64_t walked{16 << 20};  // bytes of a file without an end in which the heads of all batches are looked at
     };
@@ -188,6 +188,7 @@ private:
         return offset << 11 | record;
     }  // offsets are multiples of 8
     std::optional<Batch> batch_at(std::uint64_t offset, std::string* why = nullptr) const;
+    void reading(std::uint64_t offset, std::uint64_t until) const;
     bool is_whole(const Batch& batch) const;
     bool open_by_end();
     bool open_by_last_index();
@@ -212,6 +213,8 @@ private:
     std::int64_t begin_ns_{0}, end_ns_{0};
     bool any_{false}, ended_{false};
     std::string what_;
+    mutable std::vector<std::uint32_t> told_;  // of each mebibyte: the number of its telling; 0: never
+    mutable std::uint32_t tellings_{0};
     mutable PlaceTable whole_batches_;  // by offset: large ones whose sums were right; each is looked at once
 };
 

@@ -183,7 +183,7 @@ const std::vector<Floor>& floors() {
           "plugins/routing", "plugins/host"},
          {"*"},
          false},
-        {"gui", {"stack/core"}, {"unistd.h"}, false},
+        {"gui", {"stack/core"}, {"sys/mman.h", "unistd.h"}, false},
         {"docs", {}, {"*"}, false},  // examples: what is installed is all that they see
         {"tests", {"*"}, {"*"}, false},
         {"bench", {"*"}, {"*"}, false},

@@ -45,6 +45,21 @@ void give(const Endpoint& endpoint, weft_sockaddr* out) {
 
 }  // namespace weft::api
 
+void weft_stack::settle() {
+    sockets.settle(now);
+    for (api::Sockets::Asked asked; sockets.next_question(asked); sockets.settle(now)) {
+        const auto function = functions.find(asked.listener.place);
+        const auto peers = engine.peers(asked.question);
+        if (function == functions.end() || !peers) continue;
+        weft_sockaddr local, remote;
+        api::give(peers->local, &local);
+        api::give(peers->remote, &remote);
+        const weft_fd fd = weft_fd(std::uint64_t{asked.question.place} << 32 | asked.question.generation);
+        const enum weft_answer answer = function->second.ask(function->second.context, fd, &local, &remote);
+        (void)engine.answer(asked.question, Answer(std::clamp(int(answer), int(WEFT_ACCEPT), int(WEFT_LATER))), now);
+    }
+}
+
 namespace {
 
 // A call under the stack's lock: the value of its outcome, or minus its errno.
@@ -52,7 +67,7 @@ template <class Call>
 auto under_lock(weft_stack* s, Call&& call) -> std::int64_t {
     const std::lock_guard guard{s->lock};
     const auto done = call(s->sockets);
-    s->sockets.settle(s->now);
+    s->settle();
     if (!done) return -done.error();
     if constexpr (std::is_void_v<typename std::decay_t<decltype(done)>::value_type>) return 0;
     else return std::int64_t(*done);
@@ -132,15 +147,34 @@ weft_fd weft_connect(weft_stack* s, const weft_sockaddr* local, const weft_socka
 }
 
 weft_fd weft_listen(weft_stack* s, const weft_sockaddr* local, int backlog, const weft_options* options) {
+    return weft_listen_with(s, local, backlog, options, nullptr, nullptr);
+}
+
+weft_fd weft_listen_with(weft_stack* s, const weft_sockaddr* local, int backlog, const weft_options* options,
+                         weft_listener* function, void* context) {
     if (!local || !sound(*local)) return -EINVAL;
     return under_lock(s, [&](Sockets& sockets) -> Outcome<weft_fd> {
         const auto id = make(sockets, Family(local->family), local, options, s->now);
         if (!id) return std::unexpected(id.error());
-        const auto listens = sockets.listen(*id, backlog, s->now);
-        if (listens) return api::fd_of(*id);
-        (void)sockets.close(*id, s->now);
-        return std::unexpected(listens.error());
+        const auto listens = sockets.listen(*id, backlog, s->now, function != nullptr, function && local->port == 0);
+        if (!listens) {
+            (void)sockets.close(*id, s->now);
+            return std::unexpected(listens.error());
+        }
+        s->functions.erase(id->place);
+        if (function) s->functions[id->place] = {function, context};
+        return api::fd_of(*id);
     });
+}
+
+int weft_answer(weft_stack* s, weft_fd asked, enum weft_answer answer) {
+    if (answer < WEFT_ACCEPT || answer > WEFT_LATER) return -EINVAL;
+    return int(under_lock(s, [&](Sockets& sockets) -> Outcome<void> {
+        const Question question{std::uint32_t(std::uint64_t(asked) >> 32), std::uint32_t(asked)};
+        if (const auto done = sockets.engine().answer(question, Answer(answer), s->now); !done)
+            return std::unexpected(api::to_errno(done.error()));
+        return {};
+    }));
 }
 
 weft_fd weft_accept(weft_stack* s, weft_fd listener, weft_sockaddr* remote) {

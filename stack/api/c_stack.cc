@@ -165,7 +165,7 @@ int weft_input(weft_stack* s, const weft_packet* packets, size_t count, weft_tim
             batch[fill] = {.link = packet.link, .frame = Slice{chunk, 0, std::uint32_t(packet.length)}};
         }
         s->engine.receive(std::span{batch}.first(fill), s->now);
-        s->sockets.settle(s->now);
+        s->settle();
         if (fill < batch.size()) break;
     }
     return int(taken);
@@ -175,7 +175,7 @@ int weft_output(weft_stack* s, weft_packet* out, size_t capacity, weft_time now)
     const std::lock_guard guard{s->lock};
     s->at(now);
     if (s->handed == s->out.size() && !refill(*s)) {
-        s->sockets.settle(s->now);
+        s->settle();
         return 0;
     }
     const std::size_t count = std::min(capacity, s->out.size() - s->handed);
@@ -197,7 +197,7 @@ int weft_advance(weft_stack* s, weft_time now) {
     const std::lock_guard guard{s->lock};
     s->at(now);
     s->engine.advance(s->now);
-    s->sockets.settle(s->now);
+    s->settle();
     return 0;
 }
 

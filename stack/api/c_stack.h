@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -28,12 +29,21 @@ struct weft_stack {
     // Before each call that changes something.
     void at(weft_time time) { now = std::max(now, weft::Instant::from_nanoseconds(time)); }
 
+    // Takes events, and asks the functions that listen. After each call that changes something.
+    void settle();
+
+    struct Function {
+        weft_listener* ask;
+        void* context;
+    };
+
     std::mutex lock;
     weft::BufferPool pool;
     weft::Engine engine;
     weft::api::Sockets sockets;
     weft::Instant now;
     weft_lease* leases{nullptr};
+    std::map<std::uint32_t, Function> functions;  // under the place of the listener's socket
 
     // weft_output: the packets of the last transmit(), cut, one after the other; the first ones were handed out.
     struct Out {

@@ -103,17 +103,19 @@ Outcome<void> Sockets::bind(SocketId id, const Endpoint& local) {
     return {};
 }
 
-Outcome<void> Sockets::listen(SocketId id, int backlog, Instant now) {
+Outcome<void> Sockets::listen(SocketId id, int backlog, Instant now, bool ask, bool any_port) {
     const auto socket = get(id);
     if (!socket) return fail(socket.error());
     Socket& s = **socket;
     if (s.kind == Socket::Kind::listener) return {};
     if (s.kind != Socket::Kind::fresh) return fail(EINVAL);
-    if (!s.bound)
+    if (!s.bound && !any_port)
         if (const auto bound = bind(id, {}); !bound) return bound;
     ListenOptions options;
     static_cast<ConnectOptions&>(options) = connect_options(s);
     options.local = listened(s.local);
+    options.ask = ask;
+    options.any_port = any_port;
     options.backlog = std::uint32_t(std::clamp(backlog, 0, 1 << 16)) + 1;  // Linux lets one more wait than is asked for
     const auto listener = engine_->listen(options, now);
     if (!listener) return fail(listener.error());
@@ -288,10 +290,22 @@ bool Sockets::next_woken(Woken& out) {
     return false;
 }
 
+bool Sockets::next_question(Asked& out) {
+    if (asked_.empty()) return false;
+    out = asked_.back();
+    asked_.pop_back();
+    return true;
+}
+
 void Sockets::take_event(const Event& event) {
     using Kind = Event::Kind;
     if (event.kind == Kind::accepted) {
         if (event.listener.index() < by_listener_.size()) wake(by_listener_[event.listener.index()], in);
+        return;
+    }
+    if (event.kind == Kind::asked) {
+        if (event.listener.index() < by_listener_.size())
+            asked_.insert(asked_.begin(), {event.question, by_listener_[event.listener.index()]});
         return;
     }
     const SocketId id = owner(event.flow);

@@ -76,7 +76,8 @@ public:
 
     Outcome<SocketId> open(Family family);
     Outcome<void> bind(SocketId id, const Endpoint& local);
-    Outcome<void> listen(SocketId id, int backlog, Instant now);
+    // `ask`: each SYN is a question of next_question(). `any_port`: every port that no other listener has; then it is not bound.
+    Outcome<void> listen(SocketId id, int backlog, Instant now, bool ask = false, bool any_port = false);
     Outcome<SocketId> accept(SocketId id, Instant now);
     Outcome<void> connect(SocketId id, const Endpoint& remote, Instant now);
     Outcome<void> disconnect(SocketId id, Instant now);  // connect() with AF_UNSPEC
@@ -108,6 +109,12 @@ public:
         std::uint32_t what{0};  // of Ready
     };
     bool next_woken(Woken& out);
+    // SYNs that wait for Engine::answer(), and who listens.
+    struct Asked {
+        Question question;
+        SocketId listener;
+    };
+    bool next_question(Asked& out);
     std::uint32_t count() const { return std::uint32_t(sockets_.size()); }
 
 private:
@@ -139,6 +146,7 @@ private:
     std::multimap<std::uint16_t, SocketId> by_port_;  // who is bound to it
     std::vector<SocketId> woken_;  // whose Socket::woken is not zero, and some that are gone
     std::size_t told_{0};  // of them
+    std::vector<Asked> asked_;  // the newest first
 };
 
 }  // namespace weft::api

@@ -84,6 +84,15 @@ WEFT_API weft_fd weft_connect(weft_stack *s, const weft_sockaddr *local, const w
 WEFT_API weft_fd weft_listen(weft_stack *s, const weft_sockaddr *local, int backlog, const weft_options *options);
 WEFT_API weft_fd weft_accept(weft_stack *s, weft_fd listener, weft_sockaddr *remote); /* remote may be NULL */
 
+/* A listener as a function, asked at each SYN with both endpoints; local WEFT_ANY and port 0 is any address, any port. It runs
+ * under the lock and may call nothing of this header but weft_format(). After WEFT_LATER nothing goes back before weft_answer():
+ * keep `asked`. -EBADF: the peer gave up meanwhile. */
+enum weft_answer { WEFT_ACCEPT, WEFT_REFUSE, WEFT_DROP, WEFT_LATER };
+typedef enum weft_answer weft_listener(void *context, weft_fd asked, const weft_sockaddr *local, const weft_sockaddr *remote);
+WEFT_API weft_fd weft_listen_with(weft_stack *s, const weft_sockaddr *local, int backlog, const weft_options *options,
+                                  weft_listener *function, void *context);
+WEFT_API int weft_answer(weft_stack *s, weft_fd asked, enum weft_answer answer);
+
 /* Flags of reading and writing have the values of MSG_OOB, MSG_PEEK, MSG_DONTWAIT and MSG_MORE. Urgent text stays in the stream
  * (RFC 6093). 0 bytes read: the peer has ended its half. */
 enum { WEFT_URGENT = 0x1, WEFT_PEEK = 0x2, WEFT_DONTWAIT = 0x40, WEFT_MORE = 0x8000 };

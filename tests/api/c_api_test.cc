@@ -1,0 +1,227 @@
+// The C API's stack without I/O: two of them, whose packets a test carries.
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "stack/api/weft.h"
+
+namespace {
+
+struct C : testing::Test {
+    C() {
+        const std::array<uint8_t, 16> one{1}, two{2};
+        EXPECT_EQ(weft_new("address = 10.0.0.1/24", one.data(), &a), 0) << weft_why();
+        EXPECT_EQ(
+            weft_new("# the other\naddress = \"10.0.0.2/24\"\naddress = 10.0.0.3\nsend_buffer = 65536\n", two.data(), &b), 0)
+            << weft_why();
+    }
+    ~C() override {
+        weft_free(a);
+        weft_free(b);
+    }
+
+    bool carry(weft_stack* from, weft_stack* to) {
+        std::array<weft_packet, 8> packets;
+        bool any = false;
+        for (int count = 0; (count = weft_output(from, packets.data(), packets.size(), now)) > 0;) {
+            any = true;
+            EXPECT_EQ(weft_input(to, packets.data(), std::size_t(count), now), count);
+        }
+        return any;
+    }
+    void settle() {
+        while (carry(a, b) | carry(b, a)) {}
+    }
+    void run(weft_time time) {
+        const weft_time end = now + time;
+        for (settle(); std::min(weft_deadline(a), weft_deadline(b)) <= end; settle()) {
+            now = std::max(now, std::min(weft_deadline(a), weft_deadline(b)));
+            EXPECT_EQ(weft_advance(a, now), 0);
+            EXPECT_EQ(weft_advance(b, now), 0);
+        }
+        now = end;
+    }
+    static weft_sockaddr address(const char* text) {
+        weft_sockaddr out;
+        EXPECT_EQ(weft_parse(text, &out), 0) << text;
+        return out;
+    }
+    std::int16_t ready(weft_stack* s, weft_fd fd, std::int16_t events) {
+        weft_pollfd one{fd, events, 0, 0};
+        weft_poll(s, &one, 1);
+        return one.revents;
+    }
+
+    weft_stack *a = nullptr, *b = nullptr;
+    weft_time now = 1'000'000'000;
+};
+
+TEST_F(C, AConnectionCarriesTextBothWaysAndEnds) {
+    const weft_sockaddr to = address("10.0.0.2:80");
+    const weft_fd listener = weft_listen(b, &to, 5, nullptr);
+    ASSERT_GT(listener, 0);
+    const weft_fd client = weft_connect(a, nullptr, &to, nullptr);
+    ASSERT_GT(client, 0);
+    EXPECT_EQ(weft_accept(b, listener, nullptr), -EAGAIN);
+    EXPECT_EQ(ready(a, client, POLLOUT), 0);
+    settle();
+    EXPECT_EQ(ready(a, client, POLLOUT), POLLOUT);
+    EXPECT_EQ(ready(b, listener, POLLIN), POLLIN);
+    weft_sockaddr from, local;
+    const weft_fd server = weft_accept(b, listener, &from);
+    ASSERT_GT(server, 0);
+    EXPECT_EQ(from.bytes[3], 1);
+    EXPECT_EQ(weft_peers(b, server, &local, &from), 0);
+    EXPECT_EQ(local.port, 80);
+
+    EXPECT_EQ(weft_write(a, client, "hello", 5, 0), 5);
+    settle();
+    std::array<char, 16> text{};
+    EXPECT_EQ(weft_ioctl(b, server, FIONREAD), 5);
+    EXPECT_EQ(weft_read(b, server, text.data(), text.size(), WEFT_PEEK), 5);
+    iovec parts[2];
+    weft_lease* lease = nullptr;
+    ASSERT_EQ(weft_take(b, server, parts, 2, &lease), 5);
+    EXPECT_EQ(std::string(static_cast<char*>(parts[0].iov_base), parts[0].iov_len), "hello");
+    std::thread{[&] { weft_return(lease); }}.join();
+    EXPECT_EQ(weft_take(b, server, parts, 2, &lease), -EAGAIN);
+    EXPECT_EQ(weft_finish(a, client), -EAGAIN);
+    settle();
+    EXPECT_EQ(weft_read(b, server, text.data(), text.size(), 0), 0);
+    EXPECT_EQ(weft_close(b, server), 0);
+    EXPECT_EQ(weft_close(b, server), -EBADF);
+    settle();
+    EXPECT_EQ(weft_read(a, client, text.data(), text.size(), 0), 0);
+    EXPECT_EQ(weft_finish(a, client), 0);
+    EXPECT_EQ(weft_close(a, client), 0);
+}
+
+TEST_F(C, WhatIsRefusedAndWhatIsNonsenseSaysWhy) {
+    const weft_sockaddr to = address("10.0.0.2:81"), any = address("*:0");
+    EXPECT_EQ(weft_connect(a, nullptr, &any, nullptr), -EINVAL);
+    EXPECT_EQ(weft_connect(a, &to, &to, nullptr), -EADDRNOTAVAIL);
+    const weft_options short_one{.size = 3};
+    EXPECT_EQ(weft_connect(a, nullptr, &to, &short_one), -EINVAL);
+    const weft_fd client = weft_connect(a, nullptr, &to, nullptr);
+    settle();
+    EXPECT_EQ(ready(a, client, POLLIN) & (POLLERR | POLLHUP), POLLERR | POLLHUP);
+    EXPECT_EQ(weft_write(a, client, "x", 1, 0), -ECONNREFUSED);
+    EXPECT_EQ(weft_write(a, client, "x", 1, 0), -EPIPE);
+    EXPECT_EQ(weft_write(a, client, "x", 1, 0x4000'0000), -EINVAL);
+    EXPECT_EQ(weft_read(a, -5, nullptr, 0, 0), -EBADF);
+    weft_stack* none = nullptr;
+    const std::array<uint8_t, 16> seed{};
+    EXPECT_EQ(weft_new("address = 10.0.0.1\nsend_bufer = 1", seed.data(), &none), -EINVAL);
+    EXPECT_TRUE(std::string(weft_why()).starts_with("line 2: ")) << weft_why();
+    EXPECT_EQ(weft_new("address = 10.0.0.300", seed.data(), &none), -EINVAL);
+    EXPECT_EQ(weft_new("mtu", seed.data(), &none), -EINVAL);
+    EXPECT_EQ(weft_new("mtu = 5", seed.data(), &none), -EINVAL);
+    EXPECT_EQ(none, nullptr);
+}
+
+TEST_F(C, AFunctionThatListensIsAskedWithBothEndsAndDecides) {
+    struct Asked {
+        std::vector<std::string> who;
+        enum weft_answer answer { WEFT_ACCEPT };
+        weft_fd last{0};
+    } asked;
+    const auto function = [](void* context, weft_fd fd, const weft_sockaddr* local, const weft_sockaddr*) {
+        auto& to = *static_cast<Asked*>(context);
+        std::array<char, 64> text{};
+        weft_format(local, text.data(), text.size());
+        to.who.emplace_back(text.data());
+        to.last = fd;
+        return to.answer;
+    };
+    const weft_sockaddr any = address("*:0");
+    const weft_fd listener = weft_listen_with(b, &any, 8, nullptr, function, &asked);
+    ASSERT_GT(listener, 0);
+    const weft_sockaddr one = address("10.0.0.2:5"), two = address("10.0.0.3:60000");
+    const weft_fd first = weft_connect(a, nullptr, &one, nullptr);
+    settle();
+    EXPECT_EQ(ready(a, first, POLLOUT), POLLOUT);
+    EXPECT_GT(weft_accept(b, listener, nullptr), 0);
+    asked.answer = WEFT_REFUSE;
+    const weft_fd second = weft_connect(a, nullptr, &two, nullptr);
+    settle();
+    EXPECT_EQ(weft_write(a, second, "x", 1, 0), -ECONNREFUSED);
+    asked.answer = WEFT_LATER;
+    const weft_fd third = weft_connect(a, nullptr, &two, nullptr);
+    run(100'000'000);
+    EXPECT_EQ(ready(a, third, POLLOUT), 0) << "nothing went back";
+    EXPECT_EQ(weft_answer(b, asked.last, WEFT_ACCEPT), 0);
+    settle();
+    EXPECT_EQ(ready(a, third, POLLOUT), POLLOUT);
+    EXPECT_EQ(weft_answer(b, asked.last, WEFT_ACCEPT), -EBADF);
+    EXPECT_EQ(asked.who, (std::vector<std::string>{"10.0.0.2:5", "10.0.0.3:60000", "10.0.0.3:60000"}));
+}
+
+TEST_F(C, AddressesOfAllFamiliesAreReadAndWritten) {
+    for (const char* text : {"10.0.0.1:80", "[fe80::1%2]:80", "[::1]:0", "*:7000"}) {
+        const weft_sockaddr parsed = address(text);
+        std::array<char, 200> out{};
+        EXPECT_EQ(weft_format(&parsed, out.data(), out.size()), int(std::strlen(text)));
+        EXPECT_STREQ(out.data(), text);
+        EXPECT_EQ(weft_format(&parsed, out.data(), std::strlen(text)), -ENOSPC);
+    }
+    weft_sockaddr out;
+    for (const char* text :
+         {"", "10.0.0.1", "10.0.0.1:", "10.0.0.1:65536", "fe80::1:80", "[fe80::1%x]:80", "nobody:1", "[*]:80"})
+        EXPECT_EQ(weft_parse(text, &out), -EINVAL) << text;
+    EXPECT_EQ(weft_abi(), WEFT_ABI);
+}
+
+TEST_F(C, EdgesAreToldOnceAndLevelsAsLongAsTheyHold) {
+    const weft_sockaddr to = address("10.0.0.2:80");
+    const weft_fd listener = weft_listen(b, &to, 5, nullptr);
+    const weft_fd client = weft_connect(a, nullptr, &to, nullptr);
+    settle();
+    std::array<weft_pollfd, 4> edges;
+    ASSERT_EQ(weft_events(b, edges.data(), edges.size()), 1);
+    EXPECT_EQ(edges[0].fd, listener);
+    EXPECT_EQ(edges[0].revents, POLLIN);
+    EXPECT_EQ(weft_events(b, edges.data(), edges.size()), 0);
+    EXPECT_EQ(ready(b, listener, POLLIN), POLLIN);
+    ASSERT_EQ(weft_events(a, edges.data(), edges.size()), 1);
+    EXPECT_EQ(edges[0].fd, client);
+}
+
+TEST_F(C, TwoThreadsMayUseOneStack) {
+    const weft_sockaddr to = address("10.0.0.2:80");
+    const weft_fd listener = weft_listen(b, &to, 5, nullptr);
+    const weft_fd client = weft_connect(a, nullptr, &to, nullptr);
+    settle();
+    const weft_fd server = weft_accept(b, listener, nullptr);
+    constexpr std::size_t total = 300'000;
+    std::thread writer{[&] {
+        for (std::size_t sent = 0; sent < total;) {
+            const std::array<char, 1'000> bytes{};
+            const ssize_t taken = weft_write(a, client, bytes.data(), std::min(bytes.size(), total - sent), 0);
+            if (taken > 0) sent += std::size_t(taken);
+            else std::this_thread::yield();
+        }
+    }};
+    std::size_t received = 0;
+    std::array<char, 4'096> into;
+    while (received < total) {
+        now += 1'000'000;
+        EXPECT_EQ(weft_advance(a, now), 0);
+        EXPECT_EQ(weft_advance(b, now), 0);
+        settle();
+        for (ssize_t got = 0; (got = weft_read(b, server, into.data(), into.size(), 0)) > 0;) received += std::size_t(got);
+    }
+    writer.join();
+    EXPECT_EQ(received, total);
+}
+
+}  // namespace

@@ -89,8 +89,9 @@ QString countersText(const trace::Record& record) {
 }
 
 QString timerText(const trace::Record& record) {
-    static constexpr std::array names{"timer",        "retransmission timer", "persist timer",   "delayed ack timer",
-                                      "user timeout", "module's timer",       "keep-alive timer"};
+    static constexpr std::array names{"timer",           "retransmission timer", "persist timer",    "delayed ack timer",
+                                      "user timeout",    "module's timer",       "keep-alive timer", "tail probe timer",
+                                      "reordering timer"};
     const auto body = trace::body_of<trace::TimerEvent>(record);
     const QString name = QString::fromLatin1(names[body.timer < names.size() ? body.timer : 0]);
     if (body.fired == 1) return name + QStringLiteral(" expired");

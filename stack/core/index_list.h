@@ -24,6 +24,15 @@ struct IndexList {
         last = index;
     }
 
+    // Behind `after`; at the front, if that is none.
+    template <class PlaceOf>
+    void insert_after(std::uint32_t index, std::uint32_t after, PlaceOf&& place) {
+        const std::uint32_t next = after == none ? first : place(after).next;
+        place(index) = {next, after};
+        (after == none ? first : place(after).next) = index;
+        (next == none ? last : place(next).previous) = index;
+    }
+
     template <class PlaceOf>
     void remove(std::uint32_t index, PlaceOf&& place) {
         const Place was = place(index);

@@ -111,13 +111,13 @@ struct Segment {
 struct Loss {
     std::uint32_t seq, length, reason, reserved;
 };
-// Timers: 1 retransmission, 2 persist, 3 delayed ack, 4 user timeout, 5 the congestion module's, 6 keep-alive. `fired`: 0 armed (anew),
-// 1 expired, 2 stopped.
+// Timers: 1 retransmission, 2 persist, 3 delayed ack, 4 user timeout, 5 the congestion module's, 6 keep-alive, 7 tail loss probe,
+// 8 RACK's reordering. `fired`: 0 armed (anew), 1 expired, 2 stopped.
 struct TimerEvent {
     std::uint32_t timer, fired;
     std::int64_t deadline_ns;
 };
-// What holds a flow back, told when it changes: 1 cwnd, 2 rwnd, 3 app, 4 pacing (not yet), 5 send buffer (the application has more).
+// What holds a flow back, told when it changes: 1 cwnd, 2 rwnd, 3 app, 4 pacing, 5 send buffer (the application has more).
 struct Limit {
     std::uint32_t limit, reserved;
 };

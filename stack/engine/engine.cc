@@ -303,6 +303,11 @@ Result<std::uint32_t> Engine::urgent(Flow flow) const {
 const tcp::Tcb* Engine::inspect(Flow flow) const { return std::as_const(state_->host.connections).find(flow); }
 const tcp::Cold* Engine::inspect_cold(Flow flow) const { return inspect(flow) ? &state_->host.cold[flow.index()] : nullptr; }
 
+const tcp::Scoreboard* Engine::inspect_scoreboard(Flow flow) const {
+    const tcp::Tcb* const found = inspect(flow);
+    return found && found->sending.scoreboard != none ? &state_->host.scoreboards[found->sending.scoreboard] : nullptr;
+}
+
 std::vector<Flow> Engine::flows() const {
     std::vector<Flow> all;
     all.reserve(state_->host.connections.size());

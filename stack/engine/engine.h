@@ -31,6 +31,7 @@ struct Cold;
 struct TcpInfo;
 struct Module;
 struct ModuleStatus;
+struct Scoreboard;
 }  // namespace tcp
 
 struct Peers {
@@ -150,6 +151,7 @@ public:
     Result<tcp::TcpInfo> info(Flow flow, Instant now) const;  // in the layout of Linux's TCP_INFO
     const tcp::Tcb* inspect(Flow flow) const;
     const tcp::Cold* inspect_cold(Flow flow) const;
+    const tcp::Scoreboard* inspect_scoreboard(Flow flow) const;  // none while nothing is amiss
     std::string_view congestion(Flow flow) const;  // the name of its module; empty: no such flow
     std::vector<RouteEntry> routes() const;
     std::vector<NeighbourEntry> neighbours() const;

@@ -138,6 +138,7 @@ std::expected<void, Reject> PacketReader::read(const Receive& frame, std::uint32
         segment.ts_value = out.options.timestamps->value;
         segment.ts_echo = out.options.timestamps->echo;
     }
+    segment.sack_count = out.options.sack_count;
     const std::size_t header = view->header_size();
     segment.length = std::uint32_t(bytes.size() - header);
     if (frame.segment_size != 0 && segment.length > frame.segment_size)

@@ -29,8 +29,10 @@ bool Connection::arrive_ack(const Segment& segment, Instant now) {
     }
     if (in_.flags.ecn) hear_echo(segment, now);  // before the window grows by it
     in_.flags.probe_out = false;  // answered probes keep the connection (MUST-37)
-    if (before(out_.snd_una, segment.ack)) advance(segment, now);
-    else if (duplicate(segment)) count_duplicate(now);
+    const bool selective = in_.flags.sack && (out_.scoreboard != none || segment.sack_count > 0 || in_.flags.tail_out);
+    if (selective && at_or_before(out_.snd_una, segment.ack)) arrive_selective(segment, now);
+    else if (before(out_.snd_una, segment.ack)) advance(segment, now);
+    else if (!in_.flags.sack && duplicate(segment)) count_duplicate(now);
     if (ended()) return false;
     update_window(segment, now);
     return true;
@@ -65,9 +67,26 @@ bool Connection::duplicate(const Segment& segment) const {
 // SEG.ACK acknowledges something new.
 void Connection::advance(const Segment& segment, Instant now) {
     note_app_limit();
-    const std::uint32_t acked = segment.ack - out_.snd_una, prior_flight = flight(), text = queued();
-    const bool fin_acked = fin_sent() && acked == text + 1;
+    const std::uint32_t acked = segment.ack - out_.snd_una, prior_flight = flight(), text = std::min(acked, queued());
     sample(segment, now);
+    const bool fin_acked = pass(segment.ack, now);
+    const bool first_partial = in_.flags.recovering && !in_.flags.partial;
+    const RateSample rate = take_rate_sample(text, now);
+    // A partial acknowledgement reveals the next hole (RFC 6582).
+    const bool partial = in_.flags.recovering && before(out_.snd_una, tcb_.recovery.point);
+    const std::uint32_t lost = partial ? std::min<std::uint32_t>(in_.mss, text_in_flight()) : 0;
+    tcb_.rate.lost += lost;
+    hear_ack(rate, text, lost, prior_flight, true, now);
+    recover_on_ack(acked, now);
+    if (out_.snd_una == out_.snd_max) stop(tcb_.deadlines.loss, now);  // RFC 6298, 5.2
+    else if (!in_.flags.recovering || first_partial) arm_loss(now);  // 5.3; RFC 6582, 3.2
+    settle_acknowledged(fin_acked, segment, now);
+}
+
+// SND.UNA moves: what lies in front of it is nobody's concern any more. True: the FIN is acknowledged.
+bool Connection::pass(SeqNum ack, Instant now) {
+    const std::uint32_t acked = ack - out_.snd_una, text = queued();
+    const bool fin_acked = fin_sent() && acked == text + 1;
     if (text > 0) {
         ByteQueue& queue = host_.queues[out_.queue];
         queue.drop(std::min(acked, text));
@@ -76,7 +95,7 @@ void Connection::advance(const Segment& segment, Instant now) {
             host_.queues.give_back(std::exchange(out_.queue, none));
         }
     }
-    out_.snd_una = segment.ack;
+    out_.snd_una = ack;
     out_.snd_nxt = later(out_.snd_nxt, out_.snd_una);
     if (in_.flags.short_out && at_or_before(out_.snd_small, out_.snd_una)) in_.flags.short_out = false;
     if (in_.flags.snd_urgent && at_or_before(cold_.snd_up, out_.snd_una)) in_.flags.snd_urgent = false;
@@ -87,11 +106,11 @@ void Connection::advance(const Segment& segment, Instant now) {
         in_.flags.probing = in_.flags.probe_now = false;
         out_.backoff = 0;
     }
-    const bool first_partial = in_.flags.recovering && !in_.flags.partial;
-    hear_ack(std::min(acked, text), prior_flight, now);
-    recover_on_ack(acked, now);
-    if (out_.snd_una == out_.snd_max) stop(tcb_.deadlines.loss, now);  // RFC 6298, 5.2
-    else if (!in_.flags.recovering || first_partial) arm_loss(now);  // 5.3; RFC 6582, 3.2
+    return fin_acked;
+}
+
+// What follows when all else about an acknowledgement is done.
+void Connection::settle_acknowledged(bool fin_acked, const Segment& segment, Instant now) {
     if (in_.flags.wants_room) tune_send();
     if (in_.flags.wants_room && send_room() >= out_.limit / 4) {
         in_.flags.wants_room = false;

@@ -37,6 +37,11 @@ struct Config {
     std::uint8_t ecn{2};                                // 0: off, 1: asked for and accepted, 2: accepted (RFC 3168)
     Duration keepalive_idle{Duration::seconds(7'200)}, keepalive_interval{Duration::seconds(75)};  // MUST-27, MUST-28
     std::uint8_t keepalive_probes{9};                   // unanswered ones in a row; never one alone (MUST-29)
+    bool sack{true};                                    // RFC 2018: offered and accepted
+    // Of flows that have SACK: RACK-TLP (RFC 8985), or three duplicates (RFC 6675). Others recover by RFC 6582.
+    enum class Recovery : std::uint8_t { rack, sack };
+    Recovery recovery{Recovery::rack};
+    bool pacing{false};  // also of flows whose module asks for no rate: by window and round trip
     std::uint32_t first_port{49'152}, last_port{65'535};  // of active opens (RFC 6056, section 3.2)
 };
 

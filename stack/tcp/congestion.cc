@@ -95,20 +95,19 @@ std::uint64_t Connection::random(std::uint64_t event, Instant now) const {
     return siphash(key, tcb_.rate.delivered ^ event << 56, std::uint64_t(now.nanoseconds()));
 }
 
-// What `text` bytes more of text acknowledged say. A partial acknowledgement reveals the next hole (RFC 6582).
-void Connection::hear_ack(std::uint32_t text, std::uint32_t prior_flight, Instant now) {
-    const RateSample sample = take_rate_sample(text, now);
+// What `text` bytes more of text delivered say, and `lost` ones that were found to be lost. `prior`: in flight before.
+// `may_grow`: SND.UNA moved; blocks alone, as of limited transmit, do not widen the window (RFC 3042, section 2).
+void Connection::hear_ack(const RateSample& sample, std::uint32_t text, std::uint32_t lost, std::uint32_t prior,
+                          bool may_grow, Instant now) {
     const Tcb::Rate& rate = tcb_.rate;
-    const bool partial = in_.flags.recovering && before(out_.snd_una, tcb_.recovery.point);
-    const std::uint32_t lost = partial ? std::min<std::uint32_t>(in_.mss, text_in_flight()) : 0;
-    tcb_.rate.lost += lost;
     const auto flag = [](bool set, unsigned bit) { return set ? bit : 0u; };
     AckEvent event{};
     event.size = sizeof event;
     event.flags = flag(sample.rtt_valid, WEFT_ACK_RTT_VALID) | flag(sample.rate_valid, WEFT_ACK_RATE_VALID) |
                   flag(sample.app_limited, WEFT_ACK_APP_LIMITED) | flag(sample.round_start, WEFT_ACK_ROUND_START) |
                   flag((heard_ & wire::ece) != 0 && in_.flags.ecn, WEFT_ACK_ECN_ECHO) |
-                  flag(in_.flags.cwnd_limited, WEFT_ACK_CWND_LIMITED) | flag(in_.flags.recovering, WEFT_ACK_IN_RECOVERY);
+                  flag(in_.flags.cwnd_limited && may_grow, WEFT_ACK_CWND_LIMITED) |
+                  flag(in_.flags.recovering, WEFT_ACK_IN_RECOVERY);
     event.now = now.nanoseconds();
     event.random = random(0, now);
     event.newly_acked = text;
@@ -116,8 +115,8 @@ void Connection::hear_ack(std::uint32_t text, std::uint32_t prior_flight, Instan
     event.newly_marked = event.flags & WEFT_ACK_ECN_ECHO ? text : 0;
     event.delivered = rate.delivered;
     event.lost = rate.lost;
-    event.in_flight = flight();
-    event.prior_in_flight = prior_flight;
+    event.in_flight = in_flight();
+    event.prior_in_flight = prior;
     event.rtt = sample.rtt.count();
     event.smoothed_rtt = tcb_.timing.srtt.count();
     event.min_rtt = tcb_.timing.min_rtt.count();
@@ -135,9 +134,11 @@ void Connection::hear_ack(std::uint32_t text, std::uint32_t prior_flight, Instan
     steer(now, [&](auto& module, Control& out) { module.on_ack(event, out); });
 }
 
-void Connection::hear_congestion(std::uint32_t cause, std::uint32_t lost, Instant now) {
+// `prior`: bytes in flight before the loss was counted.
+void Connection::hear_congestion(std::uint32_t cause, std::uint32_t lost, std::uint32_t prior, Instant now) {
     tcb_.rate.lost += lost;
-    if (in_.flags.ecn && cause != WEFT_CONGESTION_RECOVERED) {  // the window is cut once, whatever says so
+    if (in_.flags.ecn && cause != WEFT_CONGESTION_RECOVERED &&
+        cause != WEFT_CONGESTION_SPURIOUS) {  // the window is cut once, whatever says so
         in_.flags.ecn_cut = true;
         tcb_.pace.ecn_point = out_.snd_max;
     }
@@ -146,8 +147,8 @@ void Connection::hear_congestion(std::uint32_t cause, std::uint32_t lost, Instan
     event.cause = cause;
     event.now = now.nanoseconds();
     event.random = random(cause, now);
-    event.in_flight = flight() - lost;
-    event.prior_in_flight = flight();
+    event.in_flight = out_.scoreboard == none ? flight() - lost : in_flight();
+    event.prior_in_flight = prior;
     event.newly_lost = lost;
     event.delivered = tcb_.rate.delivered;
     event.mss = in_.mss;
@@ -182,7 +183,7 @@ void Connection::hear_sent(std::uint32_t length, Instant now) {
     event.now = now.nanoseconds();
     event.id = tcb_.recovery.transmissions;
     event.random = random(sent_word, now);
-    event.in_flight = flight();
+    event.in_flight = in_flight();
     steer(now, [&](auto& module, Control& out) {
         if constexpr (requires { module.on_sent(event, out); }) module.on_sent(event, out);
     });
@@ -209,7 +210,7 @@ trace::Congestion Connection::congestion_record() const {
                                 : out_.backoff > 0                            ? 3
                                 : out_.steering.cwnd < out_.steering.ssthresh ? 0
                                                                               : 1;
-    return {out_.steering.cwnd,       out_.steering.ssthresh,    flight(), phase, tcb_.pace.rate,
+    return {out_.steering.cwnd,       out_.steering.ssthresh,    in_flight(), phase, pacing_rate(),
             tcb_.timing.srtt.count(), tcb_.timing.rttvar.count()};
 }
 

@@ -1,6 +1,6 @@
 // One connection for the length of a call: its TCB, its cold record, and what it shares with the others. Each concept of TCP
-// has a file of its own: input.cc, output.cc, acknowledge.cc, recovery.cc, congestion.cc, steering.cc, rate.cc, timeouts.cc,
-// calls.cc, lifetime.cc, tell.cc.
+// has a file of its own: input.cc, output.cc, acknowledge.cc, recovery.cc, selective.cc, loss.cc, congestion.cc, steering.cc,
+// rate.cc, timeouts.cc, calls.cc, lifetime.cc, tell.cc.
 #pragma once
 
 #include <cstdint>
@@ -99,6 +99,18 @@ private:
         bool fin{false};
     };
 
+    // What one acknowledgement says, or a timer, of a flow with SACK. Bytes are sequence numbers.
+    struct News {
+        SentRecord last;  // of all that was delivered the one that left last, if `any`
+        std::uint32_t delivered{0}, acked{0};  // bytes: in all, and by SND.UNA
+        std::uint32_t text{0}, lost{0};  // bytes: of text in `delivered`; given up because of it
+        std::uint32_t prior_in_flight{0};
+        SeqNum prior_una;
+        wire::SackBlock duplicate;  // if `dsack`
+        bool any{false}, advanced{false}, dsack{false};
+        bool original{false};  // something up to the recovery point was delivered that was sent once
+    };
+
     // calls.cc
     Result<void> may_send() const;
     void written(const SendOptions& options);
@@ -137,6 +149,9 @@ private:
     bool fin_is_next(const Segment& segment) const;
     void accept_text(const Segment& segment, Instant now);
     void keep_for_later(const Segment& segment);
+    void note_duplicate(SeqNum begin, SeqNum end);
+    Reassembly& reassembly();
+    void give_back_reassembly();
     void drain_reassembly();
     void make_room(std::size_t charge);
     void remember_timestamp(const Segment& segment, Instant now);
@@ -159,6 +174,8 @@ private:
     bool arrive_ack(const Segment& segment, Instant now);
     void update_window(const Segment& segment, Instant now);
     void advance(const Segment& segment, Instant now);
+    bool pass(SeqNum ack, Instant now);
+    void settle_acknowledged(bool fin_acked, const Segment& segment, Instant now);
     bool duplicate(const Segment& segment) const;
     void sample(const Segment& segment, Instant now);
     void fin_acknowledged(const Segment& segment, Instant now);
@@ -168,11 +185,56 @@ private:
     void count_duplicate(Instant now);
     void recover_on_ack(std::uint32_t acked, Instant now);
 
+    // selective.cc
+    void lend_scoreboard(Instant now);
+    void end_scoreboard();
+    void arrive_selective(const Segment& segment, Instant now);
+    bool tells_duplicate(const Segment& segment, News& news) const;
+    bool sound_block(const wire::SackBlock& block, SeqNum una) const;
+    bool speaks_beyond(const Segment& segment) const;
+    void take_delivered(const Segment& segment, News& news, Instant now);
+    wire::SackBlock untold(wire::SackBlock block) const;
+    void sample_selected(const Segment& segment, const RateSample& sample, bool advanced, Instant now);
+    void judge_episode(const Segment& segment, const News& news, Instant now);
+    void begin_undo(std::uint32_t prior, bool timeout);
+    void undo_episode(const News& news, Instant now);
+    std::uint32_t flight_before(const News& news) const;
+    void react_to_losses(std::uint32_t lost, News& news, Instant now);
+    void move_on(const News& news, Instant now);
+    void end_recovery(Instant now);
+    bool has_own_recovery() const;
+    void reduce(const News& news);
+
+    // loss.cc
+    void update_rack(const SentRecord& record, SeqNum end, const Segment& segment, Instant now);
+    void adapt_reordering(bool duplicate, bool leaves_recovery);
+    Duration reordering_window() const;
+    std::uint32_t detect_losses(Instant now);
+    Duration detect_by_time(Instant now);
+    void detect_by_count(Instant now);
+    void give_up(std::uint32_t record, std::uint32_t reason, Instant now);
+    void reordering_timeout(Instant now);
+    void timeout_selective(Instant now);
+    void go_back_selective(Instant now);
+    bool emit_lost(Transmit& frame, Instant now);
+    void note_resent(const SentRecord& record, Instant now);
+    void send_record(Transmit& frame, const SentRecord& record, Instant now);
+    bool emit_rescue(Transmit& frame, Instant now);
+    bool tail_allowed() const;
+    Duration probe_timeout() const;
+    Instant rto_at() const;
+    void resume_timer(Instant now);
+    void settle_timers(const News& news, Instant now);
+    void probe_tail(Instant now);
+    bool emit_tail(Transmit& frame, Instant now);
+    void answer_to_probe(const Segment& segment, const News& news, Instant now);
+
     // congestion.cc: what the module hears, and what becomes of its answer
-    void hear_ack(std::uint32_t text, std::uint32_t prior_flight, Instant now);
+    void hear_ack(const RateSample& sample, std::uint32_t text, std::uint32_t lost, std::uint32_t prior, bool may_grow,
+                  Instant now);
     void hear_idle(Instant now);
     void hear_path(std::uint32_t mtu, Instant now);
-    void hear_congestion(std::uint32_t cause, std::uint32_t lost, Instant now);
+    void hear_congestion(std::uint32_t cause, std::uint32_t lost, std::uint32_t prior, Instant now);
     void hear_sent(std::uint32_t length, Instant now);
     void hear_timer(Instant now);
     void begin_module(bool keeps_window, Instant now);
@@ -189,10 +251,13 @@ private:
     void trace_module(ModuleEvent event, std::uint16_t from, std::uint16_t reason, std::uint64_t window, Instant now) const;
 
     // rate.cc
+    void stamp(SentRecord& record, bool again, Instant now) const;
+    bool sampled(const SentRecord& record);
     void record_sent(const Span& span, bool again, Instant now);
     void drop_records(SeqNum end);
     void forget_sent();
     RateSample take_rate_sample(std::uint32_t text, Instant now);
+    RateSample rate_sample(const SentRecord* last, std::uint32_t text, Instant now);
     void note_app_limit();
 
     // timeouts.cc
@@ -216,9 +281,15 @@ private:
     bool emit_resent(Transmit& frame, Instant now);
     bool emit_probe(Transmit& frame, Instant now);
     bool emit_text(Transmit& frame, Instant now);
+    bool emit_selective(Transmit& frame, Instant now);
     bool emit_ack(Transmit& frame, Instant now);
     std::uint32_t sendable(std::uint32_t unsent);
     bool short_may_go() const;
+    std::uint32_t congestion_room() const;
+    std::uint64_t pacing_rate() const;
+    std::uint32_t super_segment() const;
+    bool pace_allows(Instant now);
+    void charge_pace(std::uint32_t length, Instant now);
     void send(Transmit& frame, const Span& span, Instant now);
     void send_ack(Transmit& frame, SeqNum seq, Instant now);
     std::uint16_t ecn_flags(Transmit& frame, const Span& span);
@@ -227,7 +298,8 @@ private:
     wire::TcpOptions options(Instant now) const;
     void acknowledged(Instant now);
     void sent(const Span& span, std::uint32_t segments, bool again, Instant now);
-    void trace_sent(SeqNum seq, std::uint32_t length, std::uint16_t flags, std::uint16_t window, Instant now) const;
+    void trace_sent(SeqNum seq, std::uint32_t length, std::uint16_t flags, std::uint16_t window, Instant now,
+                    std::uint32_t blocks = 0) const;
 
     // Where the stream begins and ends in sequence space.
     bool syn_unacknowledged() const { return in_.state == State::syn_sent || in_.state == State::syn_received; }
@@ -240,6 +312,14 @@ private:
     SeqNum first_text() const { return out_.snd_una + (syn_unacknowledged() ? 1u : 0u); }
     SeqNum end_of_text() const { return first_text() + queued(); }
     std::uint32_t flight() const { return out_.snd_nxt - out_.snd_una; }
+    Scoreboard& board() { return host_.scoreboards[out_.scoreboard]; }
+    const Scoreboard& board() const { return host_.scoreboards[out_.scoreboard]; }
+    Flight records() { return {host_.sent, tcb_.rate, out_.scoreboard == none ? nullptr : &board()}; }
+    // What is in the network: `pipe` of RFC 6675 and RFC 9937.
+    std::uint32_t in_flight() const {
+        return out_.scoreboard == none ? flight() : flight() - board().sacked - board().given_up;
+    }
+    std::uint32_t text_in_network() const { return out_.scoreboard == none ? text_in_flight() : in_flight(); }
     std::uint32_t text_in_flight() const {
         if (syn_unacknowledged()) return 0;
         return flight() < queued() ? flight() : queued();
@@ -268,6 +348,8 @@ private:
     Tcb::Receiving& in_;
     Tcb::Sending& out_;
     std::uint16_t heard_{0};  // flags of the segment that arrives
+    std::uint32_t resent_{none};  // the record that is being sent again
+    std::uint32_t credit_{0};  // bytes of new text that may leave whatever the congestion window says
 };
 
 // steering.cc: what becomes of a whole slot. Its flows go on under NewReno; or, those for which the module agrees, under `to`.

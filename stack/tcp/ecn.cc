@@ -16,7 +16,7 @@ void Connection::hear_marks(const Segment& segment) {
 void Connection::hear_echo(const Segment& segment, Instant now) {
     if (!segment.has(wire::ece) || !before(tcb_.pace.ecn_point, segment.ack) || out_.snd_una == out_.snd_max) return;
     ++host_.statistics.ecn_cuts;
-    if (!in_.flags.recovering) hear_congestion(WEFT_CONGESTION_ECN, 0, now);
+    if (!in_.flags.recovering) hear_congestion(WEFT_CONGESTION_ECN, 0, in_flight(), now);
 }
 
 }  // namespace weft::tcp

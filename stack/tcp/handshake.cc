@@ -27,6 +27,7 @@ void send_syn_ack(Host& host, std::uint32_t index, Instant now) {
     if (half.scales) answer.options.window_scale = host.receive_shift();
     if (half.timestamps)
         answer.options.timestamps = wire::TcpTimestamps{host.defence.timestamp(path.hash, now), half.ts_recent};
+    answer.options.sack_permitted = half.sack;
     if (listener) {
         answer.dscp = listener->options.dscp;
         answer.hop_limit = listener->options.hop_limit;
@@ -139,6 +140,7 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
     const std::uint16_t both = wire::ece | wire::cwr;
     half.ecn = (syn.flags & both) == both && host.settings.ecn != 0;
     half.user_timeout = options.user_timeout.value_or(0);
+    half.sack = options.sack_permitted && host.settings.sack;
     half.born_at = now;
     const Handle<HalfOpen> handle = host.half_open.insert(half);
     if (handle == Handle<HalfOpen>{}) {

@@ -22,6 +22,7 @@
 #include "stack/tcp/modules.h"
 #include "stack/tcp/rate.h"
 #include "stack/tcp/reassembly.h"
+#include "stack/tcp/scoreboard.h"
 #include "stack/tcp/segment.h"
 #include "stack/tcp/statistics.h"
 #include "stack/tcp/tcb.h"
@@ -67,6 +68,7 @@ struct Host {
     Lent<ByteQueue> queues;
     Lent<Reassembly> reassemblies;
     Lent<SentRecord> sent;
+    Lent<Scoreboard, 6> scoreboards;
     Lent<Controller> congestion;
     Lent<Extra> extras;
     Modules modules;

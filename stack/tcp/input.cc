@@ -98,11 +98,11 @@ bool Connection::predicted(const Segment& segment) const {
     if (segment.seq != in_.rcv_nxt || segment.length > receive_window() || in_.reassembly != none || in_.flags.read_shut)
         return false;
     if (std::uint32_t{segment.window} << in_.snd_shift != out_.snd_wnd || out_.snd_wnd == 0) return false;
-    if (segment.timestamps != in_.flags.timestamps) return false;
+    if (segment.timestamps != in_.flags.timestamps || segment.sack_count != 0) return false;
     if (segment.timestamps && std::int32_t(segment.ts_value - in_.ts_recent) < 0) return false;
     if (segment.ack == out_.snd_una) return segment.length > 0;
     return before(out_.snd_una, segment.ack) && at_or_before(segment.ack, out_.snd_nxt) && out_.snd_nxt == out_.snd_max &&
-           !in_.flags.recovering && !in_.flags.probing;
+           !in_.flags.recovering && !in_.flags.probing && !in_.flags.tail_out && out_.scoreboard == none;
 }
 
 void Connection::take_predicted(const Segment& segment, Instant now) {
@@ -129,6 +129,8 @@ bool Connection::acceptable(const Segment& segment) const {
 void Connection::answer_unacceptable(const Segment& segment, Instant now) {
     if (segment.rst()) return;
     if (in_.flags.timestamps && !segment.timestamps) return;  // dropped without a word (RFC 7323, 3.2)
+    if (segment.length > 0 && before(segment.text_begin(), in_.rcv_nxt))
+        note_duplicate(segment.text_begin(), before(segment.text_end(), in_.rcv_nxt) ? segment.text_end() : in_.rcv_nxt);
     if (segment.sequence_length() == 0 || segment.syn()) return challenge(now);
     in_.flags.ack_now = true;
     want_output();
@@ -136,6 +138,8 @@ void Connection::answer_unacceptable(const Segment& segment, Instant now) {
 
 Segment Connection::trimmed(const Segment& segment) {
     const Segment part = segment.within(in_.rcv_nxt, in_.rcv_adv);
+    if (segment.length > 0 && before(segment.text_begin(), in_.rcv_nxt) && before(in_.rcv_nxt, segment.text_end()))
+        note_duplicate(segment.text_begin(), in_.rcv_nxt);
     if (before(in_.rcv_adv, segment.end())) {  // a probe of the window, or more than we let in
         in_.flags.ack_now = true;
         want_output();
@@ -225,16 +229,36 @@ void Connection::keep_for_later(const Segment& segment) {
     const unsigned owed = unsigned{in_.duplicates_owed} + segment.count;
     in_.duplicates_owed = std::uint8_t(std::min(owed, 255u));
     want_output();
+    if (in_.flags.sack) in_.duplicates_owed = 1;  // its blocks tell all of them (RFC 2018, section 4)
     if (in_.flags.read_shut) return;
-    if (in_.reassembly == none) in_.reassembly = host_.reassemblies.lend();
-    Reassembly& reassembly = host_.reassemblies[in_.reassembly];
+    Reassembly& queue = reassembly();
     SeqNum at = segment.text_begin();
+    if (in_.flags.sack) host_.statistics.duplicates_told += queue.note_arrival({at, segment.length});
     segment.each([&](const Slice& part) {
-        reassembly.insert(at, part, *host_.pool);
+        queue.insert(at, part, *host_.pool);
         at += part.size();
     });
-    if (segment.fin()) reassembly.set_fin(segment.text_end());
+    if (segment.fin()) queue.set_fin(segment.text_end());
     make_room(0);
+}
+
+Reassembly& Connection::reassembly() {
+    if (in_.reassembly == none) in_.reassembly = host_.reassemblies.lend();
+    return host_.reassemblies[in_.reassembly];
+}
+
+void Connection::give_back_reassembly() {
+    host_.reassemblies[in_.reassembly].clear();
+    host_.reassemblies.give_back(std::exchange(in_.reassembly, none));
+}
+
+// RFC 2883, section 4: text came that was there already. The next acknowledgement says so.
+void Connection::note_duplicate(SeqNum begin, SeqNum end) {
+    if (!in_.flags.sack || ended() || syn_unacknowledged()) return;
+    reassembly().set_duplicate({begin, end});
+    ++host_.statistics.duplicates_told;
+    in_.flags.ack_now = true;
+    want_output();
 }
 
 // Both queues together keep at most twice the buffer alive; out-of-order text goes first.
@@ -254,9 +278,7 @@ void Connection::drain_reassembly() {
         cold_.bytes_in += text.size();
         host_.statistics.bytes_in += text.size();
     }
-    if (!reassembly.empty()) return;
-    reassembly.clear();
-    host_.reassemblies.give_back(std::exchange(in_.reassembly, none));
+    if (reassembly.empty()) give_back_reassembly();
 }
 
 bool Connection::fin_is_next(const Segment& segment) const {
@@ -271,10 +293,7 @@ void Connection::arrive_fin(Instant now) {
     in_.flags.ack_now = true;
     in_.rcv_nxt += 1;
     in_.rcv_adv = later(in_.rcv_adv, in_.rcv_nxt);
-    if (in_.reassembly != none) {
-        host_.reassemblies[in_.reassembly].clear();
-        host_.reassemblies.give_back(std::exchange(in_.reassembly, none));
-    }
+    if (in_.reassembly != none) give_back_reassembly();
     raise(Event::Kind::peer_closed);
     want_output();
     switch (in_.state) {

@@ -73,6 +73,7 @@ void Connection::adopt(const HalfOpen& half, Instant now) {
     in_.snd_shift = half.snd_shift;
     in_.flags.timestamps = half.timestamps;
     in_.flags.ecn = half.ecn;
+    in_.flags.sack = half.sack;
     in_.ts_recent = half.ts_recent;
     in_.ts_recent_at = std::uint32_t(now.nanoseconds() / 1'000'000'000);
     out_.peer_mss = half.peer_mss;
@@ -87,13 +88,14 @@ void Connection::adopt(const HalfOpen& half, Instant now) {
     host_.tell_state(name(), in_.state, in_.state, Cause::segment, now, 0, trace::moved_flag);
 }
 
-// What both ends said in their SYNs (RFC 9293, section 3.7.1; RFC 7323, sections 2.2 and 3.2).
+// What both ends said in their SYNs (RFC 9293, section 3.7.1; RFC 7323, sections 2.2 and 3.2; RFC 2018, section 2).
 void Connection::negotiate(const wire::TcpOptions& options) {
     out_.peer_mss = std::max(options.mss.value_or(path().default_mss), least_peer_mss);
     if (options.window_scale && in_.flags.scaling) in_.snd_shift = std::min(*options.window_scale, maximum_shift);
     else in_.rcv_shift = 0, in_.flags.scaling = false;
     in_.flags.timestamps = in_.flags.timestamps && options.timestamps;
     if (in_.flags.timestamps) in_.ts_recent = options.timestamps->value;
+    in_.flags.sack = options.sack_permitted && host_.settings.sack;
     derive_mss();
 }
 
@@ -154,10 +156,7 @@ void Connection::leave_network(State state, Cause cause, Instant now) {
         host_.queues[out_.queue].clear();
         host_.queues.give_back(std::exchange(out_.queue, none));
     }
-    if (in_.reassembly != none) {
-        host_.reassemblies[in_.reassembly].clear();
-        host_.reassemblies.give_back(std::exchange(in_.reassembly, none));
-    }
+    if (in_.reassembly != none) give_back_reassembly();
 }
 
 void Connection::enter_time_wait(Instant now) {

@@ -47,7 +47,7 @@ struct HalfOpen {
     std::uint32_t ts_recent{0};
     std::uint16_t peer_mss{536};
     std::uint8_t snd_shift{0};
-    bool scales{false}, timestamps{false}, ecn{false};
+    bool scales{false}, timestamps{false}, ecn{false}, sack{false};
     std::uint8_t retransmissions{0};
     std::uint16_t user_timeout{0};    // that the SYN said, as on the wire; 0: none
     enum class Asked : std::uint8_t { no, asked, later } asked{};  // the application decides: no SYN,ACK left yet

@@ -23,9 +23,25 @@ bool Connection::emit(Transmit& frame, Instant now) {
     if (ended()) return false;
     if (syn_unacknowledged()) return emit_syn(frame, now) || emit_ack(frame, now);
     if (in_.duplicates_owed > 0) return emit_ack(frame, now);
-    if (in_.flags.resend && emit_resent(frame, now)) return true;
+    if (in_.flags.ack_now && in_.reassembly != none && in_.flags.sack) return emit_ack(frame, now);  // SACK wants room
     if (in_.flags.probe_now && emit_probe(frame, now)) return true;
+    if (in_.flags.tail_due && emit_tail(frame, now)) return true;
+    if (out_.scoreboard != none) return emit_selective(frame, now);
+    if (in_.flags.resend && emit_resent(frame, now)) return true;
     return emit_text(frame, now) || emit_ack(frame, now);
+}
+
+// What was lost first, then new text (RFC 6675, section 5, step C).
+bool Connection::emit_selective(Transmit& frame, Instant now) {
+    Scoreboard& known = board();
+    if (emit_lost(frame, now)) return true;
+    const bool asking = known.frto == Scoreboard::Frto::new_sent;  // two new segments, and no more (RFC 5682)
+    credit_ = asking ? known.frto_credit : 0;
+    const SeqNum from = out_.snd_nxt;
+    const bool fresh = (!asking || credit_ > 0) && emit_text(frame, now);
+    if (fresh) known.frto_credit -= std::min(known.frto_credit, out_.snd_nxt - from);
+    credit_ = 0;
+    return fresh || emit_rescue(frame, now) || emit_ack(frame, now);
 }
 
 bool Connection::emit_syn(Transmit& frame, Instant now) {
@@ -45,6 +61,7 @@ bool Connection::emit_syn(Transmit& frame, Instant now) {
     } else if (in_.flags.ecn) {
         flags |= wire::ece;
     }
+    options.sack_permitted = first ? host_.settings.sack : bool{in_.flags.sack};
     const auto window = std::uint16_t(std::min(in_.limit, 65'535u));  // never scaled in a SYN
     head(frame, out_.snd_una, flags, window, options);
     trace_sent(out_.snd_una, 0, flags, window, now);
@@ -89,6 +106,7 @@ bool Connection::emit_text(Transmit& frame, Instant now) {
     const std::uint32_t unsent = end - out_.snd_nxt;
     if (unsent == 0 && !in_.flags.fin_wanted) return trace_limit(now), false;
     if (out_.snd_una == out_.snd_max && now - tcb_.timing.sent_at > tcb_.timing.rto) hear_idle(now);  // RFC 5681, 4.1
+    if (credit_ == 0 && !pace_allows(now)) return trace_limit(now), false;
     const std::uint32_t length = sendable(unsent);
     const bool fin = in_.flags.fin_wanted && length == unsent;
     if (length == 0 && !fin) {
@@ -124,11 +142,11 @@ bool Connection::emit_text(Transmit& frame, Instant now) {
 std::uint32_t Connection::sendable(std::uint32_t unsent) {
     if (unsent == 0) return 0;
     const std::uint32_t mss = in_.mss;
-    const std::uint32_t congestion = usable(out_.snd_una, out_.snd_nxt, out_.steering.cwnd + tcb_.recovery.inflation);
+    const std::uint32_t congestion = std::max(congestion_room(), credit_);
     const std::uint32_t window = usable(out_.snd_una, out_.snd_nxt, out_.snd_wnd);
-    const std::uint32_t quantum = tcb_.pace.quantum == 0 ? most_text : std::min(tcb_.pace.quantum, most_text);
-    const std::uint32_t most =
-        in_.flags.snd_urgent ? mss : std::max(quantum / mss, 1u) * mss;  // one urgent pointer a segment
+    std::uint32_t most =
+        in_.flags.snd_urgent ? mss : std::max(super_segment() / mss, 1u) * mss;  // one urgent pointer a segment
+    if (credit_ > 0) most = std::min(most, credit_);
     const std::uint32_t length = std::min({unsent, congestion, window, most});
     in_.flags.cwnd_limited = congestion - length < mss;
     const bool last = length == unsent;
@@ -137,6 +155,51 @@ std::uint32_t Connection::sendable(std::uint32_t unsent) {
     if (congestion < window) return 0;  // room for a segment comes with the next acknowledgement
     if (before(out_.snd_nxt, out_.snd_max)) return length;  // sent before: what the window lets out goes again
     return flight() == 0 && length >= out_.max_snd_wnd / 2 ? length : 0;
+}
+
+// Bytes that the congestion window lets out.
+std::uint32_t Connection::congestion_room() const {
+    const std::uint32_t window = out_.steering.cwnd + tcb_.recovery.inflation, used = in_flight();
+    return window > used ? window - used : 0;
+}
+
+// Bytes a second; 0: as fast as the window allows. By the window it is a fifth more than one window a round trip, so that
+// the window stays the limit, and twice as much in slow start.
+std::uint64_t Connection::pacing_rate() const {
+    if (tcb_.pace.rate != 0 || !host_.settings.pacing) return tcb_.pace.rate;
+    const std::int64_t srtt = tcb_.timing.srtt.count();
+    if (srtt <= 0) return 0;
+    const bool slow_start = out_.steering.cwnd < out_.steering.ssthresh / 2;
+    const std::uint64_t a_second = std::uint64_t{out_.steering.cwnd} * 1'000'000'000 / std::uint64_t(srtt);
+    return std::max<std::uint64_t>(slow_start ? a_second * 2 : a_second + a_second / 5, in_.mss);
+}
+
+// Bytes that may leave at once: what the module says, and a millisecond at the pacing rate, but two segments at least.
+std::uint32_t Connection::super_segment() const {
+    std::uint32_t most = tcb_.pace.quantum == 0 ? most_text : std::min(tcb_.pace.quantum, most_text);
+    if (const std::uint64_t rate = pacing_rate(); rate != 0)
+        most = std::min(most, std::max(std::uint32_t(std::min<std::uint64_t>(rate / 1'000, most_text)), 2u * in_.mss));
+    return most;
+}
+
+// False: not yet, and the timer is set for when it may.
+bool Connection::pace_allows(Instant now) {
+    Tcb::Deadlines& at = tcb_.deadlines;
+    if (at.pace <= now || pacing_rate() == 0) return true;
+    in_.flags.paced = true;
+    if (at.pace < at.armed) {
+        at.armed = at.pace;
+        host_.wheel.arm(index_, at.pace);
+    }
+    return false;
+}
+
+// Who was woken late makes up for a millisecond of it.
+void Connection::charge_pace(std::uint32_t length, Instant now) {
+    const std::uint64_t rate = pacing_rate();
+    if (rate == 0) return;
+    const Duration takes = Duration::nanoseconds(std::int64_t(std::uint64_t{length} * 1'000'000'000 / rate));
+    tcb_.deadlines.pace = std::max(tcb_.deadlines.pace, now + Duration::milliseconds(-1)) + takes;
 }
 
 // Nagle in Minshall's form: a short segment waits while an earlier short one is not acknowledged (SHLD-7).
@@ -157,13 +220,17 @@ bool Connection::emit_ack(Transmit& frame, Instant now) {
 
 void Connection::send_ack(Transmit& frame, SeqNum seq, Instant now) {
     const std::uint16_t window = window_field();  // before the count falls: duplicates say the same window
+    wire::TcpOptions said = options(now);
+    if (in_.reassembly != none && in_.flags.sack)
+        said.sack_count = host_.reassemblies[in_.reassembly].tell(in_.rcv_nxt, in_.flags.timestamps ? 3 : 4, said.sack);
     std::uint16_t flags = wire::ack;
     if (in_.flags.snd_urgent && before(seq, cold_.snd_up)) flags |= wire::urg;
     if (in_.flags.ecn_echo) flags |= wire::ece;
-    head(frame, seq, flags, window, options(now));
-    trace_sent(seq, 0, flags, window, now);
+    head(frame, seq, flags, window, said);
+    trace_sent(seq, 0, flags, window, now, said.sack_count);
     if (in_.duplicates_owed > 0) --in_.duplicates_owed;
     acknowledged(now);
+    if (in_.reassembly != none && host_.reassemblies[in_.reassembly].empty()) give_back_reassembly();
     ++cold_.segments_out;
     ++host_.statistics.segments_out;
 }
@@ -191,6 +258,7 @@ void Connection::send(Transmit& frame, const Span& span, Instant now) {
                                       [&](const Slice& part) { host_.lent.push_back(part); });
     trace_sent(span.seq, span.length, flags, window, now);
     acknowledged(now);
+    charge_pace(span.length, now);
     sent(span, span.length > in_.mss ? (span.length + in_.mss - 1u) / in_.mss : 1, before(span.seq, out_.snd_max), now);
 }
 
@@ -253,7 +321,7 @@ void Connection::sent(const Span& span, std::uint32_t segments, bool again, Inst
         ++cold_.retransmissions;
         host_.statistics.retransmitted_segments += std::max((repeated + in_.mss - 1) / in_.mss, 1u);
         host_.statistics.retransmitted_bytes += repeated;
-    } else if (!in_.flags.timing) {
+    } else if (!in_.flags.timing && out_.scoreboard == none) {
         in_.flags.timing = true;
         tcb_.timing.timed_at = now;
         tcb_.timing.timed = end;
@@ -266,23 +334,30 @@ void Connection::sent(const Span& span, std::uint32_t segments, bool again, Inst
     }
     out_.snd_nxt = later(out_.snd_nxt, end);
     if (!syn_unacknowledged()) record_sent(span, again, now);
+    if (out_.scoreboard != none) {
+        Scoreboard& known = board();
+        if (in_.flags.recovering) known.prr.out += end - span.seq;
+        else if (known.sacked > 0 && !again && !known.after_timeout) known.limited += span.length;
+    }
     if (in_.flags.hears_sent && span.length > 0) hear_sent(span.length, now);
     tcb_.timing.sent_at = now;
     cold_.segments_out += segments;
     host_.statistics.segments_out += segments;
     ++tcb_.recovery.transmissions;
     if (tcb_.deadlines.loss == Instant::never()) arm_loss(now);  // RFC 6298, 5.1
+    else if (in_.flags.tail_armed) resume_timer(now);
     watch_user_timeout(now);
 }
 
-void Connection::trace_sent(SeqNum seq, std::uint32_t length, std::uint16_t flags, std::uint16_t window, Instant now) const {
+void Connection::trace_sent(SeqNum seq, std::uint32_t length, std::uint16_t flags, std::uint16_t window, Instant now,
+                            std::uint32_t blocks) const {
     if (!host_.sink.wants(trace::Type::segment_sent)) return;
     const bool counted = length > 0 || (flags & (wire::syn | wire::fin)) != 0;
     const unsigned shift = (flags & wire::syn) != 0 ? 0 : in_.rcv_shift;  // RFC 7323, section 2.2
     host_.sink.add(now, place(), trace::Type::segment_sent,
                    trace::Segment{seq.raw(), in_.rcv_nxt.raw(), length, std::uint32_t{window} << shift,
                                   counted ? std::uint32_t(tcb_.recovery.transmissions) : 0, flags,
-                                  length > in_.mss ? in_.mss : std::uint16_t{0}, 0, name().generation});
+                                  length > in_.mss ? in_.mss : std::uint16_t{0}, blocks, name().generation});
 }
 
 }  // namespace weft::tcp

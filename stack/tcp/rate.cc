@@ -1,5 +1,5 @@
 // Delivery-rate samples, rounds and the application's limits (draft-ietf-ccwg-bbr, section 4.1), by super-segments: a record
-// a transmission, in slabs, while it is in flight. Delivered is what SND.UNA passes, for there is no SACK yet.
+// a transmission, in slabs, while it is in flight. Delivered is what SND.UNA passes and what SACK blocks name.
 #include "stack/tcp/rate.h"
 
 #include <algorithm>
@@ -10,78 +10,89 @@ namespace weft::tcp {
 namespace {
 
 // Records a connection, at most: who sends single bytes to a window of a gigabyte has them joined, and coarser samples.
-constexpr std::uint32_t most_records = 4'096;
+constexpr std::uint32_t most_records = Flight::most_records;
 
 }  // namespace
 
-// Section 4.1.2.2. A retransmission begins at SND.UNA and takes the place of what it sends again.
+// How things stand as something leaves (section 4.1.2.2).
+void Connection::stamp(SentRecord& record, bool again, Instant now) const {
+    const Tcb::Rate& rate = tcb_.rate;
+    record.sent_at = now;
+    record.delivered_at = rate.delivered_at;
+    record.first_sent_at = rate.first_sent_at;
+    record.delivered = rate.delivered;
+    record.lost = rate.lost;
+    record.in_flight = in_flight();
+    record.app_limited = rate.limited_until != 0;
+    record.again = again;
+}
+
+// Section 4.1.2.2. Without a scoreboard a retransmission begins at SND.UNA and takes the place of what it sends again.
 void Connection::record_sent(const Span& span, bool again, Instant now) {
     Tcb::Rate& rate = tcb_.rate;
+    if (resent_ != none) return stamp(host_.sent[resent_], true, now);
     const SeqNum end = span.seq + span.length + (span.fin ? 1u : 0u);
     if (rate.oldest == none) rate.first_sent_at = rate.delivered_at = now;
     const bool in_front = rate.oldest != none && span.seq != host_.sent[rate.newest].end;
     if (in_front) drop_records(end);
-    SentRecord record{span.seq, end, now, rate.delivered_at, rate.first_sent_at, rate.delivered, rate.lost};
-    record.in_flight = flight();
-    record.app_limited = rate.limited_until != 0;
-    record.again = again;
+    SentRecord record{span.seq, end};
+    stamp(record, again, now);
     if (in_front && rate.oldest != none) {
-        record.next = rate.oldest;
-        rate.oldest = host_.sent.lend();
-        host_.sent[rate.oldest] = record;
+        const std::uint32_t index = host_.sent.lend();
+        record.line.next = rate.oldest;
+        host_.sent[index] = record;
+        host_.sent[rate.oldest].line.previous = index;
+        rate.oldest = index;
         ++rate.records;
         return;
     }
     if (rate.newest != none) {
         SentRecord& newest = host_.sent[rate.newest];
         const bool alike = newest.sent_at == now && newest.again == again && newest.app_limited == record.app_limited &&
-                           newest.delivered == record.delivered;
-        if (alike || rate.records >= most_records) {
+                           newest.delivered == record.delivered && newest.fate == Fate::out;
+        if (alike || (rate.records >= most_records && newest.fate == Fate::out)) {
             newest.end = end;
             newest.in_flight = record.in_flight;
             return;
         }
     }
-    const std::uint32_t index = host_.sent.lend();
-    host_.sent[index] = record;
-    (rate.newest == none ? rate.oldest : host_.sent[rate.newest].next) = index;
-    rate.newest = index;
-    ++rate.records;
+    records().append(record);
 }
 
 // Records up to `end`, and what one that reaches beyond it has in front of it.
 void Connection::drop_records(SeqNum end) {
-    Tcb::Rate& rate = tcb_.rate;
-    while (rate.oldest != none && before(host_.sent[rate.oldest].begin, end)) {
-        SentRecord& record = host_.sent[rate.oldest];
-        if (before(end, record.end)) {
-            record.begin = end;
-            return;
-        }
-        host_.sent.give_back(std::exchange(rate.oldest, record.next));
-        --rate.records;
-    }
-    if (rate.oldest == none) rate.newest = none;
+    records().acknowledge(end, [](const SentRecord&, SeqNum) {});
 }
 
 void Connection::forget_sent() {
-    if (tcb_.rate.oldest != none) drop_records(host_.sent[tcb_.rate.newest].end);
+    if (tcb_.rate.oldest != none) records().clear();
+    if (out_.scoreboard != none) end_scoreboard();
 }
 
-// Sections 4.1.2.3 and 5.5.1: SND.UNA passed `text` more bytes. The sample is that of the transmission that left last.
+// Section 4.1.2.3: of all that an acknowledgement delivers the one counts that left last.
+bool Connection::sampled(const SentRecord& record) {
+    if (record.sent_at < tcb_.rate.first_sent_at) return false;  // something newer is acknowledged already
+    tcb_.rate.first_sent_at = record.sent_at;
+    return true;
+}
+
+// Sections 4.1.2.3 and 5.5.1: SND.UNA passed `text` more bytes.
 RateSample Connection::take_rate_sample(std::uint32_t text, Instant now) {
+    SentRecord last;
+    bool any = false;
+    records().acknowledge(out_.snd_una, [&](const SentRecord& record, SeqNum) {
+        if (!sampled(record)) return;
+        last = record;
+        any = true;
+    });
+    return rate_sample(any ? &last : nullptr, text, now);
+}
+
+RateSample Connection::rate_sample(const SentRecord* last, std::uint32_t text, Instant now) {
     Tcb::Rate& rate = tcb_.rate;
     RateSample sample;
     rate.delivered += text;
-    rate.delivered_at = now;
-    const SentRecord* last = nullptr;
-    for (std::uint32_t at = rate.oldest; at != none; at = host_.sent[at].next) {
-        const SentRecord& record = host_.sent[at];
-        if (!before(record.begin, out_.snd_una)) break;
-        if (record.sent_at < rate.first_sent_at) continue;  // something newer is acknowledged already
-        rate.first_sent_at = record.sent_at;
-        last = &record;
-    }
+    if (text > 0 || last) rate.delivered_at = now;
     if (last) {
         sample.rtt_valid = !last->again;
         sample.rtt = now - last->sent_at;
@@ -100,7 +111,6 @@ RateSample Connection::take_rate_sample(std::uint32_t text, Instant now) {
             sample.round_start = true;
         }
     }
-    drop_records(out_.snd_una);
     if (rate.delivered > rate.limited_until) rate.limited_until = 0;
     return sample;
 }
@@ -109,8 +119,9 @@ RateSample Connection::take_rate_sample(std::uint32_t text, Instant now) {
 // flight then, and what follows it until that is acknowledged, shows the application's pace and not the path's.
 void Connection::note_app_limit() {
     const std::uint32_t unsent = queued() - text_in_flight();
-    if (unsent >= in_.mss || in_.flags.resend || (flight() >= out_.steering.cwnd && !syn_unacknowledged())) return;
-    tcb_.rate.limited_until = std::max<std::uint64_t>(tcb_.rate.delivered + text_in_flight(), 1);
+    if (unsent >= in_.mss || in_.flags.resend || (in_flight() >= out_.steering.cwnd && !syn_unacknowledged())) return;
+    if (out_.scoreboard != none && !board().lost.empty()) return;  // something waits to be sent again
+    tcb_.rate.limited_until = std::max<std::uint64_t>(tcb_.rate.delivered + text_in_network(), 1);
 }
 
 }  // namespace weft::tcp

@@ -1,4 +1,4 @@
-// Loss recovery without selective acknowledgements: fast retransmit, fast recovery (RFC 5681, section 3.2; RFC 6582), limited
+// Loss recovery of flows without selective acknowledgements: fast retransmit, fast recovery (RFC 5681, section 3.2; RFC 6582), limited
 // transmit (RFC 3042).
 #include <algorithm>
 
@@ -28,7 +28,7 @@ void Connection::count_duplicate(Instant now) {
     in_.flags.partial = false;
     in_.flags.resend = true;
     recovery.point = out_.snd_max;
-    hear_congestion(WEFT_CONGESTION_LOSS, std::min<std::uint32_t>(in_.mss, text_in_flight()), now);
+    hear_congestion(WEFT_CONGESTION_LOSS, std::min<std::uint32_t>(in_.mss, text_in_flight()), flight(), now);
     recovery.inflation = duplicate_threshold * in_.mss;
     want_output();
 }
@@ -52,8 +52,8 @@ void Connection::recover_on_ack(std::uint32_t acked, Instant now) {
     in_.flags.recovering = in_.flags.partial = in_.flags.resend = false;
     recovery.inflation = 0;
     recovery.point = recovery.point - 1;  // what is in flight now was sent after it: its duplicates count again
-    hear_congestion(WEFT_CONGESTION_RECOVERED, 0, now);
-    if (host_.modules.table(congestion_slot()).flags & WEFT_CC_OWN_RECOVERY) return;
+    hear_congestion(WEFT_CONGESTION_RECOVERED, 0, flight(), now);
+    if (has_own_recovery()) return;
     const std::uint32_t calm = std::max<std::uint32_t>(flight(), in_.mss) + in_.mss;  // no burst: step 3, full, (1)
     out_.steering.cwnd = std::min(out_.steering.ssthresh, std::max(calm, 2u * in_.mss));
 }

@@ -22,11 +22,12 @@ struct Segment {
     std::uint16_t urgent_pointer{0};
     std::uint16_t count{1};  // segments on the wire that this one stands for
     bool timestamps{false};
+    std::uint8_t sack_count{0};  // blocks in `options`
     std::uint32_t ts_value{0}, ts_echo{0};
     std::uint32_t length{0};  // bytes of text
     std::uint32_t skip{0};  // bytes of `text` in front of the text that counts
     std::span<const Slice> text;
-    const wire::TcpOptions* options{nullptr};  // of a SYN
+    const wire::TcpOptions* options{nullptr};  // of a SYN, or with SACK blocks
 
     bool has(wire::TcpFlag flag) const { return (flags & flag) != 0; }
     bool marked() const { return (flags & ce_mark) != 0; }

@@ -10,6 +10,8 @@ struct Statistics {
     std::uint64_t segments_in{0}, segments_out{0};  // as on the wire: a super-segment counts its segments
     std::uint64_t bytes_in{0}, bytes_out{0};        // payload that was accepted in order; payload first sent
     std::uint64_t retransmitted_segments{0}, retransmitted_bytes{0}, timeouts{0};
+    std::uint64_t tail_probes{0}, spurious_recoveries{0};  // RFC 8985, section 7; episodes of loss that were none
+    std::uint64_t duplicates_told{0};               // DSACK blocks that were sent (RFC 2883)
     std::uint64_t checksum_errors{0}, malformed{0}, no_listener{0}, challenge_acks{0}, resets_sent{0}, resets_received{0};
     std::uint64_t connections_opened{0}, connections_accepted{0}, connections_failed{0}, backlog_overflows{0};
     std::uint64_t no_memory{0};                     // segments dropped because the pool or a table was full

@@ -15,6 +15,7 @@
 #include "stack/core/time.h"
 #include "stack/tcp/congestion.h"
 #include "stack/tcp/path.h"
+#include "stack/tcp/rate.h"
 
 namespace weft::tcp {
 
@@ -81,6 +82,15 @@ struct Flags {
     bool ecn_echo : 1 {false};  // a mark came: ECE goes with each acknowledgement until CWR comes
     bool ecn_cut : 1 {false};  // the window was cut: CWR goes with the next new text
     bool in_output : 1 {false}, in_events : 1 {false};  // membership in the lists of `places`
+    bool sack : 1 {false};  // negotiated (RFC 2018)
+    bool duplicate_told : 1 {false};  // cold.dsack_round holds (RFC 8985, section 6.2, step 4)
+    bool reordering : 1 {false};  // seen on this flow: RACK.reordering_seen
+    bool tail_armed : 1 {false};  // deadlines.loss is the probe timer (RFC 8985, section 7.2)
+    bool reorder_armed : 1 {false};  // deadlines.loss is RACK's reordering timer (section 6.2, step 5)
+    bool tail_due : 1 {false};  // the probe timer went off: send a probe
+    bool tail_out : 1 {false};  // timing.tail_end holds: TLP.end_seq
+    bool tail_again : 1 {false};  // what the probe carried was sent before: TLP.is_retrans
+    bool paced : 1 {false};  // text waits for deadlines.pace
 };
 
 // Nested structs, because `alignas` on a list of declarators would align each one.
@@ -117,6 +127,7 @@ struct Tcb {
         SeqNum snd_small;  // end of the last short segment sent (Minshall's form of Nagle)
         Steering steering;  // what congestion control wants
         std::uint32_t congestion{none};  // its state, lent
+        std::uint32_t scoreboard{none};  // lent; none while nothing is amiss
         std::uint16_t peer_mss{536};  // bytes; theirs (RFC 9293, section 3.7.1: MUST-15)
         std::uint8_t backoff{0};  // doublings of the RTO (RFC 6298, 5.5) or of the probe interval
         std::uint8_t duplicate_acks{0};  // in a row (RFC 5681, section 2)
@@ -128,6 +139,7 @@ struct Tcb {
         Duration min_rtt;  // since the flow began; 0: no sample yet
         Instant timed_at;  // when the timed segment left
         SeqNum timed;  // its acknowledgement ends the measurement (Karn: sent once)
+        SeqNum tail_end;  // SND.NXT when a tail loss probe left
         Instant sent_at;  // of the last transmission (RFC 5681, section 4.1)
         Instant heard_at;  // of the last acceptable segment
     } timing;
@@ -145,7 +157,7 @@ struct Tcb {
         Place path;  // those over one path
     } places;
 
-    // What the congestion module wants beside the window. Kept and shown; the quantum bounds a super-segment.
+    // What the congestion module wants beside the window.
     struct Pace {
         std::uint64_t rate{0};  // bytes a second, at least one mss; 0: it has no wish
         std::uint32_t quantum{0};  // bytes a super-segment may have, at least one mss; 0: no wish
@@ -161,20 +173,19 @@ struct Tcb {
         Instant progress_at;  // since when the oldest text in flight waits for an acknowledgement
         Instant module{Instant::never()};  // when the congestion module wants its on_timer
         Instant keepalive{Instant::never()};  // when silence has lasted long enough to probe
+        Instant pace;  // no text before: what left last has passed at the pacing rate
         Instant armed{Instant::never()};  // of the wheel's entry
     } deadlines;
 
     // What delivery-rate samples need beside the sent records (rate.h); `C.` in draft-ietf-ccwg-bbr, section 4.1.
-    struct alignas(64) Rate {
-        std::uint64_t delivered{0};  // bytes of text acknowledged since the flow began
+    struct alignas(64) Rate : SentEnds {
+        std::uint32_t round{0};  // round trips
+        std::uint64_t delivered{0};  // bytes of text acknowledged since the flow began, SACKed ones included
         std::uint64_t lost{0};  // bytes of text given up for lost, each time that they were
         Instant delivered_at;  // when `delivered` last grew; nothing in flight: when sending began again
         Instant first_sent_at;  // when the transmission left that was acknowledged last: a sending interval begins there
         std::uint64_t limited_until{0};  // `delivered` beyond which the application's pause is past; 0: there is none
         std::uint64_t round_end{0};  // what leaves at this value of `delivered` or later belongs to the next round
-        std::uint32_t round{0};  // round trips
-        std::uint32_t oldest{none}, newest{none};  // sent records, in order from SND.UNA to SND.NXT without a gap
-        std::uint32_t records{0};  // how many
     } rate;
 };
 
@@ -213,6 +224,9 @@ struct Cold {
     std::uint8_t expiries{0};  // timeouts in a row (R1)
     std::uint8_t challenges{0};  // challenge acks in this second (RFC 5961, section 7)
     std::uint32_t challenged_at{0};  // that second on the engine's clock
+    SeqNum dsack_round;  // SND.NXT when a DSACK was counted last (RFC 8985, section 6.2, step 4)
+    std::uint8_t reo_wnd_mult{1},
+        reo_wnd_persist{16};  // RACK's: quarters of the round trip; recoveries until it is one again
 };
 static_assert(std::is_trivially_copyable_v<Cold> && sizeof(Cold) <= 112);
 

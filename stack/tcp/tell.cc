@@ -144,7 +144,8 @@ std::uint32_t Connection::held_by() const {
     const SeqNum end = end_of_text();
     const std::uint32_t unsent = before(end, out_.snd_nxt) ? 0 : end - out_.snd_nxt;
     if (unsent == 0) return in_.flags.wants_room ? send_buffer : application;
-    const std::uint32_t congestion = usable(out_.snd_una, out_.snd_nxt, out_.steering.cwnd + tcb_.recovery.inflation);
+    if (in_.flags.paced) return pacing;
+    const std::uint32_t congestion = congestion_room();
     const std::uint32_t window = usable(out_.snd_una, out_.snd_nxt, out_.snd_wnd);
     const std::uint32_t room = std::min(congestion, window);
     if (room >= std::min<std::uint32_t>(unsent, in_.mss)) return application;

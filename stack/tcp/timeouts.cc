@@ -32,10 +32,19 @@ void Connection::expire(Instant now) {
     if (at.loss <= now) {
         trace_timer(at.loss, 1, at.loss, now);
         at.loss = Instant::never();
+        const bool reordering = in_.flags.reorder_armed, tail = in_.flags.tail_armed;
+        in_.flags.reorder_armed = in_.flags.tail_armed = false;
         if (in_.flags.probing) persist_timeout();
+        else if (reordering) reordering_timeout(now);
+        else if (tail) probe_tail(now);
         else retransmission_timeout(now);
     }
-    const Instant earliest = std::min({at.loss, at.delayed_ack, at.user, at.module, at.keepalive});
+    if (in_.flags.paced && at.pace <= now) {
+        in_.flags.paced = false;
+        want_output();
+    }
+    const Instant paced = in_.flags.paced ? at.pace : Instant::never();
+    const Instant earliest = std::min({at.loss, at.delayed_ack, at.user, at.module, at.keepalive, paced});
     if (earliest < at.armed) {
         at.armed = earliest;
         host_.wheel.arm(index_, earliest);
@@ -51,8 +60,16 @@ void Connection::schedule(Instant& deadline, Instant when, Instant now) {
     host_.wheel.arm(index_, when);
 }
 
+// RFC 6298, 5.1 and 5.3; in its place the timer of a tail loss probe, which ends no later (RFC 8985, section 7.2).
 void Connection::arm_loss(Instant now) {
-    schedule(tcb_.deadlines.loss, now + backed_off(tcb_.timing.rto, out_.backoff), now);
+    Instant when = now + backed_off(tcb_.timing.rto, out_.backoff);
+    in_.flags.reorder_armed = in_.flags.tail_armed = false;
+    if (in_.flags.sack) {
+        if (out_.scoreboard != none) board().rto_at = when;
+        in_.flags.tail_armed = tail_allowed();
+        if (in_.flags.tail_armed) when = std::min(when, now + probe_timeout());
+    }
+    schedule(tcb_.deadlines.loss, when, now);
 }
 
 void Connection::retransmission_timeout(Instant now) {
@@ -66,6 +83,7 @@ void Connection::retransmission_timeout(Instant now) {
         forget_sent();
         out_.snd_nxt = out_.snd_una;
         in_.flags.probing = in_.flags.probe_now = true;
+        in_.flags.tail_out = in_.flags.tail_due = false;
         return want_output();
     }
     if (++cold_.expiries ==
@@ -74,10 +92,11 @@ void Connection::retransmission_timeout(Instant now) {
         raise(Event::Kind::soft_error);
     }
     suspect_path();
+    if (in_.flags.sack && !syn_unacknowledged()) return timeout_selective(now);
     trace_loss(flight(), 2, now);
     // A segment that is lost again says nothing new of the path: ssthresh stays (RFC 5681, section 3.1).
     const std::uint32_t lost = text_in_flight();
-    if (!syn_unacknowledged() && cold_.expiries == 1) hear_congestion(WEFT_CONGESTION_TIMEOUT, lost, now);
+    if (!syn_unacknowledged() && cold_.expiries == 1) hear_congestion(WEFT_CONGESTION_TIMEOUT, lost, flight(), now);
     else tcb_.rate.lost += lost;
     go_back(now);
 }
@@ -92,6 +111,7 @@ void Connection::suspect_path() {
 
 // All that is in flight counts as lost and is sent again from SND.UNA on, as the window allows.
 void Connection::go_back(Instant now) {
+    if (in_.flags.sack && !syn_unacknowledged() && out_.snd_nxt == out_.snd_max) return go_back_selective(now);
     in_.flags.recovering = in_.flags.partial = in_.flags.resend = in_.flags.timing = false;
     tcb_.recovery.point = out_.snd_max - 1;  // RFC 6582, section 4: duplicates of what follows start no recovery
     stop(tcb_.deadlines.loss, now);  // armed anew by what is sent
@@ -112,6 +132,7 @@ void Connection::persist_timeout() {
 // to it that it goes. It is the sender's override timeout, too (RFC 9293, section 3.8.6.2.1, rule 4).
 void Connection::start_probing(Instant now) {
     in_.flags.probing = true;
+    in_.flags.reorder_armed = in_.flags.tail_armed = false;
     out_.backoff = 0;
     schedule(tcb_.deadlines.loss, now + tcb_.timing.rto, now);  // SHLD-29: after one RTO
 }
@@ -202,7 +223,10 @@ void Connection::stop(Instant& deadline, Instant now) {
 
 void Connection::tell_timer(const Instant& which, std::uint32_t fired, Instant deadline, Instant now) const {
     const Tcb::Deadlines& at = tcb_.deadlines;
-    const std::uint32_t timer = &which == &at.loss          ? (in_.flags.probing ? 2 : 1)
+    const std::uint32_t timer = &which == &at.loss          ? in_.flags.probing         ? 2
+                                                              : in_.flags.tail_armed    ? 7
+                                                              : in_.flags.reorder_armed ? 8
+                                                                                        : 1
                                 : &which == &at.delayed_ack ? 3
                                 : &which == &at.user        ? 4
                                 : &which == &at.keepalive   ? 6

@@ -57,6 +57,8 @@ using C = Config;
 constexpr std::array<std::string_view, 3> ecn_choices{"off", "on", "accept"}, cookie_choices{"off", "on", "always"};
 constexpr std::array<std::string_view, 2> probing_choices{"off", "black-hole"};
 
+constexpr std::array<std::string_view, 2> recovery_choices{"rack", "sack"};
+
 constexpr std::array table{
     plain<&C::send_buffer>("send_buffer", "tcp_wmem", "bytes", 2'048, most_buffer,
                            "text of a flow that waits to be sent or acknowledged"),
@@ -70,6 +72,12 @@ constexpr std::array table{
     flag<&C::timestamps>("timestamps", "tcp_timestamps", "offer and accept timestamps (RFC 7323, section 3)"),
     flag<&C::window_scaling>("window_scaling", "tcp_window_scaling",
                              "offer and accept window scaling (RFC 7323, section 2)"),
+    flag<&C::sack>("sack", "tcp_sack", "offer and accept selective acknowledgements (RFC 2018)"),
+    plain<&C::recovery>(
+        "recovery", "", "choice", 0, 1,
+        "how losses are found where both ends have SACK: rack (RFC 8985, with tail loss probes), or sack (RFC 6675)",
+        recovery_choices),
+    flag<&C::pacing>("pacing", "", "spread text over the round trip also where the congestion module asks for no rate"),
     time<&C::minimum_rto, us>("minimum_rto", "tcp_rto_min_us", 1'000, 60'000'000,
                               "least retransmission timeout; RFC 6298 (2.4) says one second, systems of today 0.2"),
     time<&C::initial_rto, ms>("initial_rto", "", 10, 60'000,

@@ -300,6 +300,7 @@ std::vector<std::byte> Peer::build(const Segment& segment) {
     if (opening) {
         header.options.mss = segment.mss_ ? segment.mss_ : setup.mss;
         header.options.window_scale = segment.scale_ ? segment.scale_ : setup.scale;
+        header.options.sack_permitted = setup.sack && !segment.plain_;
         offered_scale_ = header.options.window_scale.has_value();
         offered_timestamps_ = setup.timestamps && !segment.plain_;
     }
@@ -307,6 +308,9 @@ std::vector<std::byte> Peer::build(const Segment& segment) {
     if (stamped) header.options.timestamps = {clock(), opening && (segment.flags_ & wire::ack) == 0 ? 0 : last_value_};
     if (segment.timestamps_) header.options.timestamps = segment.timestamps_;
     if (segment.echo_ && header.options.timestamps) header.options.timestamps->echo = *segment.echo_;
+
+    header.options.sack_count = segment.sack_count_;
+    header.options.sack = segment.sack_;
 
     std::vector<std::byte> bytes(wire::TcpView::max_header);
     std::size_t size = header.write(bytes);
@@ -458,6 +462,7 @@ void Peer::check(const Seen& seen) {
         const bool answers = seen.has(wire::ack);
         if (answers) {
             EXPECT_LE(seen.options.window_scale.has_value(), offered_scale_) << "a scale that was not offered: " << what;
+            EXPECT_LE(seen.options.sack_permitted, setup.sack) << "SACK that was not offered: " << what;
             EXPECT_LE(seen.options.timestamps.has_value(), offered_timestamps_)
                 << "timestamps that were not offered: " << what;
         }
@@ -467,6 +472,8 @@ void Peer::check(const Seen& seen) {
     } else {
         EXPECT_FALSE(seen.options.mss.has_value()) << "MSS outside a SYN (MUST-65): " << what;
         EXPECT_FALSE(seen.options.window_scale.has_value()) << "a scale outside a SYN: " << what;
+        EXPECT_FALSE(seen.options.sack_permitted) << "SACK-permitted outside a SYN (RFC 2018, 2): " << what;
+        EXPECT_TRUE(setup.sack || seen.options.sack_count == 0) << "SACK that was not offered: " << what;
         EXPECT_TRUE(good(seen.has(wire::ack))) << "without ACK (RFC 9293, 3.10.7.4): " << what;
         EXPECT_EQ(seen.options.timestamps.has_value(), timestamps_on_) << "RFC 7323, 3.2: " << what;
         const SeqNum begin = iss_ + 1;

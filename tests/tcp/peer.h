@@ -13,6 +13,7 @@
 
 #include "stack/core/time.h"
 #include "stack/engine/engine.h"
+#include "stack/tcp/scoreboard.h"
 #include "stack/tcp/tcb.h"
 #include "tests/tcp/segment.h"
 
@@ -34,6 +35,7 @@ struct Opening {
     std::optional<std::uint16_t> mss{1460};       // in the peer's SYN
     std::optional<std::uint8_t> scale{7};
     bool timestamps{true};
+    bool sack{false};                      // SACK-permitted in the peer's SYN
     std::uint16_t window{65'535};          // in the peer's segments, not scaled
     SeqNum irs{0xffff'f000};               // the peer's first sequence number: streams soon wrap
     Duration round_trip{ms(0)};            // of the handshake, when the engine opens
@@ -91,6 +93,7 @@ public:
     ListenerId listener() const { return listener_; }
     const tcp::Tcb& tcb() const;
     const tcp::Cold& cold() const;
+    const tcp::Scoreboard* scoreboard() const { return engine_->inspect_scoreboard(flow_); }  // none while nothing is amiss
     bool gone() const { return engine_->inspect(flow_) == nullptr; }
     State state() const { return tcb().receiving.state; }
     Statistics statistics() const { return engine_->statistics(); }

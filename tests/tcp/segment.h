@@ -36,6 +36,11 @@ public:
     Segment& scale(std::uint8_t n) { return scale_ = n, *this; }
     Segment& timestamps(std::uint32_t value, std::uint32_t echo) { return timestamps_ = {value, echo}, *this; }
     Segment& echo(std::uint32_t n) { return echo_ = n, *this; }
+    Segment& sacks(std::initializer_list<wire::SackBlock> blocks) {  // at most four
+        sack_count_ = std::uint8_t(std::min(blocks.size(), sack_.size()));
+        std::copy_n(blocks.begin(), sack_count_, sack_.begin());
+        return *this;
+    }
     Segment& no_timestamps() { return plain_ = true, *this; }
     // In place of the options: these bytes, at most 40, with zeros up to the next word.
     Segment& raw_options(std::span<const std::uint8_t> bytes) {
@@ -59,6 +64,8 @@ private:
     std::optional<std::uint8_t> scale_;
     std::optional<std::uint32_t> length_, echo_;
     std::optional<wire::TcpTimestamps> timestamps_;
+    std::array<wire::SackBlock, 4> sack_{};
+    std::uint8_t sack_count_{0};
     std::array<std::uint8_t, wire::TcpOptions::max_size> raw_options_{};
     std::size_t raw_size_{0};
     Ecn ecn_{Ecn::not_capable};

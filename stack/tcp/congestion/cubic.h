@@ -1,4 +1,4 @@
-// CUBIC (RFC 9438): after a loss the window grows by a cubic function of time, slow near where the loss was and fast far from
+// CUBIC (RFC 9438), with HyStart++ (RFC 9406) in its first slow start: after a loss the window grows by a cubic function of time, slow near where the loss was and fast far from
 // it, and never slower than Reno. In integers: bytes, and 1/1,024 s.
 #pragma once
 
@@ -6,9 +6,15 @@
 #include <cstdint>
 
 #include "stack/tcp/congestion.h"
+#include "stack/tcp/congestion/hystart.h"
 #include "stack/tcp/congestion/newreno.h"
 
 namespace weft::tcp {
+
+struct CubicFractions {
+    std::uint64_t reno_credit;  // of w_est, in bytes times cwnd times alpha_denominator: below one byte
+    std::uint32_t growth;  // of cwnd, in bytes times cwnd: below cwnd
+};
 
 struct Cubic {
     // Sections 4.1, 4.6 and 5: C is 0.4 segments a second cubed, beta_cubic 0.7; alpha_cubic is 3 (1 - beta) / (1 + beta).
@@ -20,14 +26,18 @@ struct Cubic {
 
     std::int64_t epoch{0};  // ns: when congestion avoidance began, pauses of the application left out
     std::int64_t heard{0};  // ns: of the last acknowledgement
-    std::uint64_t reno_credit{0};  // of w_est, in bytes times cwnd times alpha_denominator: below one byte
-    std::uint32_t growth{0};  // of cwnd, in bytes times cwnd: below cwnd
+    union {
+        HyStart slow_start{};  // while ssthresh was never set
+        CubicFractions fractions;  // from the first epoch on
+    };
     std::uint32_t w_max{0};  // bytes: the window before the last reduction; 0: there was none
     std::uint32_t w_est{0};  // bytes: what Reno's would be
     std::uint32_t prior{0};  // bytes: cwnd_prior, from which on Reno and CUBIC grow alike
     std::uint32_t k{0};  // ticks from the epoch until the curve is back at w_max
+    std::uint32_t w_max_before{0};  // w_max before the last reduction, should that have been none (section 4.9)
     bool running{false};  // the epoch has begun
     bool fresh{true};  // no loss since the flow, or its timeout, began: the curve starts at its middle
+    bool fresh_before{true};  // the same before the last reduction
 
     // K = cbrt((W_max - cwnd_epoch) / C), figure 2. Of windows up to 2^30 bytes all fits 63 bits.
     static constexpr std::uint32_t ticks_to(std::uint64_t w_max, std::uint64_t cwnd_epoch, std::uint32_t mss) {
@@ -55,7 +65,11 @@ struct Cubic {
             epoch += running ? since : 0;
             return;
         }
-        if (out.cwnd < out.ssthresh) {  // section 4.10
+        if (out.ssthresh >= cap) {  // section 4.10
+            if (slow_start.on_ack(ack, out)) out.ssthresh = out.cwnd;
+            return;
+        }
+        if (out.cwnd < out.ssthresh) {
             out.cwnd += std::min(ack.newly_acked, NewReno::limit * ack.mss);
             return;
         }
@@ -64,9 +78,12 @@ struct Cubic {
     }
 
     void on_congestion(const CongestionEvent& event, Control& out) {
+        if (event.cause == WEFT_CONGESTION_SPURIOUS) return undo();
         if (event.cause != WEFT_CONGESTION_LOSS && event.cause != WEFT_CONGESTION_TIMEOUT &&
             event.cause != WEFT_CONGESTION_ECN)
             return;
+        w_max_before = w_max;
+        fresh_before = fresh;
         prior = std::uint32_t(out.cwnd);
         w_max = out.cwnd < w_max  // section 4.7: others came, leave them more
                     ? std::uint32_t(out.cwnd * (beta_denominator + beta_numerator) / (2 * beta_denominator))
@@ -81,6 +98,14 @@ struct Cubic {
     void on_path(const PathEvent& path, Control& out) { restart(path.mss, out); }
 
 private:
+    // Section 4.9: the window is given back by who took it; the curve goes on towards where it went.
+    void undo() {
+        w_max = w_max_before;
+        fresh = fresh_before;
+        running = false;
+        slow_start = {};
+    }
+
     static constexpr std::uint32_t cube_root(std::uint64_t of) {
         std::uint64_t root = 0;
         for (std::uint64_t bit = 1ull << 20; bit > 0; bit >>= 1)
@@ -95,8 +120,7 @@ private:
         w_est = std::uint32_t(out.cwnd);
         if (fresh) w_max = w_est;
         k = ticks_to(w_max, out.cwnd, ack.mss);
-        growth = 0;
-        reno_credit = 0;
+        fractions = {};
     }
 
     void grow(const AckEvent& ack, Control& out) {
@@ -104,17 +128,17 @@ private:
         const std::int64_t t = ticks(ack.now - epoch);
         // Section 4.3: w_est grows by alpha segments a window that is acknowledged, by one from cwnd_prior on.
         const std::uint64_t part = alpha_denominator * out.cwnd;
-        reno_credit += acked * ack.mss * (w_est < prior ? alpha_numerator : alpha_denominator);
-        w_est = std::uint32_t(std::min(w_est + reno_credit / part, cap));
-        reno_credit %= part;
+        fractions.reno_credit += acked * ack.mss * (w_est < prior ? alpha_numerator : alpha_denominator);
+        w_est = std::uint32_t(std::min(w_est + fractions.reno_credit / part, cap));
+        fractions.reno_credit %= part;
         if (w_cubic(t, k, w_max, ack.mss) < w_est) {
             out.cwnd = std::max<std::uint64_t>(out.cwnd, w_est);
             return;
         }
         const std::uint64_t ahead = w_cubic(t + ticks(ack.smoothed_rtt), k, w_max, ack.mss);
         const std::uint64_t target = std::clamp(ahead, out.cwnd, out.cwnd + out.cwnd / 2);  // section 4.2
-        const std::uint64_t grown = growth + acked * (target - out.cwnd);  // sections 4.4 and 4.5
-        growth = std::uint32_t(grown % out.cwnd);
+        const std::uint64_t grown = fractions.growth + acked * (target - out.cwnd);  // sections 4.4 and 4.5
+        fractions.growth = std::uint32_t(grown % out.cwnd);
         out.cwnd += grown / out.cwnd;
     }
 

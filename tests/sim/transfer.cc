@@ -187,6 +187,12 @@ Transfer::Plan Transfer::storm(std::uint64_t seed) {
     wire(plan.wire_ba);
     if (plan.family == Family::overlay) plan.path.sums_elided = draws.chance(500'000);
     plan.wire_ab.authenticated = plan.wire_ba.authenticated = plan.path.sums_elided;
+    sim::Draws recovery{seed, 0x7361'636b};  // a stream of its own: what else a seed decides stays as it was
+    for (Config* each : {&plan.config_a, &plan.config_b}) {
+        each->sack = recovery.chance(800'000);
+        each->recovery = recovery.chance(300'000) ? Config::Recovery::sack : Config::Recovery::rack;
+        each->pacing = recovery.chance(250'000);
+    }
     return plan;
 }
 

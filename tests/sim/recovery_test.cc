@@ -1,0 +1,162 @@
+// Recovery as a whole: tails that are lost, networks that reorder, a policer, and how fast a flow is for a rate of loss, held
+// against the published response functions.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdio>
+
+#include "stack/tcp/congestion/controller.h"
+#include "stack/tcp/tcb.h"
+#include "tests/sim/transfer.h"
+
+namespace weft::test {
+namespace {
+
+constexpr Duration ms(std::int64_t n) { return Duration::milliseconds(n); }
+constexpr Duration seconds(std::int64_t n) { return Duration::seconds(n); }
+
+class Recovery : public ::testing::Test {
+protected:
+    BufferPool pool{std::size_t{256} << 20};
+
+    // 50 Mbit/s and 40 ms there and back.
+    static Transfer::Plan fifty(std::uint64_t seed, std::uint64_t bytes) {
+        Transfer::Plan plan{.seed = seed, .forth = bytes};
+        plan.config_a.seed[0] = seed, plan.config_b.seed[0] = seed + 1;
+        plan.wire_ab = plan.wire_ba = {.rate = 50'000'000, .queue = 1 << 20, .delay = ms(20)};
+        return plan;
+    }
+
+    static Statistics ends_well(Transfer& transfer) {
+        EXPECT_TRUE(transfer.run_until_finished(seconds(3'600))) << transfer.describe();
+        EXPECT_TRUE(transfer.a->app.orderly() && transfer.b->app.orderly()) << transfer.describe();
+        EXPECT_TRUE(transfer.a->app.bytes_equal() && transfer.b->app.bytes_equal());
+        return transfer.a->engine().statistics();
+    }
+};
+
+TEST_F(Recovery, LostTailsAreRepairedWithoutATimeout) {
+    for (std::uint64_t lost = 1; lost <= 6; ++lost) {
+        Transfer::Plan plan = fifty(lost, 10 * 1'448);  // the initial window: SYN, ACK and ten segments
+        plan.wire_ab.lose_from = 12 - lost, plan.wire_ab.lose_until = 12;
+        Transfer transfer{pool, plan};
+        const Statistics all = ends_well(transfer);
+        EXPECT_EQ(all.timeouts, 0u) << lost;
+        EXPECT_GE(all.tail_probes, 1u) << lost;
+        EXPECT_LE(transfer.b->app.ended_at(), Instant{} + ms(600)) << lost;
+    }
+}
+
+TEST_F(Recovery, TailsUnderOneInAHundredLostNeedNoTimeout) {
+    std::uint64_t timeouts = 0, probes = 0, tails = 0;
+    for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+        Transfer::Plan plan = fifty(seed, 300'000);
+        plan.wire_ab.loss = plan.wire_ba.loss = 10'000;
+        Transfer transfer{pool, plan};
+        // The last segments of the text are lost for certain, once: what a tail is.
+        std::uint32_t dropped = 0;
+        transfer.world.tap(transfer.ab, [&](const Receive& packet, Instant) {
+            const auto sent = transfer.a->engine().statistics().bytes_out;
+            if (sent < 300'000 || packet.frame.size() < 200 || dropped >= 2) return true;
+            ++dropped;
+            return false;
+        });
+        const Statistics all = ends_well(transfer);
+        timeouts += all.timeouts;
+        probes += all.tail_probes;
+        tails += dropped > 0;
+    }
+    EXPECT_EQ(tails, 60u);
+    EXPECT_GT(probes, 0u);
+    // A timeout is due when probe or retransmission is lost as well: in about one of fifty tails.
+    EXPECT_LE(timeouts, 6u);
+    std::printf("60 tails: %llu probes, %llu timeouts\n", static_cast<unsigned long long>(probes),
+                static_cast<unsigned long long>(timeouts));
+}
+
+TEST_F(Recovery, ReorderingByAQuarterOfARoundTripIsLearnt) {
+    Transfer::Plan plan = fifty(3, 24 << 20);
+    plan.config_a.send_buffer = plan.config_b.receive_buffer = 4 << 20;
+    plan.wire_ab.queue = 4 << 20;
+    plan.wire_ab.reordering = 50'000;
+    plan.wire_ab.reordering_delay = ms(10);
+    Transfer transfer{pool, plan};
+    EXPECT_TRUE(transfer.world.run(Instant{} + seconds(60), [&] { return transfer.b->app.received() > 8 << 20; }));
+    const std::uint64_t learnt = transfer.a->engine().statistics().retransmitted_segments;
+    EXPECT_GT(transfer.world.wire(transfer.ab).statistics.reordered, 100u);
+    const Statistics all = ends_well(transfer);
+    EXPECT_EQ(all.retransmitted_segments, learnt) << "nothing was lost";
+    EXPECT_EQ(all.timeouts, 0u);
+    EXPECT_LT(transfer.b->app.ended_at(), Instant{} + seconds(8)) << "24 MiB take 4 s at 50 Mbit/s";
+    std::printf("reordering: %llu segments were sent again until it was learnt, %llu after\n",
+                static_cast<unsigned long long>(learnt),
+                static_cast<unsigned long long>(all.retransmitted_segments - learnt));
+}
+
+TEST_F(Recovery, PolicerOfAHundredMegabitsIsNearlyFilled) {
+    for (const bool sack : {true, false})
+        for (const std::uint16_t slot : {std::uint16_t{0}, std::uint16_t{1}}) {
+            Transfer::Plan plan{.seed = 5, .forth = 12 << 20};
+            plan.a.options.congestion = slot;
+            plan.config_a.sack = plan.config_b.sack = sack;
+            plan.wire_ab = plan.wire_ba = {.rate = 100'000'000, .queue = 64 << 10, .delay = ms(1)};
+            Transfer transfer{pool, plan};
+            const Statistics all = ends_well(transfer);
+            const double seconds_taken = double(transfer.b->app.ended_at().nanoseconds()) / 1e9;
+            const double rate = double(plan.forth) * 8 / seconds_taken / 1e6;
+            std::printf("policer, %s, sack %s: %.1f Mbit/s, %llu timeouts\n", slot == 0 ? "newreno" : "cubic",
+                        sack ? "on" : "off", rate, static_cast<unsigned long long>(all.timeouts));
+            if (!sack) continue;
+            EXPECT_GT(rate, 80) << "of 95.6 that the headers leave";
+            EXPECT_EQ(all.timeouts, 0u);
+        }
+}
+
+// Every `period`-th full segment is lost: the deterministic loss of the response functions. The mean window in segments.
+double mean_window(BufferPool& pool, std::uint16_t slot, std::uint64_t period, Duration one_way, int warm, int measured) {
+    Transfer::Plan plan{.seed = 9, .forth = std::uint64_t{1} << 40};
+    plan.a.options.congestion = slot;
+    plan.config_a.send_buffer = plan.config_b.receive_buffer = 8 << 20;
+    plan.wire_ab = plan.wire_ba = {.delay = one_way};
+    Transfer transfer{pool, plan};
+    std::uint64_t segments = 0, cycles = 0;
+    transfer.world.tap(transfer.ab, [&](const Receive& packet, Instant) {
+        if (packet.frame.size() < 1'400 || ++segments % period != 0) return true;
+        ++cycles;
+        return false;
+    });
+    const auto until = [&](std::uint64_t wanted) {
+        EXPECT_TRUE(transfer.world.run(Instant{} + seconds(100'000), [&] { return cycles >= wanted; }));
+        return std::pair{transfer.b->app.received(), transfer.world.now()};
+    };
+    const auto [first_bytes, first_time] = until(std::uint64_t(warm));
+    const auto [last_bytes, last_time] = until(std::uint64_t(warm + measured));
+    EXPECT_EQ(transfer.a->engine().statistics().timeouts, 0u);
+    const double round_trips = double((last_time - first_time).count()) / double((one_way * 2).count());
+    return double(last_bytes - first_bytes) / 1'448 / round_trips;
+}
+
+TEST_F(Recovery, NewRenosGoodputIsThatOfItsResponseFunction) {  // RFC 5348, section 3.1, without timeouts: sqrt(3 / 2p)
+    for (const std::uint64_t period : {1'000u, 4'000u}) {
+        const double expected = std::sqrt(1.5 * double(period));
+        const double window = mean_window(pool, 0, period, ms(20), 6, 10);
+        EXPECT_NEAR(window, expected, expected / 10) << period;
+        std::printf("newreno, one of %llu lost: a window of %.1f segments, by the formula %.1f\n",
+                    static_cast<unsigned long long>(period), window, expected);
+    }
+}
+
+TEST_F(Recovery, CubicsGoodputIsThatOfItsResponseFunction) {  // RFC 9438, section 5.1, figure 6; beyond Reno's region
+    const double round_trip = 0.1, c = 0.4, beta = 0.7;
+    const std::uint64_t period = 20'000;
+    const double expected = std::pow(c * (3 + beta) / (4 * (1 - beta)), 0.25) * std::pow(round_trip, 0.75) *
+                            std::pow(double(period), 0.75);
+    ASSERT_GT(expected, 1.5 * std::sqrt(1.5 * double(period)));
+    const double window = mean_window(pool, 1, period, ms(50), 4, 6);
+    EXPECT_NEAR(window, expected, expected / 10);
+    std::printf("cubic, one of %llu lost, 100 ms: a window of %.1f segments, by the formula %.1f\n",
+                static_cast<unsigned long long>(period), window, expected);
+}
+
+}  // namespace
+}  // namespace weft::test

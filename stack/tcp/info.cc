@@ -44,6 +44,7 @@ TcpInfo Connection::info(Instant now) const {
                                         : std::uint8_t{0};
     info.backoff = out_.backoff;
     if (in_.flags.timestamps) info.options |= TcpInfo::timestamps;
+    if (in_.flags.sack) info.options |= TcpInfo::sack;
     const bool scales = !syn_unacknowledged() && in_.flags.scaling;
     if (scales) {
         info.options |= TcpInfo::scaling;
@@ -56,6 +57,13 @@ TcpInfo Connection::info(Instant now) const {
     info.snd_mss = mss;
     info.rcv_mss = in_.their_mss;
     info.unacked = segments(out_.snd_max - out_.snd_una);
+    if (out_.scoreboard != none) {
+        info.sacked = segments(board().sacked);
+        info.lost = segments(board().given_up);
+        if (board().after_timeout) info.ca_state = TcpInfo::loss;
+        else if (!in_.flags.recovering && board().sacked > 0) info.ca_state = TcpInfo::disorder;
+    }
+    info.reord_seen = in_.flags.reordering;
     info.total_retrans = cold_.retransmissions;
     if (cold_.segments_out > 0) info.last_data_sent = milliseconds_since(timing.sent_at, now);
     info.last_data_recv = info.last_ack_recv = milliseconds_since(timing.heard_at, now);
@@ -69,7 +77,7 @@ TcpInfo Connection::info(Instant now) const {
     info.reordering = 3;
     info.rcv_space = in_.limit;
     info.rcv_ssthresh = info.rcv_wnd = ended() ? 0 : receive_window();
-    info.pacing_rate = tcb_.pace.rate == 0 ? ~std::uint64_t{0} : tcb_.pace.rate;
+    info.pacing_rate = pacing_rate() == 0 ? ~std::uint64_t{0} : pacing_rate();
     info.max_pacing_rate = ~std::uint64_t{0};
     const std::uint32_t out_bytes = syn_unacknowledged() ? 0 : std::min(out_.snd_max - out_.snd_una, queued());
     info.bytes_acked = cold_.bytes_out - std::min<std::uint64_t>(out_bytes, cold_.bytes_out);

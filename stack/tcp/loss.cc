@@ -214,6 +214,8 @@ bool Connection::emit_lost(Transmit& frame, Instant now) {
     const SentRecord& record = host_.sent[resent_];
     note_resent(record, now);
     send_record(frame, record, now);
+    known.rto_at = now + backed_off(tcb_.timing.rto, out_.backoff);  // RFC 6675, section 6
+    if (!in_.flags.reorder_armed) resume_timer(now);
     return true;
 }
 

@@ -178,5 +178,50 @@ TEST(Rfc2018, SecondTimeoutInARowForgetsWhatWasSacked) {  // section 8
     EXPECT_EQ(flow.board().sacked, 0u);
 }
 
+TEST(Rfc2018, WhateverAPeerSaysCountersHoldAndAllCanBeAcknowledged) {  // blocks that lie, lose their way, or take it back
+    for (std::uint64_t seed = 0; seed < 40; ++seed) {
+        std::mt19937_64 random{seed};
+        const auto below = [&](std::uint64_t n) { return std::uint32_t(random() % n); };
+        Opening how = selective(ms(std::int64_t(below(50))));
+        how.active = true;
+        how.timestamps = below(4) != 0;
+        how.config.recovery = below(3) == 0 ? Config::Recovery::sack : Config::Recovery::rack;
+        how.config.pacing = below(3) == 0;
+        how.options.congestion = std::uint16_t(below(2));
+        how.options.user_timeout = Duration{};
+        Peer peer = established(how);
+        for (int step = 0; step < 250; ++step) {
+            const std::uint32_t flight = peer.snd_nxt() - peer.snd_una();
+            const auto somewhere = [&] { return peer.snd_una() + below(flight + 2) - (below(8) == 0 ? below(5'000) : 0); };
+            switch (below(6)) {
+            case 0: peer.writes(below(30'000), {.nodelay = below(3) == 0}); break;
+            case 1: peer.after(Duration::microseconds(below(below(10) == 0 ? 2'000'000 : 20'000))); break;
+            case 2: peer.sends(ack().ack(peer.snd_una() + below(flight + 1) / (1 + below(4)))); break;
+            default: {
+                const SeqNum a = somewhere(), b = somewhere(), c = somewhere();
+                Segment segment = ack().ack(below(3) == 0 ? peer.snd_una() + below(flight + 1) / 8 : peer.snd_una());
+                peer.sends(below(2) ? segment.sacks({{a, later(b, a + 1'448)}})
+                                    : segment.sacks({{a, b}, {b, c}, {c, a + 4'000}}));
+            }
+            }
+            peer.ignores_what_was_sent();
+            ASSERT_FALSE(peer.gone()) << seed;
+            const std::uint32_t now = peer.snd_nxt() - peer.snd_una();
+            if (const tcp::Scoreboard* const board = peer.scoreboard()) {
+                ASSERT_LE(board->sacked + board->given_up, now) << seed << ' ' << step;
+            }
+            ASSERT_EQ(peer.tcb().rate.records > 0, now > 0) << seed << ' ' << step;
+        }
+        for (int i = 0; i < 2'000 && peer.tcb().sending.queue != none; ++i) {
+            peer.sends(ack().ack(peer.snd_nxt()));
+            peer.after(ms(50));
+            peer.ignores_what_was_sent();
+        }
+        EXPECT_EQ(peer.tcb().sending.queue, none) << seed << ": all that was written is acknowledged in the end";
+        EXPECT_EQ(peer.scoreboard(), nullptr) << seed;
+        EXPECT_EQ(peer.tcb().rate.records, 0u) << seed;
+    }
+}
+
 }  // namespace
 }  // namespace weft::test

@@ -49,6 +49,7 @@ void Engine::State::send_cookie(const engine::Packet& packet, ListenerId id, Ins
         }
         offered.ecn = (syn.flags & both) == both && host.settings.ecn != 0;
         if (offered.ecn) answer.flags |= wire::ece;
+        offered.sack = answer.options.sack_permitted = said.sack_permitted && host.settings.sack;
         const std::uint32_t clock = host.defence.timestamp(of.path_hash, now);
         answer.options.timestamps = {tcp::cookie_timestamp(clock, offered), said.timestamps->value};
     }
@@ -82,6 +83,7 @@ bool Engine::State::take_cookie(const engine::Packet& packet, ListenerId id, Ins
         half.scales = offered.shift.has_value() && host.settings.window_scaling;
         half.snd_shift = half.scales ? *offered.shift : std::uint8_t{0};
         half.ecn = offered.ecn && host.settings.ecn != 0;
+        half.sack = offered.sack && host.settings.sack;
     }
     half.window = segment.window;
     half.born_at = now;  // when the SYN,ACK left is forgotten: it is no sample

@@ -34,7 +34,9 @@ std::string_view link_event(std::uint32_t event) {
     return name_in({"up", "suspect", "recovered", "down", "rekeyed", "roamed", "new MTU", "unreachable", "resting"}, event);
 }
 std::string_view timer_of(std::uint32_t timer) {
-    return name_in({"?", "retransmission", "persist", "delayed ack", "user timeout", "module", "keep-alive", "tail probe", "reordering"}, timer);
+    return name_in({"?", "retransmission", "persist", "delayed ack", "user timeout", "module", "keep-alive", "tail probe",
+                    "reordering"},
+                   timer);
 }
 std::string_view fired_of(std::uint32_t fired) { return name_in({"armed", "expired", "stopped"}, fired); }
 std::string_view route_event(std::uint32_t event) {

@@ -67,7 +67,8 @@ private:
     }
     bool packet_options_alike(const tcp::Segment& next) const {
         const tcp::Segment& so_far = first_.segment;
-        return (next.sack_count | so_far.sack_count) == 0 && next.timestamps == so_far.timestamps && next.ts_value == so_far.ts_value && next.ts_echo == so_far.ts_echo;
+        return (next.sack_count | so_far.sack_count) == 0 && next.timestamps == so_far.timestamps &&
+               next.ts_value == so_far.ts_value && next.ts_echo == so_far.ts_echo;
     }
 
     Packet first_;

@@ -149,8 +149,8 @@ TEST_F(Recovery, NewRenosGoodputIsThatOfItsResponseFunction) {  // RFC 5348, sec
 TEST_F(Recovery, CubicsGoodputIsThatOfItsResponseFunction) {  // RFC 9438, section 5.1, figure 6; beyond Reno's region
     const double round_trip = 0.1, c = 0.4, beta = 0.7;
     const std::uint64_t period = 20'000;
-    const double expected = std::pow(c * (3 + beta) / (4 * (1 - beta)), 0.25) * std::pow(round_trip, 0.75) *
-                            std::pow(double(period), 0.75);
+    const double expected =
+        std::pow(c * (3 + beta) / (4 * (1 - beta)), 0.25) * std::pow(round_trip, 0.75) * std::pow(double(period), 0.75);
     ASSERT_GT(expected, 1.5 * std::sqrt(1.5 * double(period)));
     const double window = mean_window(pool, 1, period, ms(50), 4, 6);
     EXPECT_NEAR(window, expected, expected / 10);

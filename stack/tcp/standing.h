@@ -1,0 +1,79 @@
+// How one connection stands, for the length of a call: its records, and what they say at a glance. What it does is
+// connection.h's.
+#pragma once
+
+#include <cstdint>
+
+#include "stack/tcp/host.h"
+
+namespace weft::tcp {
+
+class Standing {
+protected:
+    Standing(Host& host, std::uint32_t index)
+        : host_{host}, index_{index}, tcb_{host.connections[index]}, cold_{host.cold[index]}, in_{tcb_.receiving},
+          out_{tcb_.sending} {}
+
+    // What one transmit carries.
+    struct Span {
+        SeqNum seq;
+        std::uint32_t length{0};
+        bool fin{false};
+    };
+
+    // What one acknowledgement says, or a timer, of a flow with SACK. Bytes are sequence numbers.
+    struct News {
+        SentRecord last;  // of all that was delivered the one that left last, if `any`
+        std::uint32_t delivered{0}, acked{0};  // bytes: in all, and by SND.UNA
+        std::uint32_t text{0}, lost{0};  // bytes: of text in `delivered`; given up because of it
+        std::uint32_t prior_in_flight{0};
+        SeqNum prior_una;
+        wire::SackBlock duplicate;  // if `dsack`
+        bool any{false}, advanced{false}, dsack{false};
+        bool original{false};  // something up to the recovery point was delivered that was sent once
+    };
+
+    Host::Named name() const {
+        const auto handle = host_.connections.handle(index_);
+        return {handle.place, handle.generation};
+    }
+
+    // Where the stream begins and ends in sequence space.
+    bool syn_unacknowledged() const { return in_.state == State::syn_sent || in_.state == State::syn_received; }
+    bool fin_sent() const {
+        return in_.state == State::fin_wait_1 || in_.state == State::closing || in_.state == State::last_ack;
+    }
+    bool ended() const { return in_.state == State::closed || in_.state == State::time_wait; }
+    std::uint32_t queued() const { return out_.queue == none ? 0 : host_.queues[out_.queue].size(); }
+    std::uint32_t unread() const { return in_.queue == none ? 0 : host_.queues[in_.queue].size(); }
+    SeqNum first_text() const { return out_.snd_una + (syn_unacknowledged() ? 1u : 0u); }
+    SeqNum end_of_text() const { return first_text() + queued(); }
+    std::uint32_t flight() const { return out_.snd_nxt - out_.snd_una; }
+    Scoreboard& board() { return host_.scoreboards[out_.scoreboard]; }
+    const Scoreboard& board() const { return host_.scoreboards[out_.scoreboard]; }
+    Flight records() { return {host_.sent, tcb_.rate, out_.scoreboard == none ? nullptr : &board()}; }
+    // What is in the network: `pipe` of RFC 6675 and RFC 9937.
+    std::uint32_t in_flight() const {
+        return out_.scoreboard == none ? flight() : flight() - board().sacked - board().given_up;
+    }
+    std::uint32_t text_in_network() const { return out_.scoreboard == none ? text_in_flight() : in_flight(); }
+    std::uint32_t text_in_flight() const {
+        if (syn_unacknowledged()) return 0;
+        return flight() < queued() ? flight() : queued();
+    }
+    std::uint32_t receive_window() const { return in_.rcv_adv - in_.rcv_nxt; }
+    const Path& path() const { return host_.paths[in_.key.path]; }
+    std::uint32_t place() const { return name().place; }
+
+    Host& host_;
+    std::uint32_t index_;
+    Tcb& tcb_;
+    Cold& cold_;
+    Tcb::Receiving& in_;
+    Tcb::Sending& out_;
+    std::uint16_t heard_{0};  // flags of the segment that arrives
+    std::uint32_t resent_{none};  // the record that is being sent again
+    std::uint32_t credit_{0};  // bytes of new text that may leave whatever the congestion window says
+};
+
+}  // namespace weft::tcp

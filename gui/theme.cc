@@ -3,10 +3,13 @@
 
 #include <QApplication>
 #include <QFontDatabase>
+#include <QPainter>
 #include <QPalette>
+#include <QProxyStyle>
 #include <QStringList>
 #include <QStyle>
 #include <QStyleFactory>
+#include <QStyleOption>
 #include <QToolTip>
 #include <array>
 
@@ -97,6 +100,25 @@ bool systemIsDark() {
     return system.color(QPalette::Window).lightness() < system.color(QPalette::WindowText).lightness();
 }
 
+// Fusion darkens the ground for the outlines of fields: on a dark one nobody sees them.
+class Outlined : public QProxyStyle {
+public:
+    Outlined() : QProxyStyle(QStyleFactory::create(QStringLiteral("Fusion"))) {}
+
+    void drawPrimitive(PrimitiveElement element, const QStyleOption* option, QPainter* painter,
+                       const QWidget* widget) const override {
+        QProxyStyle::drawPrimitive(element, option, painter, widget);
+        const bool box = element == PE_IndicatorCheckBox;
+        if (!colours().dark || !(box || element == PE_FrameLineEdit) || (option->state & State_HasFocus) != 0) return;
+        painter->save();
+        painter->setRenderHint(QPainter::Antialiasing, false);
+        painter->setPen(box ? colours().faint : colours().border);
+        painter->setBrush(Qt::NoBrush);
+        painter->drawRect(option->rect.adjusted(0, 0, -1, -1));
+        painter->restore();
+    }
+};
+
 QPalette paletteOf(const Colours& c) {
     QPalette palette;
     const auto set = [&](QPalette::ColorRole role, const QColor& colour, const QColor& disabled) {
@@ -173,8 +195,7 @@ void applyTheme(ThemeChoice choice) {
     look().choice = choice;
     const bool dark = choice == ThemeChoice::dark || (choice == ThemeChoice::system && systemIsDark());
     look().colours = dark ? &darkColours : &lightColours;
-    if (QApplication::style()->name() != QLatin1String("fusion"))
-        QApplication::setStyle(QStyleFactory::create(QStringLiteral("Fusion")));
+    if (dynamic_cast<const Outlined*>(QApplication::style()) == nullptr) QApplication::setStyle(new Outlined);
     const QPalette palette = paletteOf(*look().colours);
     QApplication::setPalette(palette);
     QToolTip::setPalette(palette);

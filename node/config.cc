@@ -21,6 +21,7 @@
 #include "stack/core/address_text.h"
 #include "stack/core/trace_names.h"
 #include "stack/tcp/congestion/controller.h"
+#include "stack/tcp/tunables.h"
 
 namespace weft::node {
 namespace {
@@ -195,6 +196,7 @@ private:
     void read_ports(const toml::table& table, std::vector<std::uint16_t>& ports);
     void read_transit(const toml::table& root, NodeConfig& config);
     void read_tcp(const toml::table& root, NodeConfig& config);
+    void read_tunables(const toml::table& table, NodeConfig& config);
     void read_rekey(const toml::table& root, NodeConfig& config);
     void read_plugins(const toml::table& root, NodeConfig& config);
     void read_module(std::string_view module, const toml::table& table, NodeConfig& config);
@@ -543,10 +545,29 @@ void Reader::read_transit(const toml::table& root, NodeConfig& config) {
     config.transit.rate = *parsed;
 }
 
+// Any number of the stack by its name (docs/tunables.md).
+void Reader::read_tunables(const toml::table& table, NodeConfig& config) {
+    Config probe;
+    for (const auto& [key, value] : table) {
+        const std::string name{key.str()};
+        std::string text;
+        if (const auto* whole = value.as_integer()) text = std::to_string(whole->get());
+        else if (const auto* said = value.as_string()) text = said->get();
+        else if (const auto* yes = value.as_boolean()) text = yes->get() ? "on" : "off";
+        if (const auto tuned = tcp::tune(probe, name, text); !tuned) mistake(value.source(), tuned.error());
+        else config.tunables.emplace_back(name, text);
+    }
+}
+
 void Reader::read_tcp(const toml::table& root, NodeConfig& config) {
     static constexpr std::string_view keys[]{"user_timeout", "time_wait", "send_buffer", "receive_buffer",
-                                             "backlog",      "nodelay",   "congestion"};
+                                             "backlog",      "nodelay",   "congestion",  "tunables"};
     const toml::table* table = section(root, "tcp", keys);
+    if (table)
+        if (const toml::node* given = table->get("tunables")) {
+            if (const auto* values = given->as_table()) read_tunables(*values, config);
+            else mistake(given->source(), "\"tunables\" must be written as a table: [tcp.tunables]");
+        }
     duration(table, "user_timeout", Duration::milliseconds(100), Duration::seconds(86'400), "100ms to 24h",
              config.user_timeout);
     duration(table, "time_wait", Duration::seconds(0), Duration::seconds(240), "0s to 4min", config.time_wait);

@@ -112,6 +112,7 @@ struct NodeConfig {
     std::uint64_t send_buffer{1 << 20}, receive_buffer{1 << 20};  // bytes a flow
     std::uint32_t backlog{128};
     bool nodelay{false};
+    std::vector<std::pair<std::string, std::string>> tunables;  // [tcp.tunables]: names and values that tcp::tune() takes
     std::string congestion{"newreno"};    // compiled in, or of a plugin that is loaded at the start
 
     // [plugins]

@@ -21,6 +21,7 @@
 #include "node/methods.h"
 #include "node/paths.h"
 #include "stack/core/address_text.h"
+#include "stack/tcp/tunables.h"
 
 namespace weft::node {
 namespace {
@@ -84,6 +85,7 @@ std::expected<ShardConfig, std::string> shard_config(const NodeConfig& config) {
     shard.engine.send_buffer = std::uint32_t(config.send_buffer);
     shard.engine.receive_buffer = std::uint32_t(config.receive_buffer);
     shard.engine.time_wait = config.time_wait;
+    for (const auto& [name, value] : config.tunables) static_cast<void>(tcp::tune(shard.engine, name, value));
     shard.memory = config.memory;
     shard.routing = routing_config(config);
     shard.reach = config.reach;
@@ -223,6 +225,7 @@ void Daemon::reload() {
                       read->listen6 == config_.listen6 && read->mtu == config_.mtu && read->suites == config_.suites &&
                       read->accept_members == config_.accept_members && read->send_buffer == config_.send_buffer &&
                       read->receive_buffer == config_.receive_buffer && read->time_wait == config_.time_wait &&
+                      read->tunables == config_.tunables &&
                       read->rekey_initiator == config_.rekey_initiator && read->rekey_responder == config_.rekey_responder &&
                       read->rekey_idle == config_.rekey_idle && read->fault == config_.fault &&
                       read->call_budget == config_.call_budget && read->module_defaults == config_.module_defaults &&

@@ -162,9 +162,19 @@ TEST(Config, AnUnknownKeyIsNamedWithWhatIsAllowed) {
     EXPECT_EQ(mistake("[tcp]\n  user_timeot = \"5s\"\n"),
               "weft.toml:2:3: unknown key \"user_timeot\" in [tcp]; did you mean \"user_timeout\"? (allowed: user_timeout, "
               "time_wait, "
-              "send_buffer, receive_buffer, backlog, nodelay, congestion)");
+              "send_buffer, receive_buffer, backlog, nodelay, congestion, tunables)");
     EXPECT_EQ(mistake("[network]\nbanana = 1\n"),
               "weft.toml:2:1: unknown key \"banana\" in [network] (allowed: name, secret, work)");
+}
+
+TEST(Config, AnyNumberOfTheStackIsTunedByItsName) {
+    const auto config = parse_config("[tcp.tunables]\necn = \"on\"\ndelayed_ack = 20\ntimestamps = false\n", "weft.toml");
+    ASSERT_TRUE(config) << config.error().messages.front();
+    const std::vector<std::pair<std::string, std::string>> expected{{"delayed_ack", "20"}, {"ecn", "on"}, {"timestamps", "off"}};
+    EXPECT_EQ(config->tunables, expected);
+    EXPECT_EQ(mistake("[tcp.tunables]\ndelayed_ack = 700\n"), "weft.toml:2:15: \"delayed_ack\": \"700\" is not 0 to 499 ms");
+    EXPECT_EQ(mistake("[tcp.tunables]\nteleport = 1\n"),
+              "weft.toml:2:12: \"teleport\" is not a tunable; docs/tunables.md lists them");
 }
 
 TEST(Config, AWrongTypeSaysWhichIsRight) {

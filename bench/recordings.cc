@@ -84,7 +84,7 @@ std::expected<Written, std::string> write_made(const std::string& path, std::uin
 std::expected<Written, std::string> write_crowd(const std::string& path, const sim::CrowdPlan& plan, Duration duration,
                                                 sim::CrowdCounts* counts) {
     BufferPool pool{std::size_t{4} << 30};
-    const auto crowd = std::make_unique<sim::Crowd>(pool, plan);
+    const auto crowd = std::make_unique<sim::Crowd>(pool, plan.within(duration));
     File file{path, info("crowd")};
     crowd->record({trace::all, &file, [](void* to, const trace::Record& record) { static_cast<File*>(to)->add(record); }});
     crowd->run_for(duration);

@@ -65,6 +65,7 @@ int run(const Options& options) {
         written = write_crowd(options.file, plan, Duration::seconds(std::int64_t(options.seconds)), &counts);
     }
     if (!written) return fail(written.error());
+    if (options.made == 0 && counts.begun == 0) return fail("no flow began: the recording is empty");
     const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     fmt::print("{}: {} bytes, {} records, {:.1f} s of record time, written in {:.1f} s\n", options.file, written->bytes,
                written->records, double(written->end_ns - written->begin_ns) / 1e9, took);

@@ -384,6 +384,12 @@ struct Crowd::State {
     Host<Party> first, second;
 };
 
+CrowdPlan CrowdPlan::within(Duration length) const {
+    CrowdPlan plan = *this;
+    plan.ramp = std::min(plan.ramp, length / 4);
+    return plan;
+}
+
 Crowd::Crowd(BufferPool& pool, const CrowdPlan& plan) : state_{std::make_unique<State>(pool, plan)} {}
 Crowd::~Crowd() = default;
 

@@ -21,6 +21,9 @@ struct CrowdPlan {
     Duration ramp{Duration::seconds(2)};  // the flows begin over so long
     std::uint32_t loss{1'000};  // packets in a million on the third way; none on the first, ten times so many on the last
     std::vector<tcp::Module> modules;  // in the slots from tcp::compiled_slots on; flows take all slots by turns
+
+    // The same for a run of this length: all flows begin in its first quarter, however few or short.
+    CrowdPlan within(Duration length) const;
 };
 
 struct CrowdCounts {

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "sim/crowd.h"
 #include "stack/core/replay.h"
 #include "tests/sim/transfer.h"
 
@@ -63,6 +64,19 @@ TEST(Records, GoElsewhereTooWithoutThatTheDigestFeelsIt) {
             ASSERT_FALSE(heard->replay.ended().empty());
             for (const trace::FlowState& flow : heard->replay.ended()) EXPECT_TRUE(flow.known);
         }
+    }
+}
+
+TEST(Records, AFewFlowsOfAShortCrowdAllBegin) {
+    for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+        BufferPool pool{std::size_t{64} << 20};
+        const Duration length = Duration::seconds(1);
+        sim::Crowd crowd{pool, sim::CrowdPlan{.seed = seed, .flows = 3}.within(length)};
+        Heard heard;
+        crowd.record(heard.sink());
+        crowd.run_for(length);
+        EXPECT_GE(crowd.counts().begun, 3u) << "seed " << seed;
+        EXPECT_GT(heard.records, 30u) << "seed " << seed;
     }
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "stack/core/address.h"
 #include "stack/tcp/congestion/controller.h"
 #include "stack/tcp/tcb.h"
 #include "tests/sim/transfer.h"

@@ -5,15 +5,12 @@
 #include <span>
 #include <string>
 
+#include "stack/core/units.h"
+
 namespace weft::node {
 namespace {
 
 __extension__ using Wide = unsigned __int128;
-
-struct Unit {
-    std::string_view name;
-    std::uint64_t factor;
-};
 
 struct Decimal {
     std::uint64_t digits{0};    // the number without its point
@@ -46,10 +43,9 @@ std::expected<std::uint64_t, UnitError> parse_with(std::span<const Unit> units, 
                                                    UnitError too_large, UnitError not_whole) {
     const auto number = parse_decimal(text);
     if (!number) return std::unexpected(number.error());
-    if (number->rest.empty()) return std::unexpected("has no unit");
-    for (const Unit& unit : units) {
-        if (unit.name != number->rest) continue;
-        const Wide product = Wide{number->digits} * unit.factor;
+    if (number->rest.empty()) return std::unexpected(no_unit);
+    if (const auto factor = factor_of(units, number->rest)) {
+        const Wide product = Wide{number->digits} * *factor;
         if (product % number->divisor != 0) return std::unexpected(not_whole);
         if (product / number->divisor > limit) return std::unexpected(too_large);
         return std::uint64_t(product / number->divisor);
@@ -60,27 +56,15 @@ std::expected<std::uint64_t, UnitError> parse_with(std::span<const Unit> units, 
 }  // namespace
 
 std::expected<Duration, UnitError> parse_duration(std::string_view text) {
-    static constexpr std::array<Unit, 6> units{{{"ns", 1},
-                                                {"us", 1'000},
-                                                {"ms", 1'000'000},
-                                                {"s", 1'000'000'000},
-                                                {"min", 60'000'000'000},
-                                                {"h", 3'600'000'000'000}}};
     constexpr std::uint64_t thousand_days = 86'400'000ull * 1'000'000'000;
-    const auto ns = parse_with(units, text, thousand_days, "is longer than 1000 days", "is finer than a nanosecond");
+    const auto ns =
+        parse_with(duration_units, text, thousand_days, "is longer than 1000 days", "is finer than a nanosecond");
     if (!ns) return std::unexpected(ns.error());
     return Duration::nanoseconds(std::int64_t(*ns));
 }
 
 std::expected<std::uint64_t, UnitError> parse_size(std::string_view text) {
-    static constexpr std::array<Unit, 7> units{{{"B", 1},
-                                                {"kB", 1'000},
-                                                {"MB", 1'000'000},
-                                                {"GB", 1'000'000'000},
-                                                {"KiB", 1 << 10},
-                                                {"MiB", 1 << 20},
-                                                {"GiB", 1 << 30}}};
-    return parse_with(units, text, 1ull << 50, "is larger than 2^50 bytes", "is not a whole number of bytes");
+    return parse_with(size_units, text, 1ull << 50, "is larger than 2^50 bytes", "is not a whole number of bytes");
 }
 
 std::expected<std::uint32_t, UnitError> parse_percent(std::string_view text) {
@@ -91,9 +75,8 @@ std::expected<std::uint32_t, UnitError> parse_percent(std::string_view text) {
 }
 
 std::expected<std::uint64_t, UnitError> parse_rate(std::string_view text) {
-    static constexpr std::array<Unit, 4> units{{{"bit", 1}, {"kbit", 1'000}, {"Mbit", 1'000'000}, {"Gbit", 1'000'000'000}}};
     const auto bits =
-        parse_with(units, text, 1ull << 53, "is more than 2^53 bits a second", "is not a whole number of bits");
+        parse_with(rate_units, text, 1ull << 53, "is more than 2^53 bits a second", "is not a whole number of bits");
     if (!bits) return std::unexpected(bits.error());
     if (*bits % 8 != 0) return std::unexpected("is not a whole number of bytes a second");
     return *bits / 8;

@@ -7,41 +7,24 @@
 #include <optional>
 
 #include "stack/core/address_text.h"
+#include "stack/core/units.h"
 
 namespace weft::trace {
 namespace {
 
 using Kind = Filter::Kind;
 
-struct Unit {
-    std::string_view name;
-    std::uint64_t factor;
-};
-constexpr std::array<Unit, 6> durations{
-    {{"ns", 1}, {"us", 1'000}, {"ms", 1'000'000}, {"s", 1'000'000'000}, {"m", 60'000'000'000}, {"h", 3'600'000'000'000}}};
-constexpr std::array<Unit, 8> sizes{{{"", 1},
-                                     {"B", 1},
-                                     {"kB", 1'000},
-                                     {"MB", 1'000'000},
-                                     {"GB", 1'000'000'000},
-                                     {"KiB", 1 << 10},
-                                     {"MiB", 1 << 20},
-                                     {"GiB", 1 << 30}}};
-constexpr std::array<Unit, 7> rates{{{"bit/s", 1},
-                                     {"kbit/s", 1'000},
-                                     {"Mbit/s", 1'000'000},
-                                     {"Gbit/s", 1'000'000'000},
-                                     {"k", 1'000},
-                                     {"M", 1'000'000},
-                                     {"G", 1'000'000'000}}};
-constexpr std::array<Unit, 1> counts{{{"", 1}}};
-
-std::span<const Unit> units_of(Kind kind) {
+// Beside the units of configurations a filter has short ones, and a number of bytes or of anything needs none.
+std::optional<std::uint64_t> factor_of(Kind kind, std::string_view unit) {
     switch (kind) {
-    case Kind::duration: return durations;
-    case Kind::bytes: return sizes;
-    case Kind::bit_rate: return rates;
-    default: return counts;
+    case Kind::duration: return weft::factor_of(duration_units, unit == "m" ? "min" : unit);
+    case Kind::bytes: return weft::factor_of(size_units, unit.empty() ? "B" : unit);
+    case Kind::bit_rate: {
+        static constexpr std::array<Unit, 3> short_ones{{{"k", 1'000}, {"M", 1'000'000}, {"G", 1'000'000'000}}};
+        if (const auto factor = weft::factor_of(short_ones, unit)) return factor;
+        return unit.ends_with("/s") ? weft::factor_of(rate_units, unit.substr(0, unit.size() - 2)) : std::nullopt;
+    }
+    default: return unit.empty() ? std::optional<std::uint64_t>{1} : std::nullopt;
     }
 }
 
@@ -77,11 +60,10 @@ std::optional<std::uint64_t> number_of(std::string_view text, Kind kind) {
         }
     }
     const std::string_view unit = text.substr(at);
-    for (const Unit& known : units_of(kind)) {
-        if (known.name != unit) continue;
-        if (whole > most / known.factor) return std::nullopt;
-        const std::uint64_t rest = part * known.factor / scale;  // under 10^6 * 3.6 * 10^12
-        return whole * known.factor > most - rest ? std::nullopt : std::optional{whole * known.factor + rest};
+    if (const auto factor = factor_of(kind, unit)) {
+        if (whole > most / *factor) return std::nullopt;
+        const std::uint64_t rest = part * *factor / scale;  // under 10^6 * 3.6 * 10^12
+        return whole * *factor > most - rest ? std::nullopt : std::optional{whole * *factor + rest};
     }
     return whole == 0 && part == 0 && unit.empty() ? std::optional<std::uint64_t>{0} : std::nullopt;  // nothing of any unit
 }

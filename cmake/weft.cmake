@@ -41,6 +41,10 @@ if(WEFT_LTO)
   endif()
 endif()
 
+# Headers of the standard library that most sources include anyway, for who precompiles headers.
+set(weft_std_headers <algorithm> <array> <bit> <cstdint> <cstring> <deque> <expected> <functional> <map> <memory> <optional> <set>
+  <span> <string> <string_view> <unordered_map> <utility> <variant> <vector>)
+
 # weft_library(NAME [PUBLIC lib...] [PRIVATE lib...]): all .cc files of this folder. The edges are the include table of
 # docs/architecture.md, which tests/house holds against the #include lines.
 function(weft_library name)

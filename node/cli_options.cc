@@ -11,6 +11,7 @@
 #include "node/cli_format.h"
 #include "node/paths.h"
 #include "node/suggest.h"
+#include "node/units.h"
 
 namespace weft::node {
 namespace {
@@ -69,11 +70,14 @@ constexpr const char* trace_closing =
     "  weft trace 'remote.port == 7000' --json\n"
     "  weft trace run.weft 'losses > 0' --class state,loss";
 constexpr const char* record_closing =
-    "A recording holds neither payload nor keys. It is written by this command, with mode 0600, and is whole when the "
-    "command ends: by\n"
-    "Ctrl-C, after --duration, or with the node. record.start (docs/node.md) has the node write one instead.\n\n"
+    "A recording holds no keys, and payload with --payload alone: what a person sent can then be read in it. It is written "
+    "by this "
+    "command,\n"
+    "with mode 0600, and is whole when the command ends: by Ctrl-C, after --duration, at --limit, or with the node. "
+    "record.start\n"
+    "(docs/node.md) has the node write one instead.\n\n"
     "Examples:\n"
-    "  weft record -o run.weft --duration 10\n"
+    "  weft record -o run.weft --duration 10s\n"
     "  weft record -o - --class state,loss | ssh there 'cat > run.weft'";
 constexpr const char* cc_closing =
     "FLOW is PLACE:GENERATION as `weft flows` shows it, or `all`. MODULE is one of `weft plugin list`; the window stays as "
@@ -120,7 +124,8 @@ struct Values {
     TraceOptions trace;
     RecordOptions record;
     bool watches{false};
-    double watch{1}, duration{0};
+    double watch{1};
+    std::string duration, limit;
     NcOptions nc;
     PluginLoadOptions load;
     PluginUnloadOptions unload;
@@ -218,12 +223,17 @@ void describe_events(CLI::App& root, Values& values) {
     CLI::App* record = add_command(root, "record", "Write what happens in the node to a recording", values.common);
     record->add_option("-o,--output", values.record.output, "The file; -: stdout; else NODE-TIME.weft here")
         ->type_name("FILE");
-    record->add_option("--duration", values.duration, "End it after so long")
-        ->type_name("SECONDS")
-        ->check(CLI::Range(0.001, 1e7));
+    record->add_option("--duration", values.duration, "End it after so long: 500ms, 10s, 2min; seconds if it has no unit")
+        ->type_name("TIME");
     record->add_option("--class", values.record.classes, "Classes of events, as of `weft trace`")
         ->type_name("CLASS,...")
         ->default_str("all");
+    record->add_option("--flow", values.record.flows, "Of this flow alone; may be repeated")
+        ->type_name("FLOW")
+        ->expected(1)
+        ->take_all();
+    record->add_option("--limit", values.limit, "End it at this size: 500MB, 2GiB")->type_name("SIZE");
+    record->add_flag("--payload", values.record.payload, "Also the bytes that the flows carry");
     record->add_flag("--overwrite", values.record.overwrite, "In place of a file that is there");
     record->footer(record_closing);
 }
@@ -410,6 +420,25 @@ std::optional<std::string> take_trace_operands(Values& values) {
     return std::nullopt;
 }
 
+std::optional<std::string> take_bounds(Values& values) {
+    if (!values.limit.empty()) {
+        const auto limit = parse_size(values.limit);
+        if (!limit)
+            return "--limit " + printable(values.limit) + " " + std::string(limit.error()) + ": write " +
+                   std::string(size_form);
+        values.record.limit = *limit;
+    }
+    if (values.duration.empty()) return std::nullopt;
+    auto length = parse_duration(values.duration);
+    if (!length && length.error() == no_unit) length = parse_duration(values.duration + "s");
+    if (!length)
+        return "--duration " + printable(values.duration) + " " + std::string(length.error()) + ": write " +
+               std::string(duration_form);
+    if (*length < Duration::milliseconds(1)) return "--duration " + printable(values.duration) + " is less than 1ms";
+    values.record.duration = std::chrono::milliseconds{length->count() / 1'000'000};
+    return std::nullopt;
+}
+
 std::optional<std::string> take_assignments(Values& values) {
     for (const std::string& text : values.assignments) {
         const std::size_t sign = text.find('=');
@@ -434,7 +463,7 @@ std::expected<Request, Advice> request_of(const CLI::App& root, Values& values) 
         return Request{values.common, values.trace};
     }
     if (name == "record") {
-        if (values.duration > 0) values.record.duration = std::chrono::milliseconds{std::llround(values.duration * 1'000)};
+        if (auto fault = take_bounds(values)) return std::unexpected(wrong(app, *fault));
         return Request{values.common, values.record};
     }
     if (name == "cc") {

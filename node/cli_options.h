@@ -51,7 +51,9 @@ struct RecordOptions {
     std::string output;                // empty: a name of its own, "-": stdout
     std::string classes{"all"};
     std::optional<std::chrono::milliseconds> duration;
-    bool overwrite{false};
+    bool overwrite{false}, payload{false};
+    std::vector<std::string> flows;    // each PLACE or PLACE:GENERATION; none: all
+    std::uint64_t limit{0};            // bytes; 0: none
 };
 
 struct PluginListOptions {};

@@ -26,26 +26,37 @@ struct Output {
 
 std::expected<Output, Problem> open_output(const RecordOptions& options, std::string_view node) {
     Output made;
-    made.name = options.output.empty() ? recording_name_for(node) + ".weft" : options.output;
     if (options.output == "-") {
+        made.name = options.output;
         if (::isatty(STDOUT_FILENO) == 1)
             return std::unexpected(
                 usage_problem("a recording is no text for a terminal", "weft record -o FILE, or a pipe behind it"));
         return made;
     }
-    // A file that is written over may be mapped by who reads it: it stays theirs, and the name leads to a new one.
+    // Of a second: another one may have begun in it.
+    const std::string base = options.output.empty() ? recording_name_for(node) : std::string{};
+    made.name = options.output.empty() ? base + ".weft" : options.output;
     struct stat there{};
-    const bool replace = options.overwrite && ::lstat(made.name.c_str(), &there) == 0 && S_ISREG(there.st_mode) &&
-                         ::unlink(made.name.c_str()) == 0;
-    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (options.overwrite && !replace ? O_TRUNC : O_EXCL);
-    made.file = UniqueFd{::open(made.name.c_str(), flags, 0600)};
+    if (options.overwrite && ::stat(made.name.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {  // a pipe, a device
+        made.file = UniqueFd{::open(made.name.c_str(), O_WRONLY | O_CLOEXEC)};
+    } else if (options.overwrite && ::lstat(made.name.c_str(), &there) == 0 && S_ISLNK(there.st_mode)) {
+        return std::unexpected(failure("exists", printable(made.name) + " is a symbolic link",
+                                       "take it away, or name the file that it leads to, which then goes"));
+    } else {
+        auto file = make_private_file(AT_FDCWD, made.name, options.overwrite);
+        for (int next = 2; !file && file.error() == EEXIST && !base.empty() && next < 100; ++next) {
+            made.name = fmt::format("{}-{}.weft", base, next);
+            file = make_private_file(AT_FDCWD, made.name, false);
+        }
+        if (file) made.file = std::move(*file);
+        else errno = file.error();
+    }
     if (!made.file && errno == EEXIST)
         return std::unexpected(
             failure("exists", printable(made.name) + " is there already", "--overwrite puts a new one in its place"));
     if (!made.file)
         return std::unexpected(
             failure("output", fmt::format("cannot write {}: {}", printable(made.name), std::strerror(errno))));
-    ::fchmod(made.file.get(), 0600);
     made.fd = made.file.get();
     return made;
 }
@@ -53,8 +64,13 @@ std::expected<Output, Problem> open_output(const RecordOptions& options, std::st
 // Rewrites the stream: the same records, and what a file has beside them.
 class Rewriter {
 public:
-    explicit Rewriter(int fd) : fd_{fd} {}
+    Rewriter(int fd, std::uint64_t limit) : fd_{fd}, limit_{limit} {
+        stream_.on_payload([this](std::int64_t t_ns, std::uint32_t flow, bool sent, Bytes payload) {
+            if (begin()) writer_->add_payload(t_ns, flow, sent, payload, out_);
+        });
+    }
 
+    // False: it takes no more, for an error or because it is full.
     bool take(std::span<const std::byte> bytes) {
         const auto fed = stream_.feed(bytes, [this](std::span<const trace::Record> records) {
             if (!begin()) return;
@@ -65,6 +81,8 @@ public:
         });
         if (!fed) error_ = "the node's stream is no recording: " + fed.error();
         if (!begin()) return fed.has_value();
+        full_ = limit_ != 0 && writer_->bytes() + end_room >= limit_;
+        if (full_) return false;
         const auto now = std::chrono::steady_clock::now();
         if (out_.size() < write_at && now - written_at_ < std::chrono::milliseconds{250}) return fed.has_value();
         writer_->flush(out_);
@@ -79,6 +97,7 @@ public:
         return write();
     }
 
+    bool full() const { return full_; }
     const std::string& error() const { return error_; }
     bool node_ended() const { return stream_.ended(); }
     std::uint64_t bytes() const { return writer_ ? writer_->bytes() : 0; }
@@ -113,7 +132,11 @@ private:
         return true;
     }
 
+    static constexpr std::uint64_t end_room = 64 << 10;  // about what the last batches take
+
     int fd_;
+    std::uint64_t limit_;  // bytes; 0: none
+    bool full_{false};
     trace::RecordingStream stream_;
     std::optional<trace::RecordingWriter> writer_;
     std::vector<std::byte> out_;
@@ -134,15 +157,19 @@ int run_record(const RecordOptions& options, const CommonOptions& common, const 
     if (const auto classes = trace::parse_classes(options.classes); !classes)
         return console.fail(usage_problem("--class: " + classes.error()));
     StopSignals signals;  // before anything is made that they would leave behind
-    auto stream = subscribe(common, {{"classes", classes_json(options.classes)}});
+    Json params{{"classes", classes_json(options.classes)}};
+    if (!options.flows.empty()) params["flows"] = options.flows;
+    if (options.payload) params["payload"] = true;
+    auto stream = subscribe(common, params);
     if (!stream) return console.fail(stream.error());
     auto output = open_output(options, node_name(common));
     if (!output) return console.fail(output.error());
     if (output->file) console.note(fmt::format("recording to {}; Ctrl-C ends it\n", printable(output->name)));
-    Rewriter file{output->fd};
+    Rewriter file{output->fd, options.limit};
     const StreamEnd end =
         read_stream(*stream, signals, options.duration, [&](std::span<const std::byte> bytes) { return file.take(bytes); });
-    const bool whole = (end != StreamEnd::refused || file.error().starts_with("the node's")) && file.end();
+    const bool readable = end != StreamEnd::refused || file.full() || file.error().starts_with("the node's");
+    const bool whole = readable && file.end();
     if (!file.error().empty())
         return console.fail(failure("output", fmt::format("{}: {}", printable(output->name), file.error()),
                                     "what is there can be opened; the last moment is missing"));
@@ -150,7 +177,9 @@ int run_record(const RecordOptions& options, const CommonOptions& common, const 
     const std::string said =
         fmt::format("{} records, {}{}{}\n", file.records(), human_bytes(file.bytes()),
                     file.lost() > 0 ? fmt::format("; {} were lost on the way", file.lost()) : std::string{},
-                    end == StreamEnd::closed ? "; the node has ended" : "");
+                    file.full()                ? "; it is as large as --limit allows"
+                    : end == StreamEnd::closed ? "; the node has ended"
+                                               : "");
     if (console.json && output->file)
         console.print_json(
             {{"path", output->name}, {"records", file.records()}, {"bytes", file.bytes()}, {"dropped", file.lost()}});

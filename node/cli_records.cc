@@ -6,9 +6,9 @@
 #include <string_view>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "node/cli_format.h"
+#include "node/json_library.h"
 #include "stack/core/address_text.h"
 #include "stack/core/trace_names.h"
 #include "stack/core/transitions.h"

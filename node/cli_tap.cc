@@ -135,7 +135,7 @@ std::string url_of(const Address& address) {
 }
 
 void say(const Daemon& daemon, const TapOptions& options, const Console& console) {
-    const Taps::Status tap = daemon.shard().taps().status(0);
+    const Taps::Status tap = *daemon.shard().taps().status(0);
     const std::vector<std::string> commands = commands_for(tap);
     const std::string node = daemon.name();
     if (console.json) {

@@ -11,9 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "node/json.h"
+#include "node/json_library.h"
 #include "node/unique_fd.h"
 
 namespace weft::node {

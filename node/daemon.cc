@@ -166,7 +166,8 @@ std::expected<void, std::string> Daemon::open() {
 
 void Daemon::run() {
     for (;;) {
-        shard_->turn(stop_by_);
+        shard_->turn(listings_.empty() ? stop_by_ : Instant{});
+        tend_listings();
         tend_plugins();
         watch_taps();
         if (stops_ == 0) continue;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <expected>
 #include <map>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "node/plugins.h"
 #include "node/shard.h"
 #include "node/telemetry.h"
+#include "stack/core/filter.h"
 
 namespace weft::node {
 
@@ -63,6 +65,19 @@ private:
         bool wants_answer{true};
     };
 
+    // A flow.list on its way. Flows may come and go meanwhile: each row is true as of its own moment.
+    struct Listing {
+        ClientId client;
+        Json id;
+        std::size_t limit{0};
+        trace::Filter filter;
+        std::vector<Flow> flows;          // without a filter: those that are left are behind `next`
+        std::size_t next{0};
+        std::uint32_t cursor{0};          // with one: of Engine::tell_flows
+        std::size_t matching{0};
+        std::vector<Json> rows;
+    };
+
     struct Instead {                     // a flow that does not run what was asked for
         std::uint32_t generation{0};
         std::string module, why;
@@ -76,6 +91,7 @@ private:
     std::expected<void, std::string> open();
     std::expected<void, std::string> open_services();
     void log_taps() const;
+    void log_tap(const Taps::Status& tap) const;
     void watch_taps();
     void take_signals();
     void stop(std::string_view why);
@@ -88,7 +104,11 @@ private:
     Json node_info() const;
     Json peer_list(std::size_t limit) const;
     Json tap_list() const;
-    std::expected<Json, RpcError> flow_list(const Json& params) const;
+    std::optional<RpcError> flow_list(ClientId client, const RpcRequest& request);  // answers a few turns later
+    void tend_listings();  // once a turn: a bounded number of flows
+    bool advance(Listing& listing) const;  // true: it is complete
+    void add_row(Listing& listing, Flow flow) const;
+    Json listing_json(Listing& listing) const;
     Json describe_flow(Flow flow) const;
     std::expected<Json, RpcError> peer_add(const Json& params);
     std::expected<Json, RpcError> peer_remove(const Json& params);
@@ -117,7 +137,7 @@ private:
     std::expected<void, std::string> open_telemetry();
     std::optional<RpcError> events_subscribe(ClientId client,
                                              const RpcRequest& request);   // answers, and the client is none any more
-    std::expected<Json, RpcError> begin_recording(std::string_view name, const Json& params);
+    std::expected<Subscription, RpcError> subscription_of(const Json& params, std::string_view otherwise) const;
     std::expected<Json, RpcError> record_start(const Json& params);
     std::optional<RpcError> record_stop(ClientId client, const RpcRequest& request);  // answers when the file is whole
     std::expected<Json, RpcError> record_mark(const Json& params);
@@ -126,6 +146,9 @@ private:
 
     // daemon_links.cc
     Json link_list() const;
+    std::expected<Json, RpcError> link_add(const Json& params);
+    std::expected<Json, RpcError> link_add_udp(const Json& params);
+    std::expected<Json, RpcError> link_remove(const Json& params);
     std::expected<Json, RpcError> link_set(const Json& params);
 
     // daemon_routes.cc
@@ -164,6 +187,7 @@ private:
     std::vector<std::pair<std::uint64_t, Opening>> opening_;
     std::vector<Listening> listening_;
     std::vector<Stopping> stopping_;
+    std::deque<Listing> listings_;
     std::uint64_t last_number_{0};  // of openings and listeners
     std::size_t taps_living_{0};  // as last looked at
     unsigned stops_{0};  // signals and calls that asked for the end

@@ -59,24 +59,33 @@ std::expected<void, std::string> Daemon::open_telemetry() {
     if (config_.record.directory.empty()) config_.record.directory = default_recording_directory();  // no file was read
     shard_->observe(*telemetry_, [this] { take_notices(); });
     if (!config_.record.start) return {};
-    const auto recording = begin_recording(recording_name_for(config_.name), Json::object());
+    const auto recording = record_start(Json::object());
     if (!recording) return std::unexpected("[record] start: " + recording.error().message);
     return {};
 }
 
-std::optional<RpcError> Daemon::events_subscribe(ClientId client, const RpcRequest& request) {
-    const Json& params = request.params;
+// Classes, flows and payload, which a listener and a recording say alike.
+std::expected<Subscription, RpcError> Daemon::subscription_of(const Json& params, std::string_view otherwise) const {
     Subscription wants;
-    const auto classes = classes_of(params, "all");
-    if (!classes) return classes.error();
+    const auto classes = classes_of(params, otherwise);
+    if (!classes) return std::unexpected(classes.error());
     wants.classes = *classes;
     for (const Json& text : params.value("flows", Json::array())) {
         const auto place = place_in(text.get_ref<const std::string&>());
-        if (!place) return bad("\"flows\" must be PLACE:GENERATION, as flow.list shows them");
+        if (!place) return std::unexpected(bad("\"flows\" must be PLACE:GENERATION, as flow.list shows them"));
         if (wants.flows.size() == most_flows)
-            return bad(fmt::format("\"flows\" names more than {}: leave it out for all", most_flows));
+            return std::unexpected(bad(fmt::format("\"flows\" names more than {}: leave it out for all", most_flows)));
         wants.flows.push_back(*place);
     }
+    wants.payload = params.value("payload", false);
+    return wants;
+}
+
+std::optional<RpcError> Daemon::events_subscribe(ClientId client, const RpcRequest& request) {
+    const Json& params = request.params;
+    auto asked = subscription_of(params, "all");
+    if (!asked) return asked.error();
+    Subscription& wants = *asked;
     wants.rate_limit = params.value("rate_limit", 0u);
     wants.snapshot = params.value("snapshot", true);
     const TelemetryStatus status = telemetry_->status();
@@ -88,14 +97,15 @@ std::optional<RpcError> Daemon::events_subscribe(ClientId client, const RpcReque
     const Json answer{{"classes", names_of(wants.classes)},
                       {"flows", params.value("flows", Json::array())},
                       {"rate_limit", wants.rate_limit},
-                      {"snapshot", wants.snapshot}};
+                      {"snapshot", wants.snapshot},
+                      {"payload", wants.payload}};
     (void)telemetry_->subscribe(std::move(taken->fd), wants, taken->unsent + result_line(request.id, answer));
     return std::nullopt;
 }
 
-std::expected<Json, RpcError> Daemon::begin_recording(std::string_view name, const Json& params) {
-    const auto classes = classes_of(params, config_.record.classes);
-    if (!classes) return std::unexpected(classes.error());
+std::expected<Json, RpcError> Daemon::record_start(const Json& params) {
+    const auto wants = subscription_of(params, config_.record.classes);
+    if (!wants) return std::unexpected(wants.error());
     std::uint64_t limit = config_.record.limit;
     if (const auto text = params.find("limit"); text != params.end()) {
         const auto size = parse_size(text->get_ref<const std::string&>());
@@ -105,23 +115,18 @@ std::expected<Json, RpcError> Daemon::begin_recording(std::string_view name, con
     if (const RecordStatus now = telemetry_->status().record; now.running)
         return std::unexpected(
             RpcError{RpcCode::failed, fmt::format("a recording runs already, {}: record.stop ends it", now.path), "in_use"});
-    auto file = open_recording(config_.record.directory, name, params.value("overwrite", false));
-    const bool generated = !params.contains("name");  // of a second: another one may have begun in it
-    for (int next = 2; !file && generated && file.error().cause == "exists" && next < 100; ++next)
-        file = open_recording(config_.record.directory, fmt::format("{}-{}", name, next), false);
+    const auto name = params.find("name");
+    auto file = name == params.end() ? open_new_recording(config_.record.directory, config_.name)
+                                     : open_recording(config_.record.directory, name->get_ref<const std::string&>(),
+                                                      params.value("overwrite", false));
     if (!file) return std::unexpected(RpcError{RpcCode::failed, file.error().message, file.error().cause});
     file->limit = limit;
     const std::string path = file->path;
-    Subscription wants;
-    wants.classes = *classes;
-    if (const auto began = telemetry_->record(std::move(*file), wants); !began)
+    if (const auto began = telemetry_->record(std::move(*file), *wants); !began)
         return std::unexpected(RpcError{RpcCode::failed, began.error(), "in_use"});
-    log(LogLevel::info, "record", fmt::format("recording to {}", path));
-    return Json{{"path", path}, {"classes", names_of(*classes)}, {"limit", limit}};
-}
-
-std::expected<Json, RpcError> Daemon::record_start(const Json& params) {
-    return begin_recording(params.value("name", recording_name_for(config_.name)), params);
+    log(LogLevel::info, "record",
+        fmt::format("recording to {}{}", path, wants->payload ? ", with what the flows carry" : ""));
+    return Json{{"path", path}, {"classes", names_of(wants->classes)}, {"limit", limit}, {"payload", wants->payload}};
 }
 
 // The answer comes when the file is whole.

@@ -15,7 +15,8 @@
 namespace weft::node {
 namespace {
 
-constexpr std::size_t most_listeners = 1'024, most_openings = 1'024;
+constexpr std::size_t most_listeners = 1'024, most_openings = 1'024, most_listings = 256;
+constexpr std::size_t rows_a_turn = 32, looked_at_a_turn = 32;  // flows: well under a millisecond of the shard's
 
 Json endpoint_json(const Endpoint& endpoint) {
     return Json{{"address", to_string(endpoint.address)}, {"port", endpoint.port}};
@@ -173,6 +174,7 @@ std::expected<Json, RpcError> Daemon::flow_listen(ClientId client, const Json& p
 // Its listeners close, and what was still opening; flows in transfer belong to whoever holds their descriptor.
 void Daemon::client_gone(ClientId client) {
     if (!shard_) return;
+    std::erase_if(listings_, [&](const Listing& listing) { return listing.client == client; });
     std::vector<Flow> opening;
     for (const auto& [number, entry] : opening_)
         if (entry.client == client) opening.push_back(entry.flow);
@@ -233,49 +235,79 @@ Json Daemon::describe_flow(Flow flow) const {
     return one;
 }
 
-namespace {
-
-// A filter looks at flows as trace records tell of them: here, too.
-trace::Replay flows_of(const Engine& engine) {
-    trace::Replay flows;
-    const trace::Sink fold{trace::all, &flows,
-                           [](void* to, const trace::Record& record) { static_cast<trace::Replay*>(to)->apply(record); }};
-    const Instant now = monotonic_now();
-    for (std::uint32_t cursor = 0; engine.tell_flows(fold, cursor, 4'096, now);) {}
-    return flows;
+// A client may ask for all flows of a large node again and again: nothing else waits for it meanwhile.
+std::optional<RpcError> Daemon::flow_list(ClientId client, const RpcRequest& request) {
+    const auto filter = trace::Filter::parse(request.params.value("filter", std::string{}));
+    if (!filter) return RpcError{RpcCode::bad_parameters, "\"filter\": " + trace::to_string(filter.error()), "bad_filter"};
+    if (listings_.size() == most_listings)
+        return RpcError{RpcCode::too_many, "too many lists of flows are being made: try again", {}};
+    Listing& listing = listings_.emplace_back();
+    listing.client = client;
+    listing.id = request.id;
+    listing.limit = request.params.value("limit", most_listed);
+    listing.filter = *filter;
+    if (filter->empty()) {
+        listing.flows = shard_->engine().flows();
+        listing.matching = listing.flows.size();
+    }
+    control_->hold(client);
+    return std::nullopt;
 }
 
-}  // namespace
+void Daemon::tend_listings() {
+    if (listings_.empty()) return;
+    Listing listing = std::move(listings_.front());  // each in its turn
+    listings_.pop_front();
+    if (!advance(listing)) {
+        listings_.push_back(std::move(listing));
+        return;
+    }
+    control_->send(listing.client, result_line(listing.id, listing_json(listing)));
+    control_->release(listing.client);
+}
 
-std::expected<Json, RpcError> Daemon::flow_list(const Json& params) const {
-    const std::size_t limit = params.value("limit", most_listed);
-    const auto filter = trace::Filter::parse(params.value("filter", std::string{}));
-    if (!filter)
-        return std::unexpected(
-            RpcError{RpcCode::bad_parameters, "\"filter\": " + trace::to_string(filter.error()), "bad_filter"});
+void Daemon::add_row(Listing& listing, Flow flow) const {
+    if (listing.rows.size() == listing.limit) return;
+    if (Json one = describe_flow(flow); !one.is_null()) listing.rows.push_back(std::move(one));
+}
+
+// A filter looks at flows as trace records tell of them: here, too.
+bool Daemon::advance(Listing& listing) const {
     const Engine& engine = shard_->engine();
-    const trace::Replay replay = filter->empty() ? trace::Replay{} : flows_of(engine);
-    Json list = Json::array();
+    if (listing.filter.empty()) {
+        const std::size_t end = std::min(listing.next + rows_a_turn, listing.flows.size());
+        while (listing.next < end) add_row(listing, listing.flows[listing.next++]);
+        return end == listing.flows.size() || listing.rows.size() == listing.limit;
+    }
+    trace::Replay some;
+    const trace::Sink fold{~trace::bit(trace::Type::define), &some,
+                           [](void* to, const trace::Record& record) { static_cast<trace::Replay*>(to)->apply(record); }};
+    const bool more = engine.tell_flows(fold, listing.cursor, looked_at_a_turn, monotonic_now());
+    for (trace::FlowState known : some.living()) {
+        const Flow flow{known.place, known.generation};
+        const auto peers = engine.peers(flow);
+        if (!peers || !engine.inspect(flow)) continue;  // a listener, or half of a connection
+        known.local = peers->local.address;
+        known.remote = peers->remote.address;
+        if (!listing.filter.matches(some, known)) continue;
+        ++listing.matching;
+        add_row(listing, flow);
+    }
+    return !more;
+}
+
+Json Daemon::listing_json(Listing& listing) const {
     std::map<std::string, unsigned> hops;  // of the sessions, by their text forms
     for (const overlay::PeerStatus& peer : shard_->links().peers())
         if (peer.session) hops[OverlayFamily::format(peer.address)] = peer.hops;
-    const std::vector<Flow> flows = engine.flows();
-    std::size_t matching = 0;
-    for (const Flow flow : flows) {
-        if (!filter->empty()) {
-            const trace::FlowState* known = replay.find(flow.place, flow.generation);
-            if (!known || !filter->matches(replay, *known)) continue;
-        }
-        if (++matching > limit) continue;
-        Json one = describe_flow(flow);
-        if (one.is_null()) continue;
-        const auto session = hops.find(one["remote"]["address"].get<std::string>());
-        const bool overlay = one["remote"]["address"].get_ref<const std::string&>().starts_with("weft1");
-        one["way"] = session != hops.end() ? "session" : overlay ? "link" : "device";
+    for (Json& one : listing.rows) {
+        const std::string& remote = one["remote"]["address"].get_ref<const std::string&>();
+        const auto session = hops.find(remote);
+        one["way"] = session != hops.end() ? "session" : remote.starts_with("weft1") ? "link" : "device";
         one["hops"] = session != hops.end() ? session->second : 1;
-        list.push_back(std::move(one));
     }
-    return Json{{"flows", std::move(list)}, {"total", flows.size()}, {"matching", matching}};
+    return Json{
+        {"flows", std::move(listing.rows)}, {"total", shard_->engine().flows().size()}, {"matching", listing.matching}};
 }
 
 }  // namespace weft::node

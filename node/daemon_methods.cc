@@ -85,10 +85,12 @@ std::string_view state_name(overlay::PeerStatus::State state) {
 
 void Daemon::request(ClientId client, RpcRequest request) {
     const std::string_view name = request.method->name;
-    if (name == "flow.connect" || name == "events.subscribe" || name == "record.stop") {  // they answer later, or otherwise
+    if (name == "flow.connect" || name == "flow.list" || name == "events.subscribe" ||
+        name == "record.stop") {  // they answer later, or otherwise
         // Without an answer there is no way to hand over a descriptor, or to say where a stream begins.
         if (!request.wants_answer && name != "record.stop") return;
         const auto error = name == "flow.connect"       ? flow_connect(client, request)
+                           : name == "flow.list"        ? flow_list(client, request)
                            : name == "events.subscribe" ? events_subscribe(client, request)
                                                         : record_stop(client, request);
         if (error && request.wants_answer) control_->send(client, error_line(request.id, *error));
@@ -110,8 +112,9 @@ std::expected<Json, RpcError> Daemon::answer(const RpcRequest& request) {
     if (name == "peer.add") return peer_add(request.params);
     if (name == "peer.remove") return peer_remove(request.params);
     if (name == "link.list") return link_list();
+    if (name == "link.add") return link_add(request.params);
+    if (name == "link.remove") return link_remove(request.params);
     if (name == "link.set") return link_set(request.params);
-    if (name == "flow.list") return flow_list(request.params);
     if (name == "flow.abort") return flow_abort(request.params);
     if (name == "flow.set") return flow_set(request.params);
     if (name == "plugin.list") return plugin_list();

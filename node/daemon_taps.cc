@@ -59,13 +59,16 @@ std::expected<void, std::string> Daemon::open_services() {
 
 void Daemon::log_taps() const {
     for (std::size_t i = 0; i < shard_->taps().size(); ++i) {
-        const Taps::Status tap = shard_->taps().status(i);
-        std::string ours;
-        for (const Prefix& prefix : tap.settings->addresses) ours += (ours.empty() ? "" : ", ") + to_string(prefix);
-        log(LogLevel::info, "tap",
-            fmt::format("{} ({}, MTU {}{}) is up with {}", tap.name, tap.tun ? "TUN" : "TAP", tap.settings->mtu,
-                        tap.vnet_hdr ? ", vnet_hdr" : "", ours));
+        if (const auto tap = shard_->taps().status(i)) log_tap(*tap);
     }
+}
+
+void Daemon::log_tap(const Taps::Status& tap) const {
+    std::string ours;
+    for (const Prefix& prefix : tap.settings->addresses) ours += (ours.empty() ? "" : ", ") + to_string(prefix);
+    log(LogLevel::info, "tap",
+        fmt::format("{} ({}, MTU {}{}) is up with {}", tap.name, tap.tun ? "TUN" : "TAP", tap.settings->mtu,
+                    tap.vnet_hdr ? ", vnet_hdr" : "", ours));
 }
 
 // A node of devices alone has nothing left when the last one was removed.
@@ -77,7 +80,9 @@ void Daemon::watch_taps() {
 Json Daemon::tap_list() const {
     Json list = Json::array();
     for (std::size_t i = 0; i < shard_->taps().size(); ++i) {
-        const Taps::Status tap = shard_->taps().status(i);
+        const auto known = shard_->taps().status(i);
+        if (!known) continue;
+        const Taps::Status& tap = *known;
         Json routes = Json::array();
         for (const TapRoute& route : tap.settings->routes)
             routes.push_back(to_string(route.to) +

@@ -12,7 +12,8 @@
 namespace weft::node {
 namespace {
 
-constexpr std::size_t snapshot_limit = 32 << 20;  // bytes that wait, at most, while a snapshot is queued
+constexpr std::size_t about_a_flow = 11 * sizeof(trace::Record);  // bytes of a snapshot
+constexpr std::size_t told_at_once = 2'048, addresses_at_once = 64;  // places, of addresses in each such step
 constexpr std::size_t write_at_once = 1 << 20;
 constexpr std::int64_t second = 1'000'000'000;
 
@@ -37,18 +38,35 @@ void EventListener::begin(std::string_view first, const trace::Replay& flows, st
     out_.assign(bytes, bytes + first.size());
     begin_ns_ = now_ns;
     if (!wants_.snapshot) return writer_.begin(out_);
+    if (flows.size() * about_a_flow > limit_ / 2) {
+        writer_.begin(out_);
+        telling_what_ = Telling::addresses;
+        return tell(flows, now_ns);
+    }
     if (wants_.flows.empty()) return writer_.begin(out_, &flows, now_ns);
     std::vector<trace::Record> all;
     flows.snapshot(now_ns, all);
     trace::Replay chosen;
     for (const trace::Record& record : all)
-        if (record.flow == trace::no_flow || std::ranges::binary_search(wants_.flows, record.flow)) chosen.apply(record);
+        if (record.flow == trace::no_flow || wants_flow(record.flow)) chosen.apply(record);
     writer_.begin(out_, &chosen, now_ns);
 }
 
+bool EventListener::wants_flow(std::uint32_t place) const {
+    return wants_.flows.empty() || std::ranges::binary_search(wants_.flows, place);
+}
+
+// Of a place that is told later nothing is passed on before.
+bool EventListener::is_untold(std::uint32_t place) const {
+    if (telling_what_ == Telling::addresses) return true;
+    if (next_untold_ == untold_.size() || place < untold_[next_untold_].place) return false;
+    const auto from = untold_.begin() + std::ptrdiff_t(next_untold_);
+    const auto found = std::lower_bound(from, untold_.end(), Identity{place, 0});
+    return found != untold_.end() && found->place == place;
+}
+
 bool EventListener::wants(const trace::Record& record) {
-    if (record.flow != trace::no_flow && !wants_.flows.empty() && !std::ranges::binary_search(wants_.flows, record.flow))
-        return false;
+    if (record.flow != trace::no_flow && (!wants_flow(record.flow) || is_untold(record.flow))) return false;
     const std::uint32_t bit = trace::bit(record.type);
     if ((bit & (always | wants_.classes)) == 0) return false;
     if (is_snapshot(record)) return wants_.snapshot;
@@ -90,28 +108,76 @@ void EventListener::take(std::span<const trace::Record> records) {
 void EventListener::tell_lagged(const trace::Record& lagged) {
     const auto body = trace::body_of<trace::Lagged>(lagged);
     const std::size_t type = body.type % EventRing::classes;
-    if ((1u << type & (always | wants_.classes)) == 0) return;
+    const bool payload = type == trace::lagged_payload;
+    if (payload ? !wants_.payload : (1u << type & (always | wants_.classes)) == 0) return;
     total_lost_[type] += body.count;
     if (!gap_ && queued() + sizeof lagged <= limit_) return add(lagged);
     lost_[type] += body.count;
     congested_ = true;
-    gap_ = gap_ || !trace::is_sample(trace::Type(type));
+    gap_ = gap_ || (!payload && !trace::is_sample(trace::Type(type)));
 }
 
-// It must not be lost for the bound that made it necessary; a node of more flows than fit tells as many as do.
-void EventListener::add_snapshot(const trace::Replay& flows, std::int64_t now_ns) {
-    if (!wants_.snapshot) return;
-    std::vector<trace::Record> records;
-    flows.snapshot(now_ns, records);
-    for (const trace::Record& record : records) {
-        if (!wants(record)) continue;
-        if (queued() + sizeof record <= std::max(snapshot_limit, limit_)) {
-            add(record);
-        } else {
-            ++lost_[std::size_t(record.type) % EventRing::classes];
-            ++total_lost_[std::size_t(record.type) % EventRing::classes];
-        }
+// It may use three quarters of the queue: what happens goes first.
+void EventListener::take_payload(const PayloadRing::Piece& piece) {
+    if (!wants_.payload || !wants_flow(piece.flow)) return;
+    if (gap_ || payload_gap_ || queued() + piece.bytes.size() + trace::batch_head_size > limit_ - limit_ / 4) {
+        payload_gap_ = true;
+        ++lost_[trace::lagged_payload];
+        ++total_lost_[trace::lagged_payload];
+        return;
     }
+    writer_.add_payload(piece.t_ns, piece.flow, piece.sent, piece.bytes, out_);
+    close_batch();
+}
+
+// A bounded part of what there is, and never more than half of the queue.
+void EventListener::tell(const trace::Replay& flows, std::int64_t now_ns) {
+    for (std::size_t left = told_at_once; left > 0 && telling_what_ != Telling::nothing && queued() <= limit_ / 2; --left)
+        tell_some(flows, now_ns);
+}
+
+void EventListener::tell_some(const trace::Replay& flows, std::int64_t now_ns) {
+    telling_.clear();
+    if (telling_what_ == Telling::flows) {
+        tell_next_place(flows, now_ns);
+        return add_told();
+    }
+    if (!flows.snapshot_addresses(next_address_, addresses_at_once, now_ns, telling_)) {
+        next_address_ = 0;
+        flows.snapshot_ended(limit_ / 8 / about_a_flow, now_ns, telling_);
+        untold_.clear();
+        for (const trace::FlowState& flow : flows.living())
+            if (wants_flow(flow.place)) untold_.push_back({flow.place, flow.generation});
+        std::ranges::sort(untold_);
+        next_untold_ = 0;
+        telling_what_ = Telling::flows;
+    }
+    add_told();
+}
+
+// Whoever is or was there, each as it is by now.
+void EventListener::tell_next_place(const trace::Replay& flows, std::int64_t now_ns) {
+    if (next_untold_ == untold_.size()) {
+        untold_ = {};
+        next_untold_ = 0;
+        telling_what_ = Telling::nothing;
+        return;
+    }
+    const std::uint32_t place = untold_[next_untold_].place;
+    const trace::FlowState* const last = flows.find(place);
+    bool last_told = !last || !last->lives();
+    for (; next_untold_ < untold_.size() && untold_[next_untold_].place == place; ++next_untold_) {
+        const trace::FlowState* const flow = flows.find(place, untold_[next_untold_].generation);
+        if (!flow) continue;
+        last_told = last_told || flow == last;
+        flows.snapshot_flow(*flow, now_ns, telling_);
+    }
+    if (!last_told) flows.snapshot_flow(*last, now_ns, telling_);
+}
+
+void EventListener::add_told() {
+    for (const trace::Record& record : telling_)
+        if (record.flow == trace::no_flow || wants_flow(record.flow)) add(record);
 }
 
 void EventListener::tell_losses(std::int64_t now_ns) {
@@ -130,12 +196,16 @@ void EventListener::tell_losses(std::int64_t now_ns) {
 }
 
 void EventListener::flush(const trace::Replay& flows, std::int64_t now_ns) {
-    if ((congested_ || any_thinned_) && queued() <= limit_ / 2) {
+    if ((congested_ || any_thinned_ || payload_gap_) && queued() <= limit_ / 2) {
         tell_losses(now_ns);
         const bool anew = std::exchange(gap_, false);
-        congested_ = false;
-        if (anew) add_snapshot(flows, now_ns);
+        congested_ = payload_gap_ = false;
+        if (anew && wants_.snapshot) {
+            telling_what_ = Telling::addresses;
+            next_address_ = 0;
+        }
     }
+    if (!gap_) tell(flows, now_ns);
     close_batch();
 }
 

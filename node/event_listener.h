@@ -29,13 +29,15 @@ class EventListener {
 public:
     enum class Kind : std::uint8_t { socket, file };
 
-    // At most `queue` bytes wait for the descriptor, and a snapshot beside them.
+    // At most `queue` bytes wait for the descriptor.
     EventListener(Kind kind, UniqueFd fd, Subscription wants, const trace::RecordingInfo& info, std::size_t queue);
 
-    // The header, after `first`; then the state of all flows, if it is wanted.
+    // The header, after `first`; then the state of all flows, if it is wanted: at once while it takes less than half of the queue, else
+    // flow by flow as the queue drains (flush). What happens to a flow whose turn is to come is part of what is told then.
     void begin(std::string_view first, const trace::Replay& flows, std::int64_t now_ns);
     // What it wants of them is queued, or dropped and counted.
     void take(std::span<const trace::Record> records);
+    void take_payload(const PayloadRing::Piece& piece);  // the same of what a flow carried
     void tell_lagged(const trace::Record& lagged);  // of the ring
     // Closes the batch at hand. When there is room again, what was lost is told, and where edges were lost all flows anew.
     void flush(const trace::Replay& flows, std::int64_t now_ns);
@@ -51,6 +53,7 @@ public:
     bool hears() const { return kind_ == Kind::socket && !input_ended_; }  // poll for input, too
     std::size_t queued() const { return out_.size() - sent_ + collected_ * sizeof(trace::Record); }
     std::uint32_t classes() const { return wants_.classes; }
+    bool wants_payload() const { return wants_.payload; }
     std::uint64_t bytes() const { return bytes_; }
     std::uint64_t records() const { return records_; }
     std::uint64_t dropped() const;
@@ -63,9 +66,14 @@ public:
 
 private:
     bool wants(const trace::Record& record);
+    bool wants_flow(std::uint32_t place) const;
+    bool is_untold(std::uint32_t place) const;
     bool find_room(const trace::Record& record);
     void add(const trace::Record& record);
-    void add_snapshot(const trace::Replay& flows, std::int64_t now_ns);
+    void tell(const trace::Replay& flows, std::int64_t now_ns);
+    void tell_some(const trace::Replay& flows, std::int64_t now_ns);
+    void tell_next_place(const trace::Replay& flows, std::int64_t now_ns);
+    void add_told();
     void tell_losses(std::int64_t now_ns);
     void close_batch();
 
@@ -90,6 +98,18 @@ private:
     bool congested_{false};  // samples were lost: none goes in before there is room again
     bool gap_{false};  // edges were lost, too: nothing goes in, and then all flows are told anew
     bool any_thinned_{false};
+    bool payload_gap_{false};  // payload was lost: none goes in before there is room again
+    struct Identity {
+        std::uint32_t place{0}, generation{0};
+        auto operator<=>(const Identity&) const = default;
+    };
+    enum class Telling : std::uint8_t { nothing, addresses, flows };
+    Telling telling_what_{};  // of the state of all flows; while it is addresses nothing of any flow is passed on
+    std::size_t next_address_{0};
+    std::vector<Identity>
+        untold_;  // flows that were there when it came to them, in order; those before next_untold_ were told
+    std::size_t next_untold_{0};
+    std::vector<trace::Record> telling_;  // kept for its memory
     bool input_ended_{false}, stuck_{false};
     std::string error_;
 };

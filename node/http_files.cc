@@ -172,7 +172,7 @@ Service::Progress HttpFlow::read(Engine& engine, Instant now) {
     if (phase_ != Phase::reading) return Progress::more;
     if (input_ended_ || (finishing_ && filled_ == 0)) return end_output(engine, now);
     if (!flow_readable_) return Progress::waiting;
-    const auto count = engine.read(flow_, std::as_writable_bytes(std::span(input_).subspan(filled_)), now);
+    const auto count = Service::read(engine, std::as_writable_bytes(std::span(input_).subspan(filled_)), now);
     if (count && *count > 0) {
         if (filled_ == 0 && skip_ == 0) deadline_ = now + server_->config.head;  // content has one deadline for all of it
         busy();
@@ -327,7 +327,7 @@ Service::Progress HttpFlow::end_output(Engine& engine, Instant now) {
 Service::Progress HttpFlow::drain(Engine& engine, Instant now) {
     if (!flow_readable_ && !input_ended_) return Progress::waiting;
     std::array<Slice, 32> taken;
-    const auto count = engine.take(flow_, taken, now);
+    const auto count = Service::take(engine, taken, now);
     if (count && *count > 0) {
         for (const Slice& slice : std::span(taken).first(*count)) bytes_in_ += slice.size();
         return Progress::more;

@@ -1,11 +1,13 @@
 // A SAX reader that builds the value itself: the library's own builder has no bound on depth and keeps the last of two
 // members of the same name in silence.
 #include "node/json.h"
+#include "node/json_library.h"
 
 #include <vector>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
+
+template class nlohmann::basic_json<>;
 
 namespace weft::node {
 namespace {

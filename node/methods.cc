@@ -52,6 +52,21 @@ constexpr RpcParameter route_lookup[]{
     {"trace", Type::boolean, false, 0, 0, "true: also what was looked at on the way to the answer, step by step"},
 };
 
+constexpr RpcParameter link_add[]{
+    {"kind", Type::string, true, 0, 0, "`udp`, `tap` or `tun`; the others are those of [listen] and [[tap]]"},
+    {"listen", Type::string, false, 0, 0, "of `udp`: where, such as \"[::]:7001\"; of a family that has no socket yet"},
+    {"name", Type::string, false, 0, 0, "of the device; else weft%d, the first free number"},
+    {"address", Type::strings, false, 0, 0, "the node's, with the length of the network's prefix"},
+    {"kernel", Type::strings, false, 0, 0, "given to the kernel's end"},
+    {"route", Type::strings, false, 0, 0, "\"0.0.0.0/0 via 10.0.0.1\""},
+    {"mtu", Type::integer, false, 576, 65'521, "in bytes; else 1500"},
+    {"mac", Type::string, false, 0, 0, "the node's, of a TAP device; else drawn"},
+    {"vnet_hdr", Type::boolean, false, 0, 0, "false: segment by segment, with their sums"},
+};
+constexpr RpcParameter link_remove[]{
+    {"link", Type::integer, true, 0, 255, "its number, as link.list shows it"},
+    {"listen", Type::string, false, 0, 0, "of link 0: which of its sockets"},
+};
 constexpr RpcParameter link_set[]{
     {"link", Type::integer, true, 0, 255, "its number, as link.list shows it: 0 is the overlay's UDP sockets"},
     {"loss", Type::string, false, 0, 0, "share of the datagrams that are lost: \"1%\""},
@@ -70,18 +85,25 @@ constexpr RpcParameter classes_parameter{"classes",
                                          0,
                                          "of events, from left to right: names of classes, `all`, `samples`, `edges`, "
                                          "`segments`; one with a minus is left out. Else all"};
+constexpr RpcParameter flows_parameter{
+    "flows", Type::strings, false, 0, 0, "of these flows alone, each PLACE or PLACE:GENERATION; else of all"};
+constexpr RpcParameter payload_parameter{
+    "payload", Type::boolean, false, 0, 0, "true: also the bytes that the flows carry; not on the read-only socket", true};
 constexpr RpcParameter events_subscribe[]{
     classes_parameter,
-    {"flows", Type::strings, false, 0, 0, "of these flows alone, each PLACE or PLACE:GENERATION; else of all"},
+    flows_parameter,
     {"rate_limit", Type::integer, false, 1, 1'000'000'000, "samples a second, at most"},
     {"snapshot", Type::boolean, false, 0, 0, "false: do not begin with the state of all flows"},
+    payload_parameter,
 };
 constexpr RpcParameter record_start[]{
     {"name", Type::string, false, 0, 0,
      "of the file in [record] directory, without .weft; else the node's name and the time"},
     classes_parameter,
+    flows_parameter,
     {"limit", Type::string, false, 0, 0, "size at which it ends: \"100MB\"; else [record] limit"},
     {"overwrite", Type::boolean, false, 0, 0, "true: in place of a recording that is there"},
+    payload_parameter,
 };
 constexpr RpcParameter record_mark[]{{"text", Type::string, true, 0, 0, "what to remember; 48 bytes of it are kept"}};
 constexpr RpcParameter plugin_swap[]{
@@ -110,6 +132,12 @@ constexpr RpcMethod methods[]{
      "{links: [{link, kind, mtu, statistics, fault; udp: listen; tap, tun: name, state, vnet_hdr, address, kernel, route, "
      "mac, "
      "kernel_mac}]}"},
+    {"link.add", link_add, true,
+     "One more link, until the node ends or it is removed; the configuration is not written. A device goes as it came, and "
+     "ends its flows with it.",
+     "{link, kind; udp: listen; tap, tun: name}"},
+    {"link.remove", link_remove, true, "Takes a device away, or one of the overlay's two sockets; never the last link.",
+     "{link; udp: listen; tap, tun: name}"},
     {"link.set", link_set, true,
      "Loses, delays, slows down, reorders, duplicates or corrupts on purpose what leaves by a link, from now on; what is "
      "not named stays "
@@ -171,9 +199,10 @@ constexpr RpcMethod methods[]{
      "Turns the connection into an event connection: after the answer's line come the bytes of a recording (docs/wire.md), "
      "and nothing that "
      "the client sends is a request any more.",
-     "{classes, flows, rate_limit, snapshot}"},
+     "{classes, flows, rate_limit, snapshot, payload}"},
     {"record.start", record_start, true,
-     "Begins to write events to a file of mode 0600 that holds neither payload nor keys.", "{path, classes, limit}"},
+     "Begins to write events to a file of mode 0600 that holds neither payload, unless asked for, nor keys.",
+     "{path, classes, limit, payload}"},
     {"record.stop",
      {},
      true,

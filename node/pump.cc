@@ -94,7 +94,7 @@ Pump::Progress Pump::to_socket(Engine& engine, Instant now) {
             if (handed != Progress::more) return handed;
         }
         if (over_ || end_passed_ || !flow_readable_ || reading_shut_) break;
-        const auto count = engine.take(flow_, taken_, now);
+        const auto count = take(engine, taken_, now);
         if (count && *count > 0) {
             last_ = std::uint32_t(*count);
             continue;

@@ -88,13 +88,41 @@ std::expected<RecordingFile, RecordingProblem> open_recording(const std::string&
     if (!file.ends_with(ending)) file += ending;
     RecordingFile made;
     made.path = directory + "/" + file;
-    if (overwrite && ::unlinkat(where->get(), file.c_str(), 0) != 0 && errno != ENOENT)
-        return refuse(fmt::format("{}: cannot be taken away: {}", made.path, std::strerror(errno)), "exists");
-    made.fd = UniqueFd{::openat(where->get(), file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
-    if (!made.fd && errno == EEXIST)
+    auto fd = make_private_file(where->get(), file, overwrite);
+    if (!fd && fd.error() == EEXIST)
         return refuse(fmt::format("{} is there already: choose another name, or say overwrite", made.path), "exists");
-    if (!made.fd) return refuse(fmt::format("{}: {}", made.path, std::strerror(errno)), "cannot_write");
+    if (!fd) return refuse(fmt::format("{}: {}", made.path, std::strerror(fd.error())), "cannot_write");
+    made.fd = std::move(*fd);
     return made;
+}
+
+std::expected<RecordingFile, RecordingProblem> open_new_recording(const std::string& directory, std::string_view node) {
+    const std::string name = recording_name_for(node);
+    auto made = open_recording(directory, name, false);
+    for (int next = 2; !made && made.error().cause == "exists" && next < 100; ++next)
+        made = open_recording(directory, fmt::format("{}-{}", name, next), false);
+    return made;
+}
+
+std::expected<UniqueFd, int> make_private_file(int directory, const std::string& name, bool overwrite) {
+    constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    if (!overwrite) {
+        UniqueFd fd{::openat(directory, name.c_str(), flags, 0600)};
+        if (!fd) return std::unexpected(errno);
+        return fd;
+    }
+    const std::size_t slash = name.rfind('/');
+    const std::string folder = slash == std::string::npos ? std::string{} : name.substr(0, slash + 1);
+    for (int attempt = 0;; ++attempt) {
+        const std::string beside = fmt::format("{}.weft-{}-{}.new", folder, ::getpid(), attempt);
+        UniqueFd fd{::openat(directory, beside.c_str(), flags, 0600)};
+        if (!fd && errno == EEXIST && attempt < 100) continue;  // another one is being made, or was left behind
+        if (!fd) return std::unexpected(errno);
+        if (::renameat(directory, beside.c_str(), directory, name.c_str()) == 0) return fd;
+        const int error = errno;
+        ::unlinkat(directory, beside.c_str(), 0);
+        return std::unexpected(error);
+    }
 }
 
 }  // namespace weft::node

@@ -31,8 +31,14 @@ bool recording_name_is_valid(std::string_view name);
 std::string recording_name_for(std::string_view node);
 
 // Makes DIRECTORY/NAME.weft (".weft" is added unless it is there), and the directory (0700) where it is missing. What is there
-// already is refused, or with `overwrite` taken away first: a link itself, never what it leads to.
+// already is refused, or with `overwrite` put out of its place: a link itself, never what it leads to.
 std::expected<RecordingFile, RecordingProblem> open_recording(const std::string& directory, std::string_view name,
                                                               bool overwrite);
+// The same under a name made of `node` and the time now, with -2 to -99 behind it while others of this second are there.
+std::expected<RecordingFile, RecordingProblem> open_new_recording(const std::string& directory, std::string_view node);
+
+// A new, empty file of mode 0600 under this name, relative to `directory` (AT_FDCWD: where the program is). With `overwrite` it is made
+// beside what is there and takes its place in one step: without one nothing is lost, and who has the old one open keeps it. An errno.
+std::expected<UniqueFd, int> make_private_file(int directory, const std::string& name, bool overwrite);
 
 }  // namespace weft::node

@@ -134,6 +134,11 @@ std::expected<RpcRequest, RpcRefusal> parse_request(std::string_view line, std::
     request.params = value.contains("params") ? std::move(value["params"]) : Json::object();
     if (std::string wrong = wrong_parameters(*method, request.params); !wrong.empty())
         return refuse(request.id, RpcCode::bad_parameters, std::move(wrong), request.wants_answer);
+    for (const RpcParameter& parameter : method->parameters)
+        if (read_only && parameter.guarded && request.params.value(parameter.name, false))
+            return refuse(request.id, RpcCode::read_only,
+                          fmt::format("\"{}\" is not for this socket, which only watches: use NAME.sock", parameter.name),
+                          request.wants_answer);
     return request;
 }
 
@@ -160,6 +165,7 @@ Json describe(std::span<const RpcMethod> methods) {
                      {"required", parameter.required},
                      {"doc", parameter.doc},
                      {"type", wanted(parameter)}};
+            if (parameter.guarded) one["guarded"] = true;
             parameters.push_back(std::move(one));
         }
         list.push_back(Json{{"name", method.name},

@@ -9,9 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "node/json.h"
+#include "node/json_library.h"
 
 namespace weft::node {
 
@@ -44,6 +43,7 @@ struct RpcParameter {
     bool required{false};
     std::int64_t least{0}, most{0};   // of an integer
     std::string_view doc;
+    bool guarded{false};              // of a boolean: true is refused on the read-only socket
 };
 
 struct RpcMethod {

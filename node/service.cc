@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "node/admission.h"
+#include "node/payload_ring.h"
 #include "stack/tcp/tcb.h"
 
 namespace weft::node {
@@ -54,7 +55,7 @@ public:
             if (const Progress sent = send_back(engine, now); sent != Progress::more) return sent;
             if (std::exchange(finishing_, false)) (void)engine.shutdown(flow_, Engine::Direction::both, now);
             if (!flow_readable_) return Progress::waiting;
-            const auto count = engine.take(flow_, taken_, now);
+            const auto count = take(engine, taken_, now);
             if (count && *count > 0) {
                 last_ = *count;
                 continue;
@@ -113,7 +114,7 @@ private:
     bool drain(Engine& engine, Instant now) {
         if (!flow_readable_) return false;
         std::array<Slice, 32> taken;
-        const auto count = engine.take(flow_, taken, now);
+        const auto count = take(engine, taken, now);
         if (count && *count > 0) {
             for (const Slice& slice : std::span(taken).first(*count)) bytes_in_ += slice.size();
             return true;
@@ -153,10 +154,25 @@ ServiceFactory limited(More... more) {
 
 }  // namespace
 
+Result<std::size_t> Service::take(Engine& engine, std::span<Slice> into, Instant now) {
+    const auto count = engine.take(flow_, into, now);
+    if (count && payload_ && payload_->wanted())
+        for (const Slice& slice : into.first(*count)) payload_->add(now, flow_.place, false, slice.bytes());
+    return count;
+}
+
+Result<std::size_t> Service::read(Engine& engine, std::span<std::byte> into, Instant now) {
+    const auto count = engine.read(flow_, into, now);
+    if (count && payload_ && payload_->wanted()) payload_->add(now, flow_.place, false, into.first(*count));
+    return count;
+}
+
 Service::Progress Service::send(Engine& engine, Slice& slice, Instant now) {
     if (slice.size() > 0 && !flow_writable_) return Progress::waiting;
+    const bool told = payload_ && payload_->wanted();
     while (slice.size() > 0) {
         if (slice.size() >= kept_whole && engine.write(flow_, slice, {}, now)) {
+            if (told) payload_->add(now, flow_.place, true, slice.bytes());
             bytes_out_ += slice.size();
             break;
         }
@@ -166,6 +182,7 @@ Service::Progress Service::send(Engine& engine, Slice& slice, Instant now) {
             flow_writable_ = false;
             return Progress::waiting;
         }
+        if (told) payload_->add(now, flow_.place, true, slice.bytes().first(*written));
         bytes_out_ += *written;
         slice = slice.sub(std::uint32_t(*written), slice.size());
     }

@@ -11,6 +11,8 @@
 
 namespace weft::node {
 
+class PayloadRing;
+
 class Service {
 public:
     explicit Service(Flow flow) : flow_{flow} {}
@@ -40,6 +42,9 @@ public:
     void flow_writable() { flow_writable_ = true; }
     void flow_over() { over_ = true; }  // it closed or failed: what was taken is still handed over
 
+    // Who hears what its flow carries, while somebody asks for it; nullptr: nobody.
+    void tell_payload(PayloadRing* to) { payload_ = to; }
+
     // How to be run soon, at somebody else's wish; its shard says.
     void on_wake(std::function<void()> wake) { wake_ = std::move(wake); }
 
@@ -51,12 +56,17 @@ protected:
     // no memory for a copy: a slice of fewer than 16 KiB is copied, for a chunk that it would keep alive is 65 KiB.
     Progress send(Engine& engine, Slice& slice, Instant now);
 
+    // What came by the flow, as Engine::take and Engine::read hand it out.
+    Result<std::size_t> take(Engine& engine, std::span<Slice> into, Instant now);
+    Result<std::size_t> read(Engine& engine, std::span<std::byte> into, Instant now);
+
     void wake() const {
         if (wake_) wake_();
     }
 
     Flow flow_;
     std::function<void()> wake_;
+    PayloadRing* payload_{nullptr};
     std::uint64_t bytes_in_{0}, bytes_out_{0};
     bool flow_readable_{true}, flow_writable_{true};  // until a call says would block
     bool over_{false};

@@ -77,6 +77,11 @@ Config seeded(Config config, overlay::Entropy entropy) {
     return config;
 }
 
+std::string udp_error(const link::SystemError& error) {
+    return fmt::format("{}: {}{}", error.call, std::strerror(error.error),
+                       error.error == EADDRINUSE ? ": another program has this port; choose another one in [listen]" : "");
+}
+
 }  // namespace
 
 std::expected<std::unique_ptr<Shard>, std::string> Shard::open(overlay::Identity identity, const ShardConfig& config,
@@ -85,10 +90,7 @@ std::expected<std::unique_ptr<Shard>, std::string> Shard::open(overlay::Identity
     if (!loop) return std::unexpected(loop.error());
     std::expected<link::Udp, link::SystemError> udp = link::Udp::none();
     if (config.udp.listen4 || config.udp.listen6 || config.taps.empty()) udp = link::Udp::open(config.udp);
-    if (!udp)
-        return std::unexpected(fmt::format(
-            "{}: {}{}", udp.error().call, std::strerror(udp.error().error),
-            udp.error().error == EADDRINUSE ? ": another program has this port; choose another one in [listen]" : ""));
+    if (!udp) return std::unexpected(udp_error(udp.error()));
     auto router = Router::make(config.routing, identity.address(), monotonic_now());
     if (!router) return std::unexpected(router.error());
     ::prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);  // this thread's sleeps end to the nanosecond
@@ -111,8 +113,14 @@ Shard::Shard(overlay::Identity identity, const ShardConfig& config, overlay::Ent
     access_.set_reach(config.reach);
     access_.set_transit(config.transit);
     (void)engine_.assign(links_.address(), default_options_, monotonic_now());
-    for (const int fd : this->udp().descriptors())
+    watch_udp();
+}
+
+void Shard::watch_udp() {
+    for (const Loop::Watch watch : std::exchange(udp_watches_, {})) loop_.remove(watch);
+    for (const int fd : udp().descriptors())
         udp_watches_.push_back(loop_.add(fd, EPOLLIN, [this](std::uint32_t) { udp_readable_ = true; }));
+    udp_readable_ = true;
 }
 
 Shard::~Shard() {
@@ -130,6 +138,25 @@ Shard::Device Shard::make_device(const ShardConfig& config, link::Udp udp) {
 const link::Udp& Shard::udp() const {
     if (const auto* fault = std::get_if<link::Fault<link::Udp>>(&device_)) return fault->inner();
     return std::get<link::Udp>(device_);
+}
+
+link::Udp& Shard::bound_udp() {
+    if (auto* fault = std::get_if<link::Fault<link::Udp>>(&device_)) return fault->inner();
+    return std::get<link::Udp>(device_);
+}
+
+// The kernel takes a descriptor out of the epoll set by itself when it is closed.
+std::expected<void, std::string> Shard::add_udp(const UdpEndpoint& listen) {
+    if (auto added = bound_udp().add(listen); !added) return std::unexpected(udp_error(added.error()));
+    watch_udp();
+    return {};
+}
+
+bool Shard::remove_udp(const UdpEndpoint& local) {
+    for (const Loop::Watch watch : std::exchange(udp_watches_, {})) loop_.remove(watch);
+    const bool removed = bound_udp().remove(local);
+    watch_udp();
+    return removed;
 }
 
 const link::FaultStatistics* Shard::faults() const {

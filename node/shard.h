@@ -33,6 +33,7 @@
 namespace weft::node {
 
 class EventRing;
+class PayloadRing;
 class Telemetry;
 
 struct ShardConfig {
@@ -137,6 +138,11 @@ public:
     // What a link does on purpose to what leaves by it: 0 the UDP sockets, then the devices; all zero: nothing. nullopt: no such link.
     std::optional<link::FaultConfig> fault(std::uint32_t link) const;
     void set_fault(std::uint32_t link, const link::FaultConfig& config);  // from now on; of no link: nothing
+    // Links that come and go while it runs. A device's number is that of its link; errors are for a person, and name their mend.
+    std::expected<std::uint32_t, std::string> add_tap(const TapConfig& config, overlay::Entropy entropy);
+    bool remove_tap(std::uint32_t link);  // its addresses' flows end; false: there is none
+    std::expected<void, std::string> add_udp(const UdpEndpoint& listen);  // of a family without a socket
+    bool remove_udp(const UdpEndpoint& local);  // false: none is bound to it
     const Taps& taps() const { return taps_; }
     const Address& address() const { return links_.address(); }
     FlowReport report(Flow flow) const;
@@ -170,6 +176,8 @@ private:
     Shard(overlay::Identity identity, const ShardConfig& config, overlay::Entropy entropy, Loop loop, link::Udp udp,
           std::unique_ptr<Router> router);
     Device make_device(const ShardConfig& config, link::Udp udp);
+    link::Udp& bound_udp();
+    void watch_udp();
     std::size_t device_receive(std::span<Receive> in);
     std::size_t device_send(std::span<const Transmit> out);
     Instant deadline() const;
@@ -252,6 +260,7 @@ private:
     };
     Telemetry* telemetry_{nullptr};  // nullptr: nobody will ever listen
     EventRing* ring_{nullptr};
+    PayloadRing* payload_{nullptr};
     trace::Sink modules_;
     std::uint32_t event_classes_{0}, told_{0}, count_cursor_{0};
     Telling telling_;

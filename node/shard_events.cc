@@ -17,6 +17,9 @@ constexpr std::size_t told_at_once = 64, told_a_turn = 512;  // flows, neighbour
 void Shard::observe(Telemetry& telemetry, std::function<void()> noticed) {
     telemetry_ = &telemetry;
     ring_ = &telemetry.ring();
+    payload_ = &telemetry.payload();
+    for (Carried& carried : carried_)
+        if (carried.service) carried.service->tell_payload(payload_);
     told_ = telemetry.tellings();
     notice_watch_ = loop_.add(telemetry.notify_descriptor(), EPOLLIN, [this, noticed = std::move(noticed)](std::uint32_t) {
         if (noticed) noticed();

@@ -98,6 +98,7 @@ void Shard::serve(std::uint32_t place, std::unique_ptr<Service> service, Instant
     Carried& carried = carried_[place];
     carried.opened_at = now;
     carried.service = std::move(service);
+    carried.service->tell_payload(payload_);
     carried.service->on_wake([this, place] { queue(place), work_left_ = true; });
     if (finishing_) carried.service->finish();
     queue(place);

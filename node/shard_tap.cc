@@ -2,6 +2,16 @@
 #include "node/shard.h"
 
 namespace weft::node {
+
+std::expected<std::uint32_t, std::string> Shard::add_tap(const TapConfig& config, overlay::Entropy entropy) {
+    work_left_ = true;
+    return taps_.open(config, engine_, entropy, monotonic_now());
+}
+
+bool Shard::remove_tap(std::uint32_t link) {
+    work_left_ = true;
+    return taps_.close(link, engine_, monotonic_now());
+}
 namespace {
 
 constexpr unsigned tap_turns = 8;  // batches of packets a turn

@@ -86,10 +86,12 @@ Taps::~Taps() {
     for (const Port& port : ports_) loop_.remove(port.watch);
 }
 
-std::expected<void, std::string> Taps::open(const TapConfig& config, Engine& engine, overlay::Entropy entropy, Instant now) {
+std::expected<std::uint32_t, std::string> Taps::open(const TapConfig& config, Engine& engine, overlay::Entropy entropy,
+                                                     Instant now) {
     const TapSettings& settings = config.settings;
-    if (ports_.size() == most) return std::unexpected(fmt::format("more than {} devices", most));
-    const auto number = std::uint32_t(ports_.size() + 1);
+    const auto place = std::ranges::find(ports_, true, &Port::closed);
+    if (place == ports_.end() && ports_.size() == most) return std::unexpected(fmt::format("more than {} devices", most));
+    const auto number = std::uint32_t(place - ports_.begin() + 1);
     auto opened = link::Tap::open(
         {.link = number, .name = settings.name, .tun = settings.tun, .vnet_hdr = settings.vnet_hdr, .mtu = settings.mtu});
     if (!opened) return std::unexpected(tap_error(opened.error(), settings));
@@ -108,15 +110,41 @@ std::expected<void, std::string> Taps::open(const TapConfig& config, Engine& eng
                                      {.link = number, .mtu = settings.mtu, .prefix = std::uint8_t(prefix.bits)}, now);
     for (const TapRoute& route : settings.routes)
         told = told && engine.add_route(route.to, {.gateway = route.gateway, .link = number}, now);
-    if (!told) return std::unexpected(fmt::format("the engine refuses the addresses or routes of {}", name));
-
-    Port& port = ports_.emplace_back(Port{std::move(*opened), settings, mac, {}, true, false});
+    if (!told) {
+        forget(settings, number, engine, now);
+        return std::unexpected(
+            fmt::format("the engine refuses the addresses or routes of {}: does another link have one of them?", name));
+    }
+    Port made{std::move(*opened), settings, mac, {}, true, false, false};
+    Port& port = place == ports_.end() ? ports_.emplace_back(std::move(made)) : * place = std::move(made);
     port.settings.name = name;
     if (config.fault)
         port.device = link::Fault<link::Tap>{std::move(std::get<link::Tap>(port.device)), *config.fault, pool_};
     port.watch = loop_.add(port.tap().descriptor(), EPOLLIN, [&port](std::uint32_t) { port.readable = true; });
-    if (port.watch.generation == 0) return std::unexpected(fmt::format("cannot watch {}", name));
-    return {};
+    if (port.watch.generation == 0) {
+        close(number, engine, now);
+        return std::unexpected(fmt::format("cannot watch {}", name));
+    }
+    return number;
+}
+
+void Taps::forget(const TapSettings& settings, std::uint32_t link, Engine& engine, Instant now) {
+    for (const Prefix& prefix : settings.addresses) (void)engine.unassign(prefix.address, now);
+    engine.detach(link, now);
+}
+
+bool Taps::close(std::uint32_t link, Engine& engine, Instant now) {
+    if (link == 0 || link > ports_.size() || ports_[link - 1].closed) return false;
+    Port& port = ports_[link - 1];
+    if (!std::exchange(port.gone, true)) {
+        loop_.remove(port.watch);
+        forget(port.settings, link, engine, now);
+    }
+    port.readable = false;
+    port.closed = true;
+    port.watch = {};
+    const Device closing = std::move(port.device);
+    return true;
 }
 
 bool Taps::readable() const {
@@ -138,6 +166,7 @@ std::size_t Taps::receive(std::span<Receive> in) {
 void Taps::send(std::span<const Transmit> out) {
     if (out.empty() || out.front().link == 0 || out.front().link > ports_.size()) return;
     Port& port = ports_[out.front().link - 1];
+    if (port.closed) return;
     const auto some = [&] { return std::visit([&](auto& device) { return device.send(out); }, port.device); };
     out = out.subspan(some());
     if (out.empty()) return;
@@ -149,13 +178,15 @@ void Taps::send(std::span<const Transmit> out) {
 }
 
 void Taps::advance(Instant now) {
-    for (Port& port : ports_) advance_fault(port.device, now);
+    for (Port& port : ports_)
+        if (!port.closed) advance_fault(port.device, now);
 }
 
 Instant Taps::deadline() const {
     Instant next = Instant::never();
     for (const Port& port : ports_)
-        if (const auto* fault = std::get_if<link::Fault<link::Tap>>(&port.device)) next = std::min(next, fault->deadline());
+        if (const auto* fault = std::get_if<link::Fault<link::Tap>>(&port.device); fault && !port.closed)
+            next = std::min(next, fault->deadline());
     return next;
 }
 
@@ -167,8 +198,7 @@ bool Taps::drop_gone(Engine& engine, Instant now) {
         port.gone = any = true;
         port.readable = false;
         loop_.remove(port.watch);
-        for (const Prefix& prefix : port.settings.addresses) (void)engine.unassign(prefix.address, now);
-        engine.detach(std::uint32_t(i + 1), now);
+        forget(port.settings, std::uint32_t(i + 1), engine, now);
         log(LogLevel::error, "tap",
             fmt::format(
                 "somebody removed the device {}: nothing comes or goes by it any more; start the node again to have it back",
@@ -190,20 +220,21 @@ void Taps::set_fault(std::uint32_t link, const link::FaultConfig& config, Instan
     if (fault(link)) put_fault(ports_[link - 1].device, config, pool_, now);
 }
 
-Taps::Status Taps::status(std::size_t index) const {
+std::optional<Taps::Status> Taps::status(std::size_t index) const {
     const Port& port = ports_[index];
+    if (port.closed) return std::nullopt;
     const auto* fault = std::get_if<link::Fault<link::Tap>>(&port.device);
     const link::Tap& tap = port.tap();
-    return {std::uint32_t(index + 1),
-            tap.name(),
-            port.settings.tun,
-            tap.vnet_hdr(),
-            port.gone,
-            port.mac,
-            tap.kernel_mac(),
-            &port.settings,
-            &tap.statistics(),
-            fault ? &fault->statistics() : nullptr};
+    return Status{std::uint32_t(index + 1),
+                  tap.name(),
+                  port.settings.tun,
+                  tap.vnet_hdr(),
+                  port.gone,
+                  port.mac,
+                  tap.kernel_mac(),
+                  &port.settings,
+                  &tap.statistics(),
+                  fault ? &fault->statistics() : nullptr};
 }
 
 }  // namespace weft::node

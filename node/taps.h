@@ -37,7 +37,9 @@ public:
 
     // Opens the device, gives the kernel's side its addresses and tells the engine of ours. The error is for a person, and names
     // its mend.
-    std::expected<void, std::string> open(const TapConfig& config, Engine& engine, overlay::Entropy entropy, Instant now);
+    std::expected<std::uint32_t, std::string> open(const TapConfig& config, Engine& engine, overlay::Entropy entropy,
+                                                   Instant now);  // its link
+    bool close(std::uint32_t link, Engine& engine, Instant now);  // its number is free again; false: no such link
 
     // What came; 0 when no device has more. Each device in its turn.
     std::size_t receive(std::span<Receive> in);
@@ -55,6 +57,7 @@ public:
     std::size_t living() const;
     std::size_t size() const { return ports_.size(); }
 
+    // Those with a number below size() + 1 that was not closed.
     struct Status {
         std::uint32_t link{0};
         std::string name;
@@ -64,7 +67,7 @@ public:
         const link::Tap::Statistics* statistics{nullptr};
         const link::FaultStatistics* faults{nullptr};  // nullptr: no fault link
     };
-    Status status(std::size_t index) const;  // below size()
+    std::optional<Status> status(std::size_t index) const;  // below size(); nothing: it was closed
 
     // What the fault link before a device does, all zero without one; nullopt: no such link, or its device is gone.
     std::optional<link::FaultConfig> fault(std::uint32_t link) const;
@@ -77,9 +80,11 @@ private:
         TapSettings settings;
         Mac mac{};
         Loop::Watch watch;
-        bool readable{true}, gone{false};
+        bool readable{true}, gone{false}, closed{false};  // closed: the place is free
         const link::Tap& tap() const;
     };
+
+    static void forget(const TapSettings& settings, std::uint32_t link, Engine& engine, Instant now);
 
     Loop& loop_;
     BufferPool& pool_;

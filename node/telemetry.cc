@@ -125,7 +125,9 @@ private:
     void take(std::span<trace::Record> records);
     void hand_out(std::span<const trace::Record> records);
     void retell(const trace::Record& record);
+    void drain_payload();
     std::uint64_t edges_dropped() const;
+    void tell_lost(std::uint32_t type, std::uint64_t count);
     void tell_dropped(std::int64_t now);
     void serve(std::int64_t now);
     void serve_recorder(std::int64_t now);
@@ -161,6 +163,7 @@ private:
     std::optional<Recorder> recorder_;
     RecordStatus last_recording_;
     std::array<std::uint64_t, EventRing::classes> seen_dropped_{};
+    std::uint64_t seen_payload_dropped_{0};
     std::uint64_t taken_{0}, dropped_{0}, last_number_{0};
     std::int64_t newest_ns_{0};  // of the stream, which never runs back
     std::int64_t told_again_ns_{0};
@@ -213,8 +216,13 @@ void Telemetry::Thread::sleep() {
 // sees the count of tellings sees them, too.
 void Telemetry::Thread::want(bool anew) {
     std::uint32_t wanted = nobody() ? 0 : base_classes;
-    for (const Subscriber& one : subscribers_) wanted |= one.listener.classes();
+    bool payload = recorder_ && recorder_->listener.wants_payload();
+    for (const Subscriber& one : subscribers_) {
+        wanted |= one.listener.classes();
+        payload = payload || one.listener.wants_payload();
+    }
     if (recorder_) wanted |= recorder_->listener.classes();
+    shared_.payload_.want(payload);
     const std::uint32_t before = shared_.wanted_.exchange(wanted, std::memory_order_relaxed);
     if ((wanted & ~before) != 0 || anew) tell_all_flows();
 }
@@ -247,7 +255,7 @@ void Telemetry::Thread::join(Joining joining, std::int64_t now) {
             seen_dropped_[type] = shared_.ring_.dropped(trace::Type(type));
     }
     newest_ns_ = std::max(newest_ns_, now);
-    trace::RecordingInfo info{clocks(), config_.node, config_.address, false};
+    trace::RecordingInfo info{clocks(), config_.node, config_.address, joining.wants.payload};
     EventListener listener{joining.kind, std::move(joining.fd), std::move(joining.wants), info, config_.queue};
     listener.begin(joining.first, flows_, newest_ns_);
     if (joining.kind == EventListener::Kind::socket) subscribers_.push_back({++last_number_, std::move(listener)});
@@ -268,8 +276,20 @@ bool Telemetry::Thread::drain(std::int64_t now) {
         ring.pop(records.size());
         any = true;
     }
+    drain_payload();
     tell_dropped(now);
     return any;
+}
+
+// Behind the records of the same moments, which say whose it is.
+void Telemetry::Thread::drain_payload() {
+    shared_.payload_.drain([this](const PayloadRing::Piece& piece) {
+        for (Subscriber& one : subscribers_) one.listener.take_payload(piece);
+        if (recorder_) recorder_->listener.take_payload(piece);
+    });
+    const std::uint64_t dropped = shared_.payload_.dropped();
+    if (const std::uint64_t more = dropped - std::exchange(seen_payload_dropped_, dropped); more > 0)
+        tell_lost(trace::lagged_payload, more);
 }
 
 void Telemetry::Thread::take(std::span<trace::Record> records) {
@@ -317,6 +337,14 @@ std::uint64_t Telemetry::Thread::edges_dropped() const {
     return sum;
 }
 
+void Telemetry::Thread::tell_lost(std::uint32_t type, std::uint64_t count) {
+    dropped_ += count;
+    const trace::Record lagged = record_of(newest_ns_, trace::Type::lagged, trace::Lagged{type, 0, count});
+    flows_.apply(lagged);
+    for (Subscriber& one : subscribers_) one.listener.tell_lagged(lagged);
+    if (recorder_) recorder_->listener.tell_lagged(lagged);
+}
+
 void Telemetry::Thread::tell_dropped(std::int64_t now) {
     for (std::uint32_t type = 0; type < EventRing::classes; ++type) {
         const std::uint64_t dropped = shared_.ring_.dropped(trace::Type(type));
@@ -324,11 +352,7 @@ void Telemetry::Thread::tell_dropped(std::int64_t now) {
         if (more == 0) continue;
         edges_lost_ |= !trace::is_sample(trace::Type(type));
         if (type == 0) continue;  // nobody's but ours
-        dropped_ += more;
-        const trace::Record lagged = record_of(newest_ns_, trace::Type::lagged, trace::Lagged{type, 0, more});
-        flows_.apply(lagged);
-        for (Subscriber& one : subscribers_) one.listener.tell_lagged(lagged);
-        if (recorder_) recorder_->listener.tell_lagged(lagged);
+        tell_lost(type, more);
     }
     if (!edges_lost_ || now - told_again_ns_ < tell_again_after) return;
     told_again_ns_ = now;

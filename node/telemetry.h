@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "node/event_ring.h"
+#include "node/payload_ring.h"
 #include "node/recordings.h"
 #include "node/unique_fd.h"
 #include "stack/core/address.h"
@@ -33,6 +34,7 @@ struct Subscription {
     std::vector<std::uint32_t> flows;  // places; empty: all. Records of no flow come in any case
     std::uint32_t rate_limit{0};  // samples a second; 0: no limit
     bool snapshot{true};  // begin with the state of all flows
+    bool payload{false};  // also what the flows carry: the first that finds no room, and counted (trace::lagged_payload)
 };
 
 struct RecordStatus {
@@ -80,6 +82,7 @@ public:
 
     // The shard's side, from its one thread.
     EventRing& ring() { return ring_; }
+    PayloadRing& payload() { return payload_; }
     std::uint32_t wanted() const { return wanted_.load(std::memory_order_relaxed); }  // classes; 0: nobody listens
     // Counts the times at which all flows were to be told anew: when somebody new listens, or edges were lost.
     std::uint32_t tellings() const { return tellings_.load(std::memory_order_acquire); }
@@ -101,6 +104,7 @@ private:
     explicit Telemetry(TelemetryConfig config);
 
     EventRing ring_;
+    PayloadRing payload_;
     std::atomic<std::uint32_t> wanted_{0}, tellings_{0};
     std::unique_ptr<Thread> thread_;
 };

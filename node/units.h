@@ -11,6 +11,7 @@ namespace weft::node {
 
 // Why a text is no such number: a part of a sentence that follows the text, such as "has no unit".
 using UnitError = std::string_view;
+inline constexpr UnitError no_unit = "has no unit";
 
 // A decimal number, then ns, us, ms, s, min or h; at most 1,000 days.
 std::expected<Duration, UnitError> parse_duration(std::string_view text);

@@ -387,13 +387,9 @@ std::size_t Recording::read_payload(std::int64_t from, std::int64_t to, const Re
         if (batch->head.kind == BatchKind::records && batch->head.first_ns >= to && is_whole(*batch)) break;
         offset = batch->end();
         if (batch->head.kind != BatchKind::payload || batch->head.first_ns < from || batch->head.first_ns >= to) continue;
-        Reader reader{batch->payload()};
-        const auto flow = reader.little<std::uint32_t>(), flags = reader.little<std::uint32_t>();
-        const auto size = reader.little<std::uint32_t>();
-        reader.skip(4);
-        const Bytes bytes = reader.take(size);
-        if (!reader.ok() || !format::is_whole(batch->bytes)) ++damaged;
-        else take(batch->head.first_ns, flow, (flags & 1) != 0, bytes);
+        const auto body = format::read_payload(batch->bytes);
+        if (!body || !format::is_whole(batch->bytes)) ++damaged;
+        else take(batch->head.first_ns, body->flow, body->sent, body->bytes);
     }
     return damaged;
 }

@@ -47,6 +47,7 @@ inline constexpr std::size_t header_size = 192, batch_head_size = 32;
 inline constexpr std::size_t batch_limit = 1u << 20;  // bytes of a batch behind its head; nothing longer is written or read
 inline constexpr std::size_t batch_records = 4'096;  // at which the writer closes a batch by itself
 inline constexpr std::size_t counted_types = 24;
+inline constexpr std::uint32_t lagged_payload = 23;  // Lagged::type: pieces of payload that were left out; no record has it
 
 // Each second of record time that had records, and each part of one that had many: where it lies and what is in it.
 struct IndexEntry {
@@ -109,6 +110,8 @@ public:
     // Pieces of any size. The snapshot that a stream begins with comes as records with snapshot_flag; later ones tell nothing new and are
     // skipped. Errors: "at byte 4096: ..." of the stream.
     std::expected<void, std::string> feed(Bytes bytes, const Take& take);
+    // Who wants payload, too; without this it is skipped.
+    void on_payload(TakePayload take) { take_payload_ = std::move(take); }
     const RecordingInfo* info() const { return info_ ? &*info_ : nullptr; }  // nullptr: the header has not come yet
     bool ended() const { return ended_; }  // its end batch came
     bool between_batches() const { return pending_.empty(); }
@@ -121,6 +124,7 @@ private:
     std::unexpected<std::string> fail(std::string why);
 
     std::optional<RecordingInfo> info_;
+    TakePayload take_payload_;
     std::vector<std::byte> pending_;
     std::vector<Record> aligned_;
     std::uint64_t offset_{0};

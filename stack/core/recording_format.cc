@@ -177,6 +177,18 @@ std::expected<Head, std::string> read_head(Bytes bytes) {
 
 bool is_whole(Bytes batch) { return batch_crc(batch) == load_little<std::uint32_t>(&batch[8]); }
 
+std::optional<PayloadBody> read_payload(Bytes batch) {
+    Reader reader{batch.subspan(batch_head_size)};
+    PayloadBody body;
+    body.flow = reader.little<std::uint32_t>();
+    body.sent = (reader.little<std::uint32_t>() & 1) != 0;
+    const auto size = reader.little<std::uint32_t>();
+    reader.skip(4);
+    body.bytes = reader.take(size);
+    if (!reader.ok()) return std::nullopt;
+    return body;
+}
+
 std::span<const Record> records_in(Bytes payload, std::vector<Record>& copy) {
     const std::size_t count = payload.size() / sizeof(Record);
     if (std::bit_cast<std::uintptr_t>(payload.data()) % alignof(Record) == 0)

@@ -54,6 +54,13 @@ std::optional<IndexBody> read_index(std::uint64_t offset, Bytes batch);  // noth
 void write_entry(const IndexEntry& entry, Writer& writer);  // of a table
 IndexEntry read_entry(Reader& reader);
 
+struct PayloadBody {
+    std::uint32_t flow{0};
+    bool sent{false};
+    Bytes bytes;
+};
+std::optional<PayloadBody> read_payload(Bytes batch);  // behind its head; nothing: it is shorter than it says
+
 struct EndBody {
     std::uint64_t last_index{0}, indices{0}, records{0};
     std::int64_t begin_ns{0}, end_ns{0};

@@ -80,6 +80,12 @@ public:
     // Records with snapshot_flag and the time `t_ns` that make an empty Replay of the same limits equal to this one (but for refused()); call it between two moments of record time.
     // About ten a flow; appended to `out`.
     void snapshot(std::int64_t t_ns, std::vector<Record>& out) const;
+    // The same in pieces, for who cannot take all at once: addresses, from `next` on at most `most` (false: that was the last one); what was
+    // lost, and flows that ended; and a flow of this Replay. Who hears the pieces in this order, and between them nothing but addresses
+    // and what happens to flows that it was told, knows as much as this one.
+    bool snapshot_addresses(std::size_t& next, std::size_t most, std::int64_t t_ns, std::vector<Record>& out) const;
+    void snapshot_ended(std::size_t most, std::int64_t t_ns, std::vector<Record>& out) const;  // the last ones
+    void snapshot_flow(const FlowState& flow, std::int64_t t_ns, std::vector<Record>& out) const;
 
     friend bool operator==(const Replay& a, const Replay& b);
 

@@ -29,6 +29,29 @@ public:
         set_ids_right();
     }
 
+    bool tell_addresses(std::size_t& next, std::size_t most) {
+        for (; most > 0 && next < state_.addresses_.size(); --most) tell(state_.addresses_[next++]);
+        return next < state_.addresses_.size();
+    }
+    void tell_ended(std::size_t most) {
+        tell_lagged();
+        for (std::size_t i = state_.ended_.size() - std::min(most, state_.ended_.size()); i < state_.ended_.size(); ++i)
+            tell(state_.ended_[i], true);
+        set_ids_right();
+    }
+    // Of one that its reader knows nothing of.
+    void tell_alone(const FlowState& flow) {
+        tell(flow, !flow.lives() || state_.find(flow.place) != &flow);
+        set_ids_right();
+    }
+    void set_ids_right() {
+        for (const Said& said : said_) {
+            const Known* known = state_.known(said.id);
+            if (known && known->parts != 0) tell(*known);
+            else define(said.id, 0, Family::none, {});
+        }
+    }
+
 private:
     template <class Body>
     void add(std::uint32_t flow, Type type, const Body& body, std::uint16_t flags = 0) {
@@ -85,14 +108,6 @@ private:
         }
     }
 
-    void set_ids_right() {
-        for (const Said& said : said_) {
-            const Known* known = state_.known(said.id);
-            if (known && known->parts != 0) tell(*known);
-            else define(said.id, 0, Family::none, {});
-        }
-    }
-
     void tell(const FlowState& flow, bool earlier) {
         const std::uint16_t flags = earlier ? earlier_flag : 0;
         const StateChange state{flow.state, flow.state, flow.ended_cause, 0, flow.generation};
@@ -146,6 +161,18 @@ private:
 };
 
 void Replay::snapshot(std::int64_t t_ns, std::vector<Record>& out) const { Teller{*this, t_ns, out}.tell(); }
+
+bool Replay::snapshot_addresses(std::size_t& next, std::size_t most, std::int64_t t_ns, std::vector<Record>& out) const {
+    return Teller{*this, t_ns, out}.tell_addresses(next, most);
+}
+
+void Replay::snapshot_ended(std::size_t most, std::int64_t t_ns, std::vector<Record>& out) const {
+    Teller{*this, t_ns, out}.tell_ended(most);
+}
+
+void Replay::snapshot_flow(const FlowState& flow, std::int64_t t_ns, std::vector<Record>& out) const {
+    Teller{*this, t_ns, out}.tell_alone(flow);
+}
 
 bool operator==(const Replay& a, const Replay& b) {
     const auto addresses = [](const Replay& replay) {

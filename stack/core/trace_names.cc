@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "stack/core/recording.h"
+
 namespace weft::trace {
 namespace {
 
@@ -47,6 +49,7 @@ std::string_view of(const std::array<std::string_view, size>& names, std::size_t
 
 std::string_view name(Type type) {
     const auto number = std::size_t(type);
+    if (number == lagged_payload) return "payload";
     return number < type_names.size() ? type_names[number] : "";
 }
 

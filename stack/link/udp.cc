@@ -127,6 +127,35 @@ std::expected<Udp, SystemError> Udp::open(const UdpConfig& config) {
     return Udp{std::move(state)};
 }
 
+std::expected<void, SystemError> Udp::add(const UdpEndpoint& listen) {
+    const bool v6 = !is_v4(listen);
+    for (std::size_t i = 0; i < state_->socket_count; ++i)
+        if (state_->sockets[i].v6 == v6) return failed("bind", listen, EADDRINUSE);
+    UdpSocket& socket = state_->sockets[state_->socket_count];
+    if (auto opened = open_socket(socket, listen, v6, state_->config); !opened) {
+        if (socket.descriptor >= 0) ::close(socket.descriptor);
+        socket = {};
+        return opened;
+    }
+    state_->descriptors[state_->socket_count++] = socket.descriptor;
+    return {};
+}
+
+bool Udp::remove(const UdpEndpoint& local) {
+    State& state = *state_;
+    for (std::size_t i = 0; i < state.socket_count; ++i) {
+        if (state.sockets[i].local != local) continue;
+        ::close(state.sockets[i].descriptor);
+        const std::size_t last = --state.socket_count;
+        state.sockets[i] = state.sockets[last];
+        state.descriptors[i] = state.descriptors[last];
+        state.sockets[last] = {};
+        state.turn = 0;
+        return true;
+    }
+    return false;
+}
+
 Udp Udp::none() { return Udp{std::make_unique<State>()}; }
 
 Udp::Udp(std::unique_ptr<State> state) : state_{std::move(state)} {}

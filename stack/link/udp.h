@@ -44,7 +44,12 @@ public:
     // copied into a chunk of its size. A call may end with more at hand: call again until it says 0, then poll.
     std::size_t receive(std::span<Receive> in, BufferPool& pool);
 
-    std::span<const int> descriptors() const;  // to poll for reading: one or two
+    // One more socket, of the family that has none yet, or one fewer; the options stay. Errors as of open(); EADDRINUSE also when the
+    // family has one. After either descriptors() are others.
+    std::expected<void, SystemError> add(const UdpEndpoint& listen);
+    bool remove(const UdpEndpoint& local);  // false: no socket is bound to it
+
+    std::span<const int> descriptors() const;  // to poll for reading: none to two
     UdpEndpoint local4() const;  // as bound; port 0: none
     UdpEndpoint local6() const;
 

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "stack/core/recording.h"
 #include "tests/core/made_records.h"
 
 namespace weft::trace {
@@ -276,7 +277,9 @@ TEST(TraceNames, EveryTypeHasANameThatNamesIt) {
         EXPECT_EQ(type_named(name(Type(number))), Type(number));
     }
     EXPECT_EQ(name(Type(0)), "");
-    EXPECT_EQ(name(Type(std::uint16_t(Type::history) + 1)), "");
+    EXPECT_EQ(name(Type(std::uint16_t(Type::history) + 2)), "");
+    EXPECT_EQ(name(Type(lagged_payload)), "payload") << "it is lost, never told";
+    EXPECT_EQ(type_named("payload"), std::nullopt);
     EXPECT_EQ(type_named("nonsense"), std::nullopt);
     EXPECT_EQ(type_named(""), std::nullopt);
 }

@@ -46,6 +46,19 @@ TEST(CliOptions, CommonOptionsStandBeforeOrAfterTheCommand) {
     }
 }
 
+TEST(CliOptions, ARecordingsLengthHasAUnitOrIsInSeconds) {
+    using std::chrono::milliseconds;
+    for (const auto& [text, length] : std::vector<std::pair<const char*, milliseconds>>{{"2s", milliseconds{2'000}},
+                                                                                        {"500ms", milliseconds{500}},
+                                                                                        {"1min", milliseconds{60'000}},
+                                                                                        {"10", milliseconds{10'000}},
+                                                                                        {"0.5", milliseconds{500}}})
+        EXPECT_EQ(parsed<RecordOptions>({"record", "--duration", text}).duration, length) << text;
+    EXPECT_FALSE(parsed<RecordOptions>({"record"}).duration);
+    for (const char* text : {"5 s", "5sec", "-1", "0", "10us", "soon", "1001h1", "24001h"})
+        EXPECT_NE(refused({"record", "--duration", text}).find(text), std::string::npos) << text;
+}
+
 TEST(CliOptions, EachCommandHasItsOptions) {
     EXPECT_EQ(parsed<KeyGenOptions>({"key", "gen", "-o", "k"}).file, "k");
     EXPECT_EQ(parsed<KeyShowOptions>({"key", "show", "k"}).file, "k");

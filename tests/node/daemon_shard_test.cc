@@ -86,7 +86,7 @@ TEST_F(Shards, WhatComesForAProgramThatHasGoneResetsTheFlow) {
     Seen from, to;
     ASSERT_NO_FATAL_FAILURE(open(from, to));
     to.fd.reset();
-    ASSERT_TRUE(run_until([&] { return a->engine().statistics().segments_in > 2; }));
+    ASSERT_TRUE(run_until([&] { return a->engine().statistics().segments_in > 1; }));  // its SYN,ACK, and its FIN
     std::string got;
     ASSERT_TRUE(run_until([&] { return get(from.fd, got); })) << "its end of file is a half-close as far as we know";
     // Either text comes now, or the peer gives up waiting for our FIN, after time_wait.

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <map>
+#include <random>
 
 #include "tests/node/daemon_support.h"
 
@@ -264,6 +265,148 @@ TEST_F(Listening, AFileIsAWholeRecordingWithItsIndices) {
     EXPECT_EQ(bytes.size(), file.bytes());
     ASSERT_NE(recording->at(now).find(3), nullptr);
     EXPECT_EQ(recording->at(now).find(3)->losses, 5u);
+}
+
+// Whatever happens meanwhile, who came late knows in the end what who was always there knows.
+TEST_F(Listening, ManyFlowsAreToldAsTheQueueDrainsAndWhatHappensMeanwhileIsPartOfIt) {
+    std::mt19937 random{5};
+    const std::uint32_t many = 6'000;
+    std::uint32_t generation = 1;
+    const auto begin = [&](std::uint32_t place) {
+        trace::Record record = record_of(++now, Type::flow,
+                                         trace::FlowBegin{.generation = generation++,
+                                                          .local_id = place % 50,
+                                                          .remote_id = trace::no_id,
+                                                          .family = std::uint8_t(Family::ipv4)});
+        record.flow = place;
+        return record;
+    };
+    const auto define = [&](std::uint32_t id) {
+        trace::Define body{id, 0, {}};
+        for (std::size_t i = 0; i < 4; ++i) body.bytes[i] = std::byte(random());
+        trace::Record record = record_of(++now, Type::define, body);
+        record.flags = std::uint16_t(Family::ipv4);
+        return record;
+    };
+    const auto change = [&](std::uint32_t place, std::uint8_t to) {
+        const trace::FlowState* flow = flows.find(place);
+        trace::Record record = record_of(++now, Type::state, trace::StateChange{flow->state, to, 0, 0, flow->generation});
+        record.flow = place;
+        return record;
+    };
+    for (std::uint32_t id = 0; id < 50; ++id) flows.apply(define(id));
+    for (std::uint32_t place = 0; place < many; ++place) flows.apply(begin(place));
+    EventListener listener = make();
+    std::size_t most = 0, rounds = 0;
+    for (; rounds < 400; ++rounds) {
+        for (int i = 0; i < 20; ++i) {
+            const std::uint32_t place = std::uint32_t(random() % (many + 200));
+            const trace::FlowState* flow = flows.find(place);
+            const bool lives = flow && flow->lives();
+            if (i == 0) happens(listener, define(std::uint32_t(random() % 50)));
+            else if (!lives) happens(listener, begin(place));
+            else happens(listener, change(place, random() % 3 == 0 ? 0 : std::uint8_t(2 + random() % 9)));
+        }
+        ASSERT_LE(listener.queued(), queue) << "the state of all flows is no more than other records";
+        most = std::max(most, listener.queued());
+        listener.flush(flows, now);
+        if (rounds % 3 != 0) read(listener);
+    }
+    listener.flush(flows, now);
+    read(listener);
+    EXPECT_EQ(heard.error, "");
+    EXPECT_TRUE(heard.lagged.empty());
+    EXPECT_GT(most, queue / 4) << "or it was never told in pieces";
+    std::size_t equal = 0;
+    EXPECT_EQ(told.living().size(), flows.living().size());
+    for (const trace::FlowState& flow : flows.living()) {
+        const trace::FlowState* heard_of = told.find(flow.place, flow.generation);
+        ASSERT_NE(heard_of, nullptr) << flow.place;
+        EXPECT_EQ(heard_of->state, flow.state) << flow.place;
+        EXPECT_EQ(heard_of->local, flow.local) << flow.place;
+        equal += heard_of->begin.generation == flow.begin.generation ? 1 : 0;
+    }
+    EXPECT_EQ(equal, flows.living().size());
+}
+
+TEST_F(Listening, PayloadComesToWhoAskedForItAndWhatFindsNoRoomIsCounted) {
+    std::string text(100'000, 'x');
+    const auto piece = [&](std::uint32_t flow, bool sent) {
+        return PayloadRing::Piece{++now, flow, sent, std::as_bytes(std::span(text))};
+    };
+    std::uint64_t bytes = 0, pieces = 0;
+    stream.on_payload([&](std::int64_t, std::uint32_t flow, bool sent, Bytes payload) {
+        EXPECT_EQ(flow, 4u);
+        EXPECT_TRUE(sent);
+        bytes += payload.size();
+        ++pieces;
+    });
+    EventListener listener = make({.flows = {4}, .payload = true});
+    for (int i = 0; i < 10; ++i) {
+        listener.take_payload(piece(4, true));
+        listener.take_payload(piece(5, true));
+        happens(listener, event(Type::loss, 4));
+    }
+    EXPECT_LE(listener.queued(), queue);
+    listener.flush(flows, now);
+    read(listener);
+    listener.flush(flows, now);
+    read(listener);
+    EXPECT_EQ(heard.error, "");
+    EXPECT_EQ(pieces, 1u) << "of three quarters of the queue";
+    EXPECT_EQ(bytes, pieces * text.size());
+    EXPECT_EQ(heard.lagged[Type(trace::lagged_payload)], 9u);
+    EXPECT_EQ(heard.records[Type::loss], 10u) << "no event makes room for it";
+    listener.take_payload(piece(4, true));
+    listener.flush(flows, now);
+    read(listener);
+    EXPECT_EQ(pieces, 2u) << "it goes on";
+}
+
+TEST_F(Listening, PayloadIsNobodysWhoDidNotAsk) {
+    const std::string text = "secret";
+    stream.on_payload([](auto, auto, auto, Bytes) { ADD_FAILURE() << "payload came unasked"; });
+    EventListener listener = make();
+    listener.take_payload({++now, 1, true, std::as_bytes(std::span(text))});
+    listener.flush(flows, now);
+    read(listener);
+    EXPECT_EQ(heard.error, "");
+    EXPECT_TRUE(heard.lagged.empty());
+}
+
+TEST(PayloadRings, KeepTheOrderAndCountWhatFindsNoRoom) {
+    PayloadRing ring{1 << 18};
+    EXPECT_FALSE(ring.wanted());
+    std::mt19937 random{3};
+    std::vector<std::uint32_t> added, taken;
+    std::vector<std::byte> bytes(PayloadRing::piece_limit);
+    for (std::uint32_t round = 0; round < 3'000; ++round) {
+        const std::size_t size = 1 + random() % (round % 10 == 0 ? bytes.size() : 3'000);
+        bytes[0] = std::byte(round);
+        const std::uint64_t dropped = ring.dropped();
+        ring.add(Instant::from_nanoseconds(round), round, round % 2 == 0, std::span(bytes).first(size));
+        if (ring.dropped() == dropped) added.push_back(round);
+        if (random() % 16 != 0) continue;
+        ring.drain([&](const PayloadRing::Piece& piece) {
+            taken.push_back(piece.flow);
+            EXPECT_EQ(piece.sent, piece.flow % 2 == 0);
+            EXPECT_EQ(piece.t_ns, std::int64_t(piece.flow));
+            EXPECT_EQ(piece.bytes[0], std::byte(piece.flow));
+        });
+        ASSERT_EQ(taken, added);
+    }
+    EXPECT_GT(taken.size(), 2'000u);
+    EXPECT_EQ(taken.size() + ring.dropped(), 3'000u - (added.size() - taken.size()));
+    ring.drain([](const PayloadRing::Piece&) {});
+    const std::uint64_t before = ring.dropped();
+    bytes.resize(3 * PayloadRing::piece_limit);
+    std::size_t pieces = 0, got = 0;
+    ring.add(Instant{}, 1, true, bytes);
+    ring.drain([&](const PayloadRing::Piece& piece) { ++pieces, got += piece.bytes.size(); });
+    EXPECT_EQ(pieces, 3u) << "what is long is cut";
+    EXPECT_EQ(got, bytes.size());
+    for (int i = 0; i < 8; ++i) ring.add(Instant{}, 1, true, std::span(bytes).first(60'000));
+    EXPECT_GE(ring.dropped() - before, 4u);
 }
 
 }  // namespace

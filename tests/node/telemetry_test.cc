@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
 #include <thread>
 
 #include "tests/node/event_stream.h"
@@ -293,6 +296,37 @@ TEST(Recordings, AreNamesInOneDirectoryAndNothingIsOverwrittenUntold) {
     EXPECT_EQ(read_file(directory / "one.weft"), "kept");
     ASSERT_TRUE(open_recording(directory.path(), "one.weft", true));
     EXPECT_EQ(read_file(directory / "one.weft"), "");
+}
+
+TEST(Recordings, OneThatIsWrittenOverStaysWholeForWhoReadsIt) {
+    const TemporaryDirectory directory;
+    directory.write("one.weft", "kept");
+    std::ifstream reader{directory / "one.weft"};
+    const auto made = open_recording(directory.path(), "one", true);
+    ASSERT_TRUE(made);
+    ASSERT_EQ(::write(made->fd.get(), "new", 3), 3);
+    EXPECT_EQ(read_file(directory / "one.weft"), "new");
+    std::string old;
+    reader >> old;
+    EXPECT_EQ(old, "kept");
+    std::size_t files = 0;
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator{directory.path()}) ++files;
+    EXPECT_EQ(files, 1u) << "nothing is left beside it";
+    // What cannot be written over loses nothing.
+    ASSERT_EQ(::mkdir((directory / "two.weft").c_str(), 0700), 0);
+    directory.write("two.weft/inside", "kept");
+    EXPECT_FALSE(open_recording(directory.path(), "two", true));
+    EXPECT_EQ(read_file(directory / "two.weft/inside"), "kept");
+}
+
+TEST(Recordings, ThoseOfOneSecondHaveNamesOfTheirOwn) {
+    const TemporaryDirectory directory;
+    std::set<std::string> paths;
+    for (int i = 0; i < 5; ++i) {
+        const auto made = open_new_recording(directory.path(), "node");
+        ASSERT_TRUE(made) << made.error().message;
+        EXPECT_TRUE(paths.insert(made->path).second) << made->path;
+    }
 }
 
 TEST(Recordings, NeverFollowALinkNorLieWhereOthersWrite) {

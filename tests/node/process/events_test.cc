@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
+#include <filesystem>
 #include <random>
 
 #include "node/keyfile.h"
@@ -304,16 +305,29 @@ TEST_F(Events, AFullDiskIsLoggedAndCountedAndTheRecordingGoesOnWhenThereIsRoom) 
     EXPECT_EQ(ended["error"], nullptr);
 }
 
-TEST_F(Events, RecordingsAndLogsHoldNeitherPlaintextNorKeys) {
-    ASSERT_NO_FATAL_FAILURE(start_two("start = true\n"));
-    Running client{directory, {"record", "--node", "a", "-o", "client.weft"}};
-    ASSERT_TRUE(wait_until([&] { return node(0).call("record.status")["subscribers"].size() == 1; }));
-    Ends ends = connect(node(0), node(1), 7000);
+// Text that stands nowhere else: a marker again and again.
+std::string marked_text(std::size_t size) {
     std::mt19937_64 random{std::random_device{}()};
-    std::string marker;
+    std::string marker, text;
     while (marker.size() < 16) marker += char('A' + random() % 26);
-    std::string text;
-    while (text.size() < (512 << 10)) text += marker + ' ';
+    while (text.size() < size) text += marker + ' ';
+    return text;
+}
+
+// Each node's seed, and with it the keys of hash and handshake that come of it, in any form.
+void add_keys(const TemporaryDirectory& directory, const std::string& name, std::vector<std::string>& secrets) {
+    const auto seed = read_secret_file(directory / (name + ".key"), SecretKind::node_key);
+    ASSERT_TRUE(seed);
+    const auto bytes = std::as_bytes(std::span(seed->bytes()));
+    for (const std::size_t at : {0u, 8u, 16u, 24u}) {
+        const auto part = bytes.subspan(at, 8);
+        secrets.emplace_back(reinterpret_cast<const char*>(part.data()), part.size());
+        secrets.push_back(hex(part));
+    }
+    secrets.push_back(base64({reinterpret_cast<const char*>(bytes.data()), 24}).substr(0, 16));
+}
+
+void carry(const Ends& ends, const std::string& text) {
     std::thread sender{[&] {
         for (std::size_t at = 0; at < text.size();) {
             const ssize_t wrote = ::send(ends.sender.get(), text.data() + at, text.size() - at, MSG_NOSIGNAL);
@@ -325,6 +339,15 @@ TEST_F(Events, RecordingsAndLogsHoldNeitherPlaintextNorKeys) {
     EXPECT_EQ(::recv(ends.receiver.get(), got.data(), got.size(), MSG_WAITALL), ssize_t(got.size()));
     sender.join();
     EXPECT_EQ(got, text);
+}
+
+TEST_F(Events, RecordingsAndLogsHoldNeitherPlaintextNorKeys) {
+    ASSERT_NO_FATAL_FAILURE(start_two("start = true\n"));
+    Running client{directory, {"record", "--node", "a", "-o", "client.weft"}};
+    ASSERT_TRUE(wait_until([&] { return node(0).call("record.status")["subscribers"].size() == 1; }));
+    const Ends ends = connect(node(0), node(1), 7000);
+    const std::string text = marked_text(512 << 10);
+    carry(ends, text);
     client.interrupt();
     EXPECT_EQ(client.wait(), 0) << client.text();
     std::vector<std::string> files{directory / "client.weft"};
@@ -332,26 +355,64 @@ TEST_F(Events, RecordingsAndLogsHoldNeitherPlaintextNorKeys) {
         files.push_back(node(i).call("record.stop")["path"]);
         files.push_back(directory / (node(i).name() + ".log"));
     }
-    // What must not be found: the text, each node's seed, and the keys of hash and handshake that come of it, in any form.
-    std::vector<std::string> secrets{marker.substr(0, 8), hex(std::as_bytes(std::span(marker).first(8))),
-                                     base64(marker).substr(0, 12)};
-    for (std::size_t i = 0; i < 2; ++i) {
-        const auto seed = read_secret_file(directory / (node(i).name() + ".key"), SecretKind::node_key);
-        ASSERT_TRUE(seed);
-        const auto bytes = std::as_bytes(std::span(seed->bytes()));
-        for (const std::size_t at : {0u, 8u, 16u, 24u}) {
-            const auto part = bytes.subspan(at, 8);
-            secrets.emplace_back(reinterpret_cast<const char*>(part.data()), part.size());
-            secrets.push_back(hex(part));
-        }
-        secrets.push_back(base64({reinterpret_cast<const char*>(bytes.data()), 24}).substr(0, 16));
-    }
+    std::vector<std::string> secrets{text.substr(0, 8), hex(std::as_bytes(std::span(text).first(8))),
+                                     base64(text.substr(0, 16)).substr(0, 12)};
+    for (std::size_t i = 0; i < 2; ++i) ASSERT_NO_FATAL_FAILURE(add_keys(directory, node(i).name(), secrets));
     EXPECT_NE(text.find(secrets.front()), std::string::npos) << "or this search would find nothing anywhere";
     for (const std::string& file : files) {
         const std::string bytes = read_file(file);
         EXPECT_GT(bytes.size(), 500u) << file;
         for (const std::string& secret : secrets) EXPECT_EQ(bytes.find(secret), std::string::npos) << file;
     }
+}
+
+TEST_F(Events, RecordingsHoldWhatTheChosenFlowsCarryIfItIsAskedForAndKeysNever) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    const Ends ends = connect(node(0), node(1), 7000), other = connect(node(0), node(1), 7001);
+    EXPECT_EQ(node(1).call("record.start", {{"name", "all"}, {"payload", true}})["payload"], true);
+    Running client{directory, {"record", "--node", "a", "-o", "client.weft", "--payload", "--flow", ends.sender_flow}};
+    ASSERT_TRUE(wait_until([&] { return node(0).call("record.status")["subscribers"].size() == 1; }));
+    const std::string text = marked_text(512 << 10), private_text = marked_text(64 << 10);
+    carry(ends, text);
+    carry(other, private_text);
+    ASSERT_TRUE(wait_until([&] {
+        return read_file(directory / "client.weft").size() > text.size() &&
+               node(1).call("record.status")["bytes"].get<std::uint64_t>() > text.size() + private_text.size();
+    }));
+    client.interrupt();
+    EXPECT_EQ(client.wait(), 0) << client.text();
+    const std::string node_file = node(1).call("record.stop")["path"];
+    std::vector<std::string> keys;
+    for (std::size_t i = 0; i < 2; ++i) ASSERT_NO_FATAL_FAILURE(add_keys(directory, node(i).name(), keys));
+    for (const std::string& file : {std::string(directory / "client.weft"), node_file}) {
+        const std::string bytes = read_file(file);
+        struct stat status{};
+        ASSERT_EQ(::stat(file.c_str(), &status), 0);
+        EXPECT_EQ(status.st_mode & 07777, 0600u);
+        EXPECT_NE(bytes.find(text.substr(0, 16)), std::string::npos) << file;
+        EXPECT_EQ(bytes.find(private_text.substr(0, 16)) != std::string::npos, file == node_file) << file;
+        for (const std::string& key : keys) EXPECT_EQ(bytes.find(key), std::string::npos) << file;
+        const auto recording = open(bytes);
+        ASSERT_TRUE(recording) << recording.error();
+        EXPECT_TRUE(recording->info().payload);
+        EXPECT_TRUE(recording->ended());
+        std::string out, in;
+        EXPECT_EQ(recording->read_payload(
+                      INT64_MIN, INT64_MAX,
+                      [&](std::int64_t, std::uint32_t, bool sent_by_it, Bytes payload) {
+                          (sent_by_it ? out : in).append(reinterpret_cast<const char*>(payload.data()), payload.size());
+                      }),
+                  0u);
+        EXPECT_EQ(file == node_file ? in : out, file == node_file ? text + private_text : text);
+        EXPECT_EQ(file == node_file ? out : in, "");
+    }
+    // The socket that only watches never shows it.
+    const auto refused =
+        Client::connect(socket_of(0, true))->call("events.subscribe", {{"payload", true}}, milliseconds{5'000});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, int(RpcCode::read_only));
+    const Json listed = node(0).call("rpc.discover");
+    EXPECT_NE(listed.dump().find("\"guarded\":true"), std::string::npos);
 }
 
 TEST_F(Events, TheReadOnlySocketRefusesEveryChange) {
@@ -467,6 +528,67 @@ TEST_F(Events, FlowsAreListedByAFilterAndAWrongOneSaysWhere) {
     EXPECT_EQ(Json::parse(watched.text().substr(0, watched.text().find('\n')))["total"], 2);
 }
 
+TEST_F(Events, ManyFlowsAreListedPieceByPieceForSeveralAtOnce) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    std::vector<Ends> all;
+    for (std::uint16_t i = 0; i < 50; ++i) all.push_back(connect(node(0), node(1), std::uint16_t(7000 + i)));
+    std::vector<Client> clients;
+    for (int i = 0; i < 4; ++i) clients.push_back(node(0).client());
+    std::vector<std::thread> asking;
+    for (Client& client : clients)
+        asking.emplace_back([&] {
+            for (int i = 0; i < 5; ++i) {
+                const auto some =
+                    client.call("flow.list", {{"filter", "remote.port >= 7010"}, {"limit", 30}}, milliseconds{20'000});
+                ASSERT_TRUE(some) << some.error().message;
+                EXPECT_EQ(some->result["flows"].size(), 30u);
+                EXPECT_EQ(some->result["matching"], 40);
+                EXPECT_EQ(some->result["total"], 50);
+                const auto every = client.call("flow.list", Json::object(), milliseconds{20'000});
+                ASSERT_TRUE(every) << every.error().message;
+                EXPECT_EQ(every->result["flows"].size(), 50u);
+                EXPECT_EQ(every->result["flows"][0]["way"], "link");
+            }
+        });
+    {  // Who goes before the answer harms nobody.
+        const UniqueFd gone = raw(0, true);
+        const std::string ask =
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"flow.list\",\"params\":{\"filter\":\"port > 1\"}}\n";
+        for (int i = 0; i < 20; ++i) EXPECT_GT(::send(gone.get(), ask.data(), ask.size(), MSG_NOSIGNAL), 0);
+    }
+    for (std::thread& one : asking) one.join();
+    EXPECT_EQ(node(0).call("flow.list", {{"filter", "remote.port == 7040"}})["flows"].size(), 1u);
+}
+
+TEST_F(Events, LinksComeAndGoWhileTheNodeRuns) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    const auto listening = [&] { return node(0).call("link.list")["links"][0]["listen"]; };
+    ASSERT_EQ(listening().size(), 1u);
+    const std::string first = listening()[0];
+    const auto last = call(node(0), "link.remove", {{"link", 0}, {"listen", first}});
+    ASSERT_FALSE(last);
+    EXPECT_EQ(last.error().cause, "last_link");
+    const auto again = call(node(0), "link.add", {{"kind", "udp"}, {"listen", "127.0.0.1:0"}});
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().cause, "address_in_use") << again.error().message;
+    for (const Json& wrong :
+         {Json{{"kind", "tcp"}}, Json{{"kind", "udp"}, {"listen", "nowhere"}}, Json{{"kind", "udp"}, {"mtu", 1'500}},
+          Json{{"kind", "tap"}}, Json{{"kind", "tap"}, {"address", {"10.0.0.2"}}},
+          Json{{"kind", "tun"}, {"address", {"10.0.0.2/24"}}, {"mac", "02:00:00:00:00:01"}}})
+        EXPECT_EQ(call(node(0), "link.add", wrong).error().code, int(RpcCode::bad_parameters)) << wrong;
+    EXPECT_EQ(call(node(0), "link.remove", {{"link", 7}}).error().cause, "no_such_link");
+    // A flow lives on while its node gets another socket and loses the old one's sibling.
+    const Ends ends = connect(node(0), node(1), 7000);
+    const auto added = call(node(0), "link.add", {{"kind", "udp"}, {"listen", "[::1]:0"}});
+    if (!added) GTEST_SKIP() << "no IPv6 on loopback: " << added.error().message;
+    ASSERT_EQ(listening().size(), 2u);
+    const std::string second = listening()[1];
+    carry(ends, marked_text(64 << 10));
+    EXPECT_EQ(node(0).call("link.remove", {{"link", 0}, {"listen", second}})["listen"].size(), 1u);
+    carry(ends, marked_text(64 << 10));
+    EXPECT_EQ(listening(), Json::array({first}));
+}
+
 TEST_F(Events, ALookupTellsItsSteps) {
     ASSERT_NO_FATAL_FAILURE(start_two());
     EXPECT_FALSE(node(0).call("route.lookup", {{"address", "b"}}).contains("trace"));
@@ -485,6 +607,25 @@ TEST_F(Events, OneModuleTakesAnothersPlaceForAllItsFlows) {
     for (const Json& flow : all["flows"]) EXPECT_EQ(flow["congestion"], "cubic");
     EXPECT_EQ(node(0).call("plugin.swap", {{"from", "newreno"}, {"to", "cubic"}})["moved"], 0);
     EXPECT_FALSE(call(node(0), "plugin.swap", {{"from", "newreno"}, {"to", "none such"}}));
+}
+
+TEST_F(Events, RecordNeverWritesThroughALinkAndNeverOverAnotherOfItsSecond) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    const std::string victim = directory.write("victim", "precious");
+    ASSERT_EQ(::symlink(victim.c_str(), (directory / "link.weft").c_str()), 0);
+    Running through{directory, {"record", "--node", "a", "-o", "link.weft", "--overwrite", "--duration", "100ms"}};
+    EXPECT_EQ(through.wait(), 1);
+    EXPECT_NE(through.text().find("symbolic link"), std::string::npos) << through.text();
+    EXPECT_EQ(read_file(victim), "precious");
+    std::vector<std::unique_ptr<Running>> together;
+    for (int i = 0; i < 3; ++i)
+        together.push_back(
+            std::make_unique<Running>(directory, std::vector<std::string>{"record", "--node", "a", "--duration", "300ms"}));
+    for (auto& one : together) EXPECT_EQ(one->wait(), 0) << one->text();
+    std::size_t recordings = 0;
+    for (const auto& entry : std::filesystem::directory_iterator{directory.path()})
+        recordings += entry.path().filename().string().starts_with("a-") && entry.path().extension() == ".weft" ? 1 : 0;
+    EXPECT_EQ(recordings, 3u);
 }
 
 TEST_F(Events, TraceShowsALineForEachEventOfAFlowLiveAndFromAFile) {

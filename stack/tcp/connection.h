@@ -182,7 +182,7 @@ private:
     void reduce(const News& news);
 
     // loss.cc
-    void update_rack(const SentRecord& record, SeqNum end, const Segment& segment, Instant now);
+    void update_rack(const SentRecord& record, SeqNum end, std::optional<std::uint32_t> echo, Instant now);
     void adapt_reordering(bool duplicate, bool leaves_recovery);
     Duration reordering_window() const;
     std::uint32_t detect_losses(Instant now);

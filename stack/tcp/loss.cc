@@ -23,15 +23,15 @@ bool sent_after(Instant at, SeqNum end, Instant other_at, SeqNum other_end) {
 
 }  // namespace
 
-// RFC 8985, section 6.2, steps 2 and 3: a record, up to `end`, was delivered.
-void Connection::update_rack(const SentRecord& record, SeqNum end, const Segment& segment, Instant now) {
+// RFC 8985, section 6.2, steps 2 and 3: a record, up to `end`, was delivered. `echo`: the timestamp of which transmission.
+void Connection::update_rack(const SentRecord& record, SeqNum end, std::optional<std::uint32_t> echo, Instant now) {
     Scoreboard::Rack& state = board().rack;
     if (before(state.fack, end)) state.fack = end;
     else if (before(end, state.fack) && !record.again) in_.flags.reordering = true;
     const Duration rtt = now - record.sent_at;
     if (record.again) {  // perhaps it is the first transmission that is answered
         const std::uint32_t sent = host_.defence.timestamp(path().hash, record.sent_at);
-        if (segment.timestamps && in_.flags.timestamps && std::int32_t(segment.ts_echo - sent) < 0) return;
+        if (echo && std::int32_t(*echo - sent) < 0) return;
         if (rtt < tcb_.timing.min_rtt) return;
     }
     state.rtt = rtt;
@@ -210,7 +210,10 @@ bool Connection::emit_lost(Transmit& frame, Instant now) {
     else most = std::min(most, mss);
     if (!in_.flags.resend && !pace_allows(now)) return false;
     in_.flags.resend = false;
-    resent_ = records().take_lost(std::min(most, edge - first.begin));
+    std::uint32_t length = std::min(most, edge - first.begin);
+    if (fin_sent() && first.begin + length + 1 == out_.snd_max && before(first.begin + length, edge))
+        ++length;  // its FIN, too
+    resent_ = records().take_lost(length);
     const SentRecord& record = host_.sent[resent_];
     note_resent(record, now);
     send_record(frame, record, now);
@@ -248,7 +251,7 @@ bool Connection::emit_rescue(Transmit& frame, Instant now) {
     if (at == none) {
         if (known.rescued || flight[tcb_.rate.newest].fate != Fate::out || flight[tcb_.rate.newest].again) return false;
         known.rescued = true;
-        at = flight.take_last(in_.mss);
+        at = flight.take_last(in_.mss, fin_sent());
     }
     give_up(at, duplicates, now);
     return emit_lost(frame, now);
@@ -263,11 +266,12 @@ bool Connection::tail_allowed() const {
     return out_.scoreboard == none || (board().sacked == 0 && board().given_up == 0 && !board().after_timeout);
 }
 
-// TLP_calc_PTO(), without its bound.
+// TLP_calc_PTO(), without its bound. Less than two full segments may wait for a delayed acknowledgement as one does: the
+// receiver owes none at once (RFC 9293, section 3.8.6.3).
 Duration Connection::probe_timeout() const {
     if (tcb_.timing.srtt == Duration{}) return Duration::seconds(1);
     const Duration wait = tcb_.timing.srtt * 2;
-    return std::max(flight() <= in_.mss ? wait + most_ack_delay : wait, least_probe_timeout);
+    return std::max(flight() < 2u * in_.mss ? wait + most_ack_delay : wait, least_probe_timeout);
 }
 
 Instant Connection::rto_at() const {
@@ -320,7 +324,7 @@ bool Connection::emit_tail(Transmit& frame, Instant now) {
     if (!fresh) {
         lend_scoreboard(now);
         if (!board().lost.empty() || board().sacked > 0 || tcb_.rate.newest == none) return false;
-        resent_ = records().take_last(in_.mss);
+        resent_ = records().take_last(in_.mss, fin_sent());
         if (host_.sink.wants(trace::Type::loss))
             host_.sink.add(now, place(), trace::Type::loss,
                            trace::Loss{host_.sent[resent_].begin.raw(), host_.sent[resent_].length(), probe, 0});

@@ -187,10 +187,10 @@ std::uint32_t Flight::take_lost(std::uint32_t most) {
     return first;
 }
 
-std::uint32_t Flight::take_last(std::uint32_t mss) {
+std::uint32_t Flight::take_last(std::uint32_t mss, bool fin) {
     std::uint32_t last = ends_.newest;
-    const std::uint32_t length = sent_[last].length();
-    if (length > mss) last = split(last, sent_[last].begin + (length - 1) / mss * mss);
+    const std::uint32_t text = sent_[last].length() - (fin ? 1u : 0u);
+    if (text > mss) last = split(last, sent_[last].begin + (text - 1) / mss * mss);
     leave_list(last);
     sent_[last].fate = Fate::out;
     board_->out.append(last, order());

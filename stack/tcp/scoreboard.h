@@ -113,8 +113,8 @@ public:
     void find_all();  // nothing was lost: `lost` is in the network as it was
     // The first that was given up, at most `most` bytes (of whole segments), as one record; it leaves `lost` for `out`.
     std::uint32_t take_lost(std::uint32_t most);
-    // The last segment of the flow as a record of its own, newest in `out`. Nothing must be SACKed.
-    std::uint32_t take_last(std::uint32_t mss);
+    // The last segment of the flow, with its FIN if `fin`, as a record of its own, newest in `out`. Nothing must be SACKed.
+    std::uint32_t take_last(std::uint32_t mss, bool fin = false);
     std::uint32_t highest_sacked() const;  // the last record that the peer has; none
 
     // Whether the lists and counters agree with the records: for tests.

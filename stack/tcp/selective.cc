@@ -17,8 +17,9 @@ void Connection::lend_scoreboard(Instant now) {
     fresh.rack.fack = out_.snd_una;
     fresh.edge = out_.snd_una;
     fresh.calm_at = out_.snd_una;
-    const bool running = tcb_.deadlines.loss != Instant::never();
-    fresh.rto_at = (running ? tcb_.deadlines.progress_at : now) + backed_off(tcb_.timing.rto, out_.backoff);
+    const bool running = tcb_.deadlines.loss != Instant::never(), own = !in_.flags.tail_armed && !in_.flags.probing;
+    fresh.rto_at = running && own ? tcb_.deadlines.loss
+                                  : (running ? tcb_.deadlines.progress_at : now) + backed_off(tcb_.timing.rto, out_.backoff);
     fresh.sampled_round = tcb_.rate.round;
     in_.flags.timing = false;  // from here on records are sampled
     records().begin_order();
@@ -85,6 +86,7 @@ bool Connection::speaks_beyond(const Segment& segment) const {
 // was sent later was reordered (RFC 8985, section 6.2, step 3), unless one acknowledgement told both.
 void Connection::take_delivered(const Segment& segment, News& news, Instant now) {
     Flight flight = records();
+    std::optional<std::uint32_t> echo;
     const auto delivered = [&](const SentRecord& record, SeqNum end) {
         const std::uint32_t length = end - record.begin;
         news.delivered += length;
@@ -94,10 +96,13 @@ void Connection::take_delivered(const Segment& segment, News& news, Instant now)
             news.last = record;
             news.any = true;
         }
-        if (out_.scoreboard != none) update_rack(record, end, segment, now);
+        if (out_.scoreboard != none) update_rack(record, end, echo, now);
     };
+    // A block's segment did not move the peer's TS.Recent: the echo says nothing of it (RFC 7323, section 4.3).
+    if (segment.timestamps && in_.flags.timestamps) echo = segment.ts_echo;
     if (news.advanced) flight.acknowledge(out_.snd_una, delivered);
     news.acked = news.delivered;
+    echo.reset();
     if (out_.scoreboard == none || segment.sack_count == 0) return;
     std::array<wire::SackBlock, 4> blocks;
     std::size_t count = 0;

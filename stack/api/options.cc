@@ -56,6 +56,9 @@ ConnectOptions Sockets::connect_options(const Socket& socket) const {
     if (o.user_timeout > 0) options.user_timeout = Duration::milliseconds(o.user_timeout);
     options.nodelay = o.nodelay;
     options.keepalive = {o.keepalive, o.keep_probes, Duration::seconds(o.keep_idle), Duration::seconds(o.keep_interval)};
+    options.send_buffer = o.send_buffer;
+    options.receive_buffer = o.receive_buffer;
+    options.maximum_segment = o.max_segment;
     options.dscp = o.dscp;
     options.hop_limit = o.hop_limit;
     options.congestion = o.congestion;

@@ -12,6 +12,8 @@
 namespace weft {
 namespace {
 
+constexpr std::uint32_t least_buffer = 2'048, most_buffer = 1 << 30;  // bytes: a window has no more (RFC 7323, section 2.3)
+
 constexpr Duration longest = Duration::seconds(1 << 28);  // eight years: sums of times stay far from 2^63 ns
 
 Duration bounded(Duration wanted, Duration least, Duration most) { return std::clamp(wanted, least, most); }
@@ -26,7 +28,10 @@ tcp::FlowOptions flow_options(const ConnectOptions& options) {
             options.congestion,
             options.keepalive,
             options.report_errors,
-            options.exchange_user_timeout};
+            options.exchange_user_timeout,
+            options.send_buffer == 0 ? 0 : std::clamp(options.send_buffer, least_buffer, most_buffer),
+            options.receive_buffer == 0 ? 0 : std::clamp(options.receive_buffer, least_buffer, most_buffer),
+            options.maximum_segment};
 }
 
 constexpr auto stale = std::unexpected(Error::no_such_flow);

@@ -18,6 +18,8 @@ struct ConnectOptions {
     KeepAlive keepalive;                         // MUST-24
     bool exchange_user_timeout{false};           // tell it to the peer and hear the peer's (RFC 5482)
     bool report_errors{true};                    // soft errors are events (SHLD-20)
+    std::uint32_t send_buffer{0}, receive_buffer{0};  // bytes, which then stay; 0: as the stack is tuned
+    std::uint16_t maximum_segment{0};            // bytes: no segment has more text, either way; 0: what the path carries
 };
 
 struct ListenOptions : ConnectOptions {          // what accepted flows begin with; `local` may be all wildcard

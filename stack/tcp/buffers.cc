@@ -28,6 +28,7 @@ void Connection::tune_receive(Instant now) {
 
 // A writer waits for room, and the window is wide enough to want twice as much at hand.
 void Connection::tune_send() {
+    if (cold_.extra != none && host_.extras[cold_.extra].send_fixed) return;
     const std::uint32_t most = host_.settings.send_buffer_most;
     const std::uint64_t wanted = std::uint64_t{out_.steering.cwnd} * 2;
     if (out_.limit < most && wanted > out_.limit) out_.limit = std::uint32_t(std::min<std::uint64_t>(wanted, most));

@@ -160,12 +160,28 @@ void Connection::abort(Instant now) {
 // STATUS of urgent text (MUST-33): bytes from the next unread one to the end of what is urgent.
 std::uint32_t Connection::urgent_left() const { return in_.flags.rcv_urgent ? cold_.rcv_up - (in_.rcv_nxt - unread()) : 0; }
 
+// What the application bounds, and what it no longer leaves to the stack. The advertised edge never moves left (SHLD-14).
+void Connection::set_limits(const FlowOptions& options) {
+    if (options.receive_buffer > 0) {
+        in_.limit = options.receive_buffer;
+        in_.flags.tunes = false;
+    }
+    if (options.send_buffer > 0) {
+        out_.limit = options.send_buffer;
+        extra().send_fixed = true;
+    }
+    if (options.maximum_segment == 0 && cold_.extra == none) return;
+    extra().maximum_segment = options.maximum_segment;
+    if (in_.state != State::closed && !ended()) derive_mss();
+}
+
 void Connection::set(const FlowOptions& options, Instant now) {
     cold_.user_timeout = options.user_timeout;
     cold_.dscp = options.dscp;
     cold_.hop_limit = options.hop_limit;
     in_.flags.nodelay = options.nodelay;
     in_.flags.quiet = !options.report_errors;
+    set_limits(options);
     if (ended()) return;
     tcb_.deadlines.user = Instant::never();
     if (out_.snd_una != out_.snd_max || in_.flags.probing || in_.flags.unreachable) schedule(tcb_.deadlines.user, now, now);

@@ -103,6 +103,8 @@ private:
     void negotiate(const wire::TcpOptions& options);
     void established(Instant now);
     void derive_mss();
+    std::uint32_t largest_segment() const;
+    void set_limits(const FlowOptions& options);
     void give_back_queues();
     ByteQueue& receive_queue();
     ByteQueue& send_queue();

@@ -29,6 +29,10 @@ void send_syn_ack(Host& host, std::uint32_t index, Instant now) {
         answer.options.timestamps = wire::TcpTimestamps{host.defence.timestamp(path.hash, now), half.ts_recent};
     answer.options.sack_permitted = half.sack;
     if (listener) {
+        if (const std::uint16_t allowed = listener->options.maximum_segment)
+            answer.options.mss = std::min(*answer.options.mss, allowed);
+        if (const std::uint32_t buffer = listener->options.receive_buffer)
+            answer.window = std::uint16_t(std::min<std::uint32_t>(buffer, answer.window));
         answer.dscp = listener->options.dscp;
         answer.hop_limit = listener->options.hop_limit;
         if (listener->options.exchange_user_timeout && listener->options.user_timeout != Duration{})

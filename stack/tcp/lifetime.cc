@@ -44,7 +44,7 @@ std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const Flo
     connection.set(options, now);
     connection.set_keepalive(options.keepalive, now);
     connection.set_exchange(options.exchange_user_timeout);
-    if (host.settings.receive_buffer_most > tcb.receiving.limit) {
+    if (options.receive_buffer == 0 && host.settings.receive_buffer_most > tcb.receiving.limit) {
         static_cast<void>(connection.extra());
         tcb.receiving.flags.tunes = true;
     }
@@ -99,11 +99,17 @@ void Connection::negotiate(const wire::TcpOptions& options) {
     derive_mss();
 }
 
+// What the path carries and the application allows: also what we say that we take (MUST-67).
+std::uint32_t Connection::largest_segment() const {
+    const std::uint32_t headers = path().header_size + 20u;
+    const std::uint32_t room = path().mtu > headers + least_peer_mss ? path().mtu - headers : least_peer_mss;
+    const std::uint32_t allowed = cold_.extra == none ? 0 : host_.extras[cold_.extra].maximum_segment;
+    return allowed == 0 ? room : std::min(room, std::max<std::uint32_t>(allowed, least_peer_mss));
+}
+
 // Eff.snd.MSS: the least of what the peer takes and what the path carries, options taken off (MUST-16).
 void Connection::derive_mss() {
-    const std::uint32_t room =
-        path().mtu > path().header_size + 20u + least_peer_mss ? path().mtu - path().header_size - 20u : least_peer_mss;
-    const std::uint32_t mss = std::min<std::uint32_t>({room, out_.peer_mss, 65'000});
+    const std::uint32_t mss = std::min<std::uint32_t>({largest_segment(), out_.peer_mss, 65'000});
     in_.mss = std::uint16_t(mss - (in_.flags.timestamps ? option_bytes_of_timestamps : 0));
 }
 

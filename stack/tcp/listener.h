@@ -22,6 +22,8 @@ struct FlowOptions {
     KeepAlive keepalive;
     bool report_errors{true};
     bool exchange_user_timeout{false};
+    std::uint32_t send_buffer{0}, receive_buffer{0};  // bytes, which stay; 0: as the stack is tuned
+    std::uint16_t maximum_segment{0};  // bytes; 0: what the path carries
 };
 
 struct Listener {

@@ -48,7 +48,7 @@ bool Connection::emit_syn(Transmit& frame, Instant now) {
     if (out_.snd_nxt != out_.snd_una) return false;
     const bool first = in_.state == State::syn_sent;
     wire::TcpOptions options;
-    options.mss = std::uint16_t(std::min(path().mtu - path().header_size - 20u, 65'535u));  // MUST-67
+    options.mss = std::uint16_t(std::min(largest_segment(), 65'535u));  // MUST-67
     if (in_.flags.scaling) options.window_scale = in_.rcv_shift;
     if (in_.flags.timestamps)
         options.timestamps = wire::TcpTimestamps{host_.defence.timestamp(path().hash, now), first ? 0 : in_.ts_recent};

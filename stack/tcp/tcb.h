@@ -203,6 +203,8 @@ struct Extra {
     Duration their_timeout;  // REMOTE_UTO; 0: none was heard
     Instant measured_at;  // when the receive buffer was last looked at
     std::uint64_t read_then{0};  // bytes that the application had read by then
+    std::uint16_t maximum_segment{0};  // bytes that the application allows; 0: any
+    bool send_fixed{false};  // the application set the send buffer: it does not grow
 };
 static_assert(std::is_trivially_copyable_v<Extra>);
 

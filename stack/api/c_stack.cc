@@ -34,6 +34,7 @@ struct Settings {
     std::size_t memory{default_memory};
     std::vector<Local> locals;
     PathOptions path;  // of the addresses that follow
+    std::vector<std::uint32_t> any_address;  // links behind which every address is ours
 };
 
 std::string_view trimmed(std::string_view text) {
@@ -79,6 +80,11 @@ bool read_setting(std::string_view name, std::string_view value, Settings& setti
         if (name == "link") settings.path.link = std::uint32_t(*wanted);
         else if (name == "mtu") settings.path.mtu = std::uint32_t(*wanted);
         else settings.memory = std::size_t(*wanted);
+        return true;
+    }
+    if (name == "any_address") {
+        if (value != "on" && value != "off") return refuse("any_address is on or off");
+        if (value == "on") settings.any_address.push_back(settings.path.link);
         return true;
     }
     if (const auto set = tcp::tune(settings.config, name, value); !set) return refuse(set.error());
@@ -139,6 +145,10 @@ int weft_new(const char* config, const uint8_t seed[16], weft_stack** out) {
     settings.config.seed[1] = load_little<std::uint64_t>(bytes + 8);
     auto stack = std::unique_ptr<weft_stack>{new (std::nothrow) weft_stack{settings.config, settings.memory}};
     if (!stack) return -ENOMEM;
+    for (const std::uint32_t link : settings.any_address) {
+        const LinkOptions options{.mtu = settings.path.mtu, .any_address = true};
+        if (!stack->engine.attach(link, options, stack->now)) return -EINVAL;
+    }
     for (const Local& local : settings.locals)
         if (const auto assigned = stack->engine.assign(local.address, local.path, stack->now); !assigned) {
             why = to_string(local.address) + " cannot be an address of this host";

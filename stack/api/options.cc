@@ -25,8 +25,9 @@ constexpr std::uint16_t least_segment = 88, most_segment = 32'767;  // bytes: TC
 std::unexpected<int> fail(int error) { return std::unexpected{error}; }
 std::unexpected<int> fail(Error error) { return std::unexpected{to_errno(error)}; }
 
-Outcome<int> integer(std::span<const std::byte> value) {
+Outcome<int> integer(std::span<const std::byte> value, bool byte_will_do = false) {
     int number = 0;
+    if (byte_will_do && !value.empty() && value.size() < sizeof number) return std::to_integer<int>(value.front());
     if (value.size() < sizeof number) return fail(EINVAL);
     std::memcpy(&number, value.data(), sizeof number);
     return number;
@@ -67,6 +68,7 @@ ConnectOptions Sockets::connect_options(const Socket& socket) const {
 
 // Tells the engine what changed. A listener's options reach the sockets that it accepts.
 Outcome<void> Sockets::apply(Socket& socket, Instant now) {
+    if (socket.kind == Socket::Kind::listener) (void)engine_->set(socket.listener, connect_options(socket), now);
     if (socket.flow == Flow{}) return {};
     if (const auto set = engine_->set(socket.flow, connect_options(socket), now); !set) return fail(set.error());
     return {};
@@ -79,7 +81,7 @@ Outcome<void> Sockets::set_option(SocketId id, int level, int name, std::span<co
     if (level == SOL_SOCKET) return set_socket_level(s, name, value, now);
     if (level == IPPROTO_TCP) return set_tcp_level(s, name, value, now);
     if (level != IPPROTO_IP && level != IPPROTO_IPV6) return fail(ENOPROTOOPT);
-    const auto number = integer(value);
+    const auto number = integer(value, true);
     if (!number) return fail(number.error());
     const bool v6 = level == IPPROTO_IPV6;
     if (name == (v6 ? IPV6_TCLASS : IP_TOS)) {
@@ -121,6 +123,7 @@ Outcome<void> Sockets::set_socket_level(Socket& socket, int name, std::span<cons
     case SO_RCVLOWAT: o.receive_low = std::max(wanted, 1u); return {};
     case SO_REUSEPORT:
     case SO_PRIORITY:
+    case SO_ZEROCOPY:  // what is sent is copied all the same
     case SO_MARK:
     case SO_RCVTIMEO:
     case SO_SNDTIMEO: return {};
@@ -147,7 +150,12 @@ Outcome<void> Sockets::set_tcp_level(Socket& socket, int name, std::span<const s
     const auto number = integer(value);
     if (!number) return fail(number.error());
     switch (name) {
-    case TCP_NODELAY: o.nodelay = *number != 0; break;
+    case TCP_NODELAY:
+        o.nodelay = *number != 0;
+        // What waits for more is let go, a cork or not.
+        if (o.nodelay && socket.flow != Flow{})
+            (void)engine_->write(socket.flow, std::span<const std::byte>{}, {.nodelay = true}, now);
+        break;
     case TCP_MAXSEG:
         if (*number == 0) o.max_segment = 0;
         else if (const auto ok = bounded(*number, least_segment, most_segment, o.max_segment); !ok) return ok;
@@ -177,7 +185,7 @@ Outcome<void> Sockets::set_tcp_level(Socket& socket, int name, std::span<const s
         if (const auto ok = bounded(*number, 1, 127, o.syn_count); !ok) return ok;
         break;
     case TCP_DEFER_ACCEPT: o.defer_accept = std::uint8_t(std::clamp(*number, 0, 255)); return {};
-    case TCP_NOTSENT_LOWAT: o.unsent_low = std::uint32_t(*number); return {};
+    case TCP_NOTSENT_LOWAT: o.unsent_low = std::uint32_t(*number); return {};  // 0: no bound
     case TCP_INQ:
         if (*number < 0 || *number > 1) return fail(EINVAL);
         o.inq = *number != 0;
@@ -207,6 +215,14 @@ Outcome<std::size_t> Sockets::get_option(SocketId id, int level, int name, std::
         tcp::TcpInfo none;
         none.state = s.kind == Socket::Kind::listener ? tcp::TcpInfo::listen : tcp::TcpInfo::closed;
         return store(none, value);
+    }
+    if (level == SOL_SOCKET && name == SO_MEMINFO) {
+        const Buffers buffers = engine_->buffers(s.flow).value_or(Buffers{});
+        const auto limit = [&](int of) { return std::uint32_t(get_socket_level(s, of).value_or(0)); };
+        const std::array<std::uint32_t, 9> memory{
+            // what lies there, what may lie there; the rest is the kernel's own
+            buffers.unread, limit(SO_RCVBUF), buffers.unacknowledged, limit(SO_SNDBUF), 0, buffers.unacknowledged, 0, 0, 0};
+        return store(memory, value);
     }
     if (level == IPPROTO_TCP && name == TCP_CONGESTION) {
         std::array<char, 16> text{};

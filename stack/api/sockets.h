@@ -31,7 +31,7 @@ struct SocketOptions {
     std::uint32_t user_timeout{0};  // ms; 0: the stack's default
     std::uint32_t keep_idle{0}, keep_interval{0};  // s; 0: as the stack is tuned
     std::uint8_t keep_probes{0};
-    std::uint32_t unsent_low{0xffff'ffff};  // bytes: TCP_NOTSENT_LOWAT
+    std::uint32_t unsent_low{0};  // bytes: TCP_NOTSENT_LOWAT; 0: no bound
     std::uint32_t receive_low{1};  // bytes: SO_RCVLOWAT
     std::uint16_t max_segment{0};  // bytes; 0: what the path lets through
     std::uint16_t congestion{0};  // slot of the module

@@ -84,11 +84,12 @@ Outcome<std::size_t> Sockets::send(SocketId id, std::span<const iovec> from, int
     Socket& s = **socket;
     if (const auto may = may_send(s); !may) return fail(may.error());
     const auto buffers = engine_->buffers(s.flow);
-    if (buffers && buffers->unsent >= s.options.unsent_low) {
+    if (buffers && s.options.unsent_low > 0 && buffers->unsent >= s.options.unsent_low) {
         s.wants_room = true;
         return fail(EAGAIN);
     }
     std::size_t done = 0;
+    while (!from.empty() && from.back().iov_len == 0) from = from.first(from.size() - 1);
     for (std::size_t i = 0; i < from.size(); ++i) {
         if (from[i].iov_len == 0) continue;
         const bool last = i + 1 == from.size();
@@ -124,7 +125,8 @@ Outcome<std::size_t> Sockets::give(SocketId id, const Slice& slice, Instant now)
 bool Sockets::writable(const Socket& socket) const {
     const auto buffers = engine_->buffers(socket.flow);
     if (!buffers) return true;  // and the call says why it cannot
-    return buffers->room > 0 && buffers->room >= buffers->unacknowledged / 2 && buffers->unsent < socket.options.unsent_low;
+    return buffers->room > 0 && buffers->room >= buffers->unacknowledged / 2 &&
+           (socket.options.unsent_low == 0 || buffers->unsent < socket.options.unsent_low);
 }
 
 std::uint32_t Sockets::poll(SocketId id) {

@@ -263,6 +263,15 @@ Result<void> Engine::set(Flow flow, const ConnectOptions& options, Instant now) 
     return {};
 }
 
+Result<void> Engine::set(ListenerId listener, const ConnectOptions& options, Instant) {
+    state_->begin();
+    tcp::Listener* const found = state_->host.listeners.find(listener);
+    if (!found) return stale;
+    if (!state_->host.modules.has(options.congestion)) return std::unexpected(Error::invalid);
+    found->options = flow_options(options);
+    return {};
+}
+
 Result<Peers> Engine::peers(Flow flow) const {
     const tcp::Tcb* tcb = inspect(flow);
     if (!tcb) return stale;

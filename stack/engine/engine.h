@@ -117,6 +117,7 @@ public:
     Result<void> abort(Flow flow, Instant now);
     // All but `local`. Another congestion module goes on from the window as it is.
     Result<void> set(Flow flow, const ConnectOptions& options, Instant now);
+    Result<void> set(ListenerId listener, const ConnectOptions& options, Instant now);  // of its flows to come
 
     // in: congestion modules at run time (tcp/modules.h). install() takes slots 2 to 63: `in_use` if it is taken; `invalid`
     // or `not_supported` if the module is not sound or asks for what is not there: tcp::refusal() says why. uninstall()

@@ -144,12 +144,13 @@ bool Connection::brings_fin(const Segment& segment) const {
 void Connection::sample(const Segment& segment, Instant now) {
     if (in_.flags.timing && at_or_before(tcb_.timing.timed, segment.ack)) {
         in_.flags.timing = false;
-        sample_round_trip(tcb_.timing, now - tcb_.timing.timed_at, host_.settings.minimum_rto);
+        sample_round_trip(tcb_.timing, now - tcb_.timing.timed_at, host_.settings.minimum_rto, host_.look().rto_above_srtt);
         out_.backoff = 0;
     } else if (out_.backoff > 0 && segment.timestamps && in_.flags.timestamps && segment.ts_echo != 0) {
         const std::uint32_t ms = host_.defence.timestamp(path().hash, now) - segment.ts_echo;
         if (ms > 3'600'000) return;  // not an echo of ours
-        sample_round_trip(tcb_.timing, Duration::milliseconds(std::max(ms, 1u)), host_.settings.minimum_rto);
+        sample_round_trip(tcb_.timing, Duration::milliseconds(std::max(ms, 1u)), host_.settings.minimum_rto,
+                          host_.look().rto_above_srtt);
         out_.backoff = 0;
     }
 }

@@ -152,7 +152,7 @@ void Connection::close(Instant now) {
 void Connection::abort(Instant now) {
     const bool tell = in_.state == State::syn_received || in_.state == State::established ||
                       in_.state == State::fin_wait_1 || in_.state == State::fin_wait_2 || in_.state == State::close_wait;
-    if (tell) reply(out_.snd_max, in_.rcv_nxt, wire::rst | wire::ack);
+    if (tell) reply(out_.snd_max, in_.rcv_nxt, wire::rst | wire::ack, options(now));  // RFC 7323, section 3.2
     if (!ended()) leave_network(State::closed, Cause::call, now);
     remove();
 }

@@ -42,6 +42,7 @@ struct Config {
     enum class Recovery : std::uint8_t { rack, sack };
     Recovery recovery{Recovery::rack};
     bool pacing{false};  // also of flows whose module asks for no rate: by window and round trip
+    std::uint8_t personality{0};  // row of tcp/personality.h: how the stack looks where the documents leave it open
     std::uint32_t first_port{49'152}, last_port{65'535};  // of active opens (RFC 6056, section 3.2)
 };
 

@@ -96,7 +96,7 @@ private:
 
     // lifetime.cc
     void enter(State state, Cause cause, Instant now);
-    void reply(SeqNum seq, SeqNum ack, std::uint16_t flags);
+    void reply(SeqNum seq, SeqNum ack, std::uint16_t flags, const wire::TcpOptions& options = {});
     void leave_network(State state, Cause cause, Instant now);
     void enter_time_wait(Instant now);
     void settle_end();

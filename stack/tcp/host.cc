@@ -16,9 +16,16 @@ void Host::reply(const Answer& answer) {
     out.frame.network = path.room;
     out.frame.transport = std::uint16_t(transport);
     out.frame.sums_elided = path.sums_elided;
-    const wire::TcpHeader header{answer.key.local_port, answer.key.remote_port, answer.seq, answer.ack,
-                                 answer.flags,          answer.window,          0,          0,
-                                 answer.options};
+    const wire::TcpHeader header{answer.key.local_port,
+                                 answer.key.remote_port,
+                                 answer.seq,
+                                 answer.ack,
+                                 answer.flags,
+                                 answer.window,
+                                 0,
+                                 0,
+                                 answer.options,
+                                 look().order};
     const std::size_t written = header.write(std::span{out.frame.header}.subspan(transport));
     out.frame.header_length = std::uint16_t(transport + written);
     hold_path(answer.key.path);  // until transmit() has written the network header

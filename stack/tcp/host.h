@@ -20,6 +20,7 @@
 #include "stack/tcp/event.h"
 #include "stack/tcp/listener.h"
 #include "stack/tcp/modules.h"
+#include "stack/tcp/personality.h"
 #include "stack/tcp/rate.h"
 #include "stack/tcp/reassembly.h"
 #include "stack/tcp/scoreboard.h"
@@ -118,6 +119,8 @@ struct Host {
 
     // The scale of our windows: large enough for what a receive buffer may become.
     std::uint8_t receive_shift() const { return shift_for(std::max(settings.receive_buffer, settings.receive_buffer_most)); }
+
+    const Personality& look() const { return personalities[settings.personality]; }
 
     template <class Free>
     std::uint16_t port(std::uint64_t path_hash, std::uint16_t remote_port, Free&& free) {

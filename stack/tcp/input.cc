@@ -117,7 +117,7 @@ void Connection::take_predicted(const Segment& segment, Instant now) {
 // RFC 7323, sections 3.2 and 5.3 (R1): an older timestamp is an old duplicate, unless TS.Recent itself is too old to tell.
 bool Connection::outdated(const Segment& segment, Instant now) const {
     if (!in_.flags.timestamps || segment.rst()) return false;
-    if (!segment.timestamps) return !segment.syn();
+    if (!segment.timestamps) return !segment.syn() && !host_.look().bare_text;
     return std::int32_t(segment.ts_value - in_.ts_recent) < 0 && seconds(now) - in_.ts_recent_at < timestamp_lifetime;
 }
 
@@ -218,7 +218,8 @@ void Connection::accept_text(const Segment& segment, Instant now) {
         drain_reassembly();
         in_.flags.ack_now = true;  // it fills a hole, or there still is one (RFC 5681, section 4.2)
     }
-    if (in_.owed >= 2u * in_.their_mss) in_.flags.ack_now = true;  // SHLD-19
+    const bool quick = cold_.segments_in <= host_.look().quick_acks;
+    if (quick || in_.owed >= 2u * in_.their_mss) in_.flags.ack_now = true;  // SHLD-19
     if (in_.flags.ack_now) return want_output();
     if (tcb_.deadlines.delayed_ack == Instant::never())
         schedule(tcb_.deadlines.delayed_ack, now + host_.settings.delayed_ack, now);

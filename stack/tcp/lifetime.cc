@@ -83,7 +83,7 @@ void Connection::adopt(const HalfOpen& half, Instant now) {
     cold_.expiries = half.retransmissions;
     derive_mss();
     if (half.retransmissions == 0 && half.sent_at != Instant{})
-        sample_round_trip(tcb_.timing, now - half.sent_at, host_.settings.minimum_rto);
+        sample_round_trip(tcb_.timing, now - half.sent_at, host_.settings.minimum_rto, host_.look().rto_above_srtt);
     in_.state = State::syn_received;
     host_.tell_state(name(), in_.state, in_.state, Cause::segment, now, 0, trace::moved_flag);
 }
@@ -212,14 +212,14 @@ void Connection::fail(Error error, Cause cause, Instant now) {
 }
 
 void Connection::reset_and_fail(Error error, Cause cause, Instant now) {
-    if (in_.state != State::syn_sent) reply(out_.snd_max, in_.rcv_nxt, wire::rst | wire::ack);
+    if (in_.state != State::syn_sent) reply(out_.snd_max, in_.rcv_nxt, wire::rst | wire::ack, options(now));
     fail(error, cause, now);
 }
 
 // A segment of this connection that it keeps no account of: a reset.
-void Connection::reply(SeqNum seq, SeqNum ack, std::uint16_t flags) {
+void Connection::reply(SeqNum seq, SeqNum ack, std::uint16_t flags, const wire::TcpOptions& options) {
     const auto [place, generation] = name();
-    host_.reply({in_.key, seq, ack, flags, 0, {}, cold_.dscp, cold_.hop_limit, place, generation});
+    host_.reply({in_.key, seq, ack, flags, 0, options, cold_.dscp, cold_.hop_limit, place, generation});
 }
 
 void Connection::give_back_queues() {

@@ -204,8 +204,9 @@ void Connection::charge_pace(std::uint32_t length, Instant now) {
 
 // Nagle in Minshall's form: a short segment waits while an earlier short one is not acknowledged (SHLD-7).
 bool Connection::short_may_go() const {
-    if (in_.flags.fin_wanted || in_.flags.nodelay || in_.flags.push_all || before(out_.snd_nxt, out_.snd_max)) return true;
-    return !in_.flags.short_out && !in_.flags.more;
+    if (in_.flags.fin_wanted || in_.flags.push_all || before(out_.snd_nxt, out_.snd_max)) return true;
+    if (in_.flags.more) return false;  // said of this text, and so it counts for more than what the flow is set to
+    return in_.flags.nodelay || !in_.flags.short_out;
 }
 
 bool Connection::emit_ack(Transmit& frame, Instant now) {
@@ -248,6 +249,7 @@ void Connection::send(Transmit& frame, const Span& span, Instant now) {
     std::uint16_t flags = wire::ack;
     if (span.fin) flags |= wire::fin;
     if (span.length > 0 && span.seq + span.length == end_of_text()) flags |= wire::psh;  // MUST-61
+    if (span.length > in_.mss && host_.look().push_trains) flags |= wire::psh;
     if (in_.flags.snd_urgent && before(span.seq, cold_.snd_up)) flags |= wire::urg;
     if (in_.flags.ecn) flags |= ecn_flags(frame, span);
     const std::uint16_t window = window_field();
@@ -286,7 +288,8 @@ void Connection::head(Transmit& frame, SeqNum seq, std::uint16_t flags, std::uin
                                  window,
                                  0,
                                  urgent,
-                                 options};
+                                 options,
+                                 host_.look().order};
     frame.path = in_.key.path;
     const std::size_t transport = std::size_t{way.room} + way.header_size;
     frame.network = way.room;

@@ -12,7 +12,7 @@ inline constexpr Duration maximum_rto = Duration::seconds(60);     // 2.5
 inline constexpr Duration clock_granularity = Duration::milliseconds(1);
 
 // A sample of a segment that was sent once, or that timestamps tell from its retransmission (Karn).
-inline void sample_round_trip(Tcb::Timing& timing, Duration sample, Duration minimum_rto) {
+inline void sample_round_trip(Tcb::Timing& timing, Duration sample, Duration minimum_rto, bool above_srtt = false) {
     sample = std::max(sample, Duration::nanoseconds(1));
     if (timing.srtt == Duration{}) {  // 2.2
         timing.srtt = sample;
@@ -23,7 +23,8 @@ inline void sample_round_trip(Tcb::Timing& timing, Duration sample, Duration min
         timing.srtt = (timing.srtt * 7 + sample) / 8;
     }
     if (timing.min_rtt == Duration{} || sample < timing.min_rtt) timing.min_rtt = sample;
-    timing.rto = std::clamp(timing.srtt + std::max(clock_granularity, timing.rttvar * 4), minimum_rto, maximum_rto);
+    const Duration least = above_srtt ? minimum_rto : clock_granularity;
+    timing.rto = std::clamp(timing.srtt + std::max(least, timing.rttvar * 4), minimum_rto, maximum_rto);
 }
 
 // 5.5: doubled by each expiry in a row.

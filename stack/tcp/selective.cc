@@ -139,7 +139,7 @@ wire::SackBlock Connection::untold(wire::SackBlock block) const {
 // One round-trip time a round, of a record that was sent once; after a timeout also by timestamps (RFC 7323, section 4.1).
 void Connection::sample_selected(const Segment& segment, const RateSample& sample, bool advanced, Instant now) {
     if (out_.scoreboard != none && sample.rtt_valid && board().sampled_round != tcb_.rate.round) {
-        sample_round_trip(tcb_.timing, sample.rtt, host_.settings.minimum_rto);
+        sample_round_trip(tcb_.timing, sample.rtt, host_.settings.minimum_rto, host_.look().rto_above_srtt);
         out_.backoff = 0;
         board().sampled_round = tcb_.rate.round;
     } else if (advanced) {

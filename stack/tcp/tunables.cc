@@ -6,6 +6,8 @@
 #include <charconv>
 #include <optional>
 
+#include "stack/tcp/personality.h"
+
 namespace weft::tcp {
 namespace {
 
@@ -57,6 +59,7 @@ using C = Config;
 constexpr std::array<std::string_view, 3> ecn_choices{"off", "on", "accept"}, cookie_choices{"off", "on", "always"};
 constexpr std::array<std::string_view, 2> probing_choices{"off", "black-hole"};
 
+constexpr std::span<const std::string_view> look_choices{personality_names};
 constexpr std::array<std::string_view, 2> recovery_choices{"rack", "sack"};
 
 constexpr std::array table{
@@ -113,6 +116,11 @@ constexpr std::array table{
     time<&C::keepalive_interval, s>("keepalive_interval", "tcp_keepalive_intvl", 1, 365 * 86'400, "between two keep-alives"),
     plain<&C::keepalive_probes>("keepalive_probes", "tcp_keepalive_probes", "segments", 2, 127,
                                 "keep-alives without an answer, then the flow ends"),
+    plain<&C::personality>(
+        "personality", "", "choice", 0, 2,
+        "whose habits the stack shows where the documents leave them open: order and padding of options, PSH, "
+        "first acknowledgements, least timeout (stack/tcp/personality.h)",
+        look_choices),
     plain<&C::first_port>("first_port", "", "port", 1, 65'535, "the first port that active opens choose from (RFC 6056)"),
     plain<&C::last_port>("last_port", "", "port", 1, 65'535, "the last port that active opens choose from (RFC 6056)"),
 };

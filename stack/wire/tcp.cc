@@ -98,8 +98,28 @@ std::size_t TcpOptions::size() const {
     return size_without_sack() + (blocks != 0 ? 4 + 8 * blocks : 0);
 }
 
-std::size_t TcpOptions::write(MutableBytes out) const {
+// Both orders take the same room.
+std::size_t TcpOptions::write_aligned(MutableBytes out) const {
+    Writer to{out};
+    const auto align = [&](std::size_t behind) {
+        while (to.size() % 4 != behind) to.u8(nop);
+    };
+    if (mss) to.u8(mss_kind), to.u8(4), to.big(*mss);
+    if (window_scale) align(1), to.u8(scale_kind), to.u8(3), to.u8(*window_scale);
+    if (sack_permitted) to.u8(permitted_kind), to.u8(2);
+    if (timestamps) align(2), to.u8(stamps_kind), to.u8(10), to.big(timestamps->value), to.big(timestamps->echo);
+    if (const std::size_t blocks = room_for_sack(); blocks != 0) {
+        align(2), to.u8(sack_kind), to.u8(std::uint8_t(2 + 8 * blocks));
+        for (std::size_t i = 0; i < blocks; ++i) to.big(sack[i].left.raw()), to.big(sack[i].right.raw());
+    }
+    if (user_timeout) align(0), to.u8(timeout_kind), to.u8(4), to.big(*user_timeout);
+    while (to.size() % 4 != 0) to.u8(end);
+    return to.size();
+}
+
+std::size_t TcpOptions::write(MutableBytes out, OptionOrder order) const {
     if (out.size() < size()) return 0;
+    if (order == OptionOrder::aligned) return write_aligned(out);
     Writer to{out};
     if (mss) {
         to.u8(mss_kind), to.u8(4);
@@ -129,7 +149,7 @@ Parsed<TcpHeader> TcpHeader::read(const TcpView& view) {
 
 std::size_t TcpHeader::write(MutableBytes out) const {
     if (out.size() < size()) return 0;
-    const std::size_t option_size = options.write(out.subspan(TcpView::min_size));
+    const std::size_t option_size = options.write(out.subspan(TcpView::min_size), order);
     Writer to{out};
     to.big(source_port), to.big(destination_port);
     to.big(seq.raw()), to.big(ack.raw());

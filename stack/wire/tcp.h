@@ -36,6 +36,12 @@ struct SackBlock {
     friend constexpr bool operator==(const SackBlock&, const SackBlock&) = default;
 };
 
+// In which order options are written, and how they are padded to whole words.
+enum class OptionOrder : std::uint8_t {
+    words,  // as Linux does: each group in whole words, NOPs in front
+    aligned  // as FreeBSD does: MSS, scale, SACK-permitted, timestamps, each where it is aligned; what is left at the end is zero
+};
+
 // What the options of one segment say. Of an option that comes twice the last one counts.
 struct TcpOptions {
     static constexpr std::size_t max_size = 40;  // bytes: the data offset has four bits
@@ -56,11 +62,12 @@ struct TcpOptions {
     std::size_t size() const;
 
     // Returns size(), or 0 without writing when `out` is shorter.
-    std::size_t write(MutableBytes out) const;
+    std::size_t write(MutableBytes out, OptionOrder order = OptionOrder::words) const;
 
     friend constexpr bool operator==(const TcpOptions&, const TcpOptions&) = default;
 
 private:
+    std::size_t write_aligned(MutableBytes out) const;
     std::size_t size_without_sack() const;  // bytes, at most 20
     std::size_t room_for_sack() const;  // blocks
 };
@@ -126,6 +133,7 @@ struct TcpHeader {
     std::uint16_t flags{0};  // of TcpFlag
     std::uint16_t window{0}, checksum{0}, urgent_pointer{0};
     TcpOptions options;
+    OptionOrder order{};  // how write() writes them
 
     static Parsed<TcpHeader> read(const TcpView& view);
     std::size_t size() const { return TcpView::min_size + options.size(); }

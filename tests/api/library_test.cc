@@ -85,5 +85,51 @@ TEST(Library, AProgramOutsideTheTreeMovesAHundredMegabytesAndTheLibraryMakesNoSy
     EXPECT_EQ(std::count(between.begin(), between.end(), '\n'), 1) << between.substr(0, 2'000);
 }
 
+// In a network namespace of its own: a TUN device, a server of the kernel's on the loopback, and what lies behind the device.
+constexpr const char* forwarder_script = R"(set -eu
+ip link set lo up
+ip tuntap add dev weft0 mode tun
+ip addr add 192.168.77.1/24 dev weft0
+ip link set weft0 up
+ip route add 198.51.100.0/24 dev weft0
+cd "$1"
+head -c 3000000 /dev/urandom >file
+python3 -m http.server 8123 --bind 127.0.0.1 >/dev/null 2>&1 &
+server=$!
+./forwarder weft0 127.0.0.1 &
+forwarder=$!
+trap 'kill $server $forwarder 2>/dev/null' EXIT
+for try in $(seq 100); do curl -s -o /dev/null http://127.0.0.1:8123/ && break; sleep 0.1; done
+curl -sS --retry 20 --retry-connrefused --max-time 60 -o got http://198.51.100.7:8123/file
+cmp file got
+curl -sS --max-time 60 -o got http://198.51.100.200:8123/file
+cmp file got
+status=0
+curl -s --max-time 60 -o got http://198.51.100.7:8124/file || status=$?
+test $status = 7 # refused: nobody listens there
+)";
+
+TEST(Library, TheForwarderAcceptsAnyAddressAndPortAndRelaysOrRefuses) {
+    for (const char* need :
+         {"unshare -n true", "test -w /dev/net/tun", "ip -V", "curl -V", "python3 -V", "pkg-config --version"})
+        if (shell(std::string(need) + " >/dev/null") != 0) GTEST_SKIP() << "it needs: " << need;
+    const Folder folder;
+    const std::string prefix = (folder.path / "prefix").string(), log = " >>" + (folder.path / "log").string();
+    const std::string sanitize{WEFT_SANITIZE};
+    ASSERT_EQ(shell(WEFT_CMAKE " --install " WEFT_BINARY_DIR " --component library --prefix " + prefix + log), 0);
+    // As somebody without CMake would do it.
+    const std::string pc = "--define-variable=prefix=" + prefix;
+    ASSERT_EQ(shell("export PKG_CONFIG_PATH=$(dirname $(find " + prefix + " -name weft.pc)); lib=$(pkg-config " + pc +
+                    " --variable=libdir weft); " WEFT_C_COMPILER " -std=c11 " WEFT_SOURCE_DIR
+                    "/docs/examples/forwarder/forwarder.c $(pkg-config " +
+                    pc + " --cflags --libs weft) -Wl,-rpath,$lib " + (sanitize.empty() ? "" : "-fsanitize=" + sanitize) +
+                    " -o " + folder.path.string() + "/forwarder" + log),
+              0)
+        << text_of(folder.path / "log");
+    std::ofstream{folder.path / "script"} << forwarder_script;
+    EXPECT_EQ(shell("unshare -n sh " + folder.path.string() + "/script " + folder.path.string() + log), 0)
+        << text_of(folder.path / "log");
+}
+
 }  // namespace
 }  // namespace weft::api

@@ -233,7 +233,13 @@ int do_connect(void*, int fd, const sockaddr* address, socklen_t length) {
         fd, 0, [&](Sockets& sockets, SocketId socket) { return connect_step(sockets, socket, *remote, patient, begun); }));
 }
 
+// The kernel would find that out by itself: only nothing lies at address 0.
+bool faulty(std::span<const iovec> parts) {
+    return std::ranges::any_of(parts, [](const iovec& part) { return part.iov_len > 0 && !part.iov_base; });
+}
+
 ssize_t receive(int fd, std::span<const iovec> parts, int flags) {
+    if (faulty(parts)) return fail(EFAULT);
     std::size_t done = 0;
     std::vector<iovec> left{parts.begin(), parts.end()};
     return run(fd, flags, [&](Sockets& sockets, SocketId socket) -> Outcome<std::size_t> {
@@ -255,6 +261,7 @@ ssize_t receive(int fd, std::span<const iovec> parts, int flags) {
 
 // A blocking send takes all of it, however long that takes.
 ssize_t transmit(int fd, std::span<const iovec> parts, int flags) {
+    if (faulty(parts)) return fail(EFAULT);
     std::size_t done = 0;
     std::vector<iovec> left{parts.begin(), parts.end()};
     const bool patient = may_wait(fd, flags);

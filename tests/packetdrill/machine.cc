@@ -52,6 +52,7 @@ Machine::Machine(std::string_view flags) {
             path.mtu = std::uint32_t(std::strtoul(std::string(value).c_str(), nullptr, 10));
         }
     });
+    (void)tcp::tune(config_, "personality", "linux");
     engine_.emplace(config_, pool_);
     sockets_.emplace(*engine_, HashKey{config_.seed[0], 1});
     for (const Address& local : locals) (void)engine_->assign(local, path, now_);

@@ -245,6 +245,34 @@ TEST_F(Two, OptionsAreReadBackAsLinuxReadsThemBack) {
     EXPECT_EQ(info.state, tcp::TcpInfo::established);
 }
 
+TEST_F(Two, AListenersLargestSegmentAndBuffersAreThoseOfWhatItAccepts) {
+    listener = b.open(Family::ipv4).value();
+    ASSERT_TRUE(b.bind(listener, {{}, 0, 80}));
+    ASSERT_TRUE(b.listen(listener, 5, pair.now));
+    EXPECT_TRUE(set(b, listener, IPPROTO_TCP, TCP_MAXSEG, 700));
+    EXPECT_TRUE(set(b, listener, SOL_SOCKET, SO_RCVBUF, 20'000));
+    const SocketId client = a.open(Family::ipv4).value();
+    EXPECT_EQ(a.connect(client, {ipv4(2), 0, 80}, pair.now).error(), EINPROGRESS);
+    settle();
+    const SocketId server = b.accept(listener, pair.now).value();
+    settle();
+    EXPECT_LE(get(b, server, IPPROTO_TCP, TCP_MAXSEG), 700);
+    EXPECT_LE(get(a, client, IPPROTO_TCP, TCP_MAXSEG), 700) << "the SYN,ACK said so";
+    EXPECT_EQ(pair.b.inspect(b.find(server)->flow)->receiving.limit, 20'000u);
+    EXPECT_EQ(set(b, listener, IPPROTO_TCP, TCP_MAXSEG, 5).error(), EINVAL);
+}
+
+TEST_F(Two, TextThatMoreFollowsWaitsEvenWhereNothingElseDoes) {
+    const auto [client, server] = connected();
+    EXPECT_TRUE(set(a, client, IPPROTO_TCP, TCP_NODELAY, 1));
+    EXPECT_EQ(send(a, client, "first ", more), 6u);
+    settle();
+    EXPECT_EQ(receive(b, server).error(), EAGAIN);
+    EXPECT_EQ(send(a, client, "second"), 6u);
+    settle();
+    EXPECT_EQ(receive(b, server), "first second");
+}
+
 TEST_F(Two, AWriteTakesWhatThereIsRoomForAndIsToldWhenThereIsMore) {
     const auto [client, server] = connected();
     const std::string much(3 << 20, 'x');

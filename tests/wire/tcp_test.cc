@@ -206,5 +206,31 @@ TEST(TcpView, MutatedSegmentsAreReadOrRefused) {
     EXPECT_GT(accepted, 10'000);
 }
 
+TEST(TcpOptions, AreWrittenInTheOrderAndWithThePaddingOfWhoeverIsAsked) {
+    TcpOptions options;
+    options.mss = 1460;
+    options.window_scale = 6;
+    options.sack_permitted = true;
+    options.timestamps = TcpTimestamps{1, 0};
+    const auto kinds = [](const TcpOptions& of, OptionOrder order) {
+        std::array<std::byte, TcpOptions::max_size> bytes{};
+        const std::size_t size = of.write(bytes, order);
+        EXPECT_EQ(size, of.size());
+        EXPECT_EQ(TcpOptions::parse(std::span{bytes}.first(size)), of);
+        std::vector<int> seen;
+        for (std::size_t at = 0; at < size;) {
+            const int kind = std::to_integer<int>(bytes[at]);
+            seen.push_back(kind);
+            at += kind < 2 ? 1 : std::to_integer<std::size_t>(bytes[at + 1]);
+        }
+        return seen;
+    };
+    EXPECT_EQ(kinds(options, OptionOrder::words), (std::vector{2, 4, 8, 1, 3}));
+    EXPECT_EQ(kinds(options, OptionOrder::aligned), (std::vector{2, 1, 3, 4, 8}));
+    options.timestamps.reset();
+    EXPECT_EQ(kinds(options, OptionOrder::words), (std::vector{2, 1, 1, 4, 1, 3}));
+    EXPECT_EQ(kinds(options, OptionOrder::aligned), (std::vector{2, 1, 3, 4, 0, 0}));
+}
+
 }  // namespace
 }  // namespace weft::wire

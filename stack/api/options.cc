@@ -74,6 +74,13 @@ Outcome<void> Sockets::apply(Socket& socket, Instant now) {
     return {};
 }
 
+// What waited for more goes now, short as it may be.
+void Sockets::let_go(Socket& socket, Instant now) {
+    const auto buffers = engine_->buffers(socket.flow);
+    if (!buffers || buffers->unsent == 0) return;
+    (void)engine_->write(socket.flow, std::span<const std::byte>{}, {.nodelay = true}, now);
+}
+
 Outcome<void> Sockets::set_option(SocketId id, int level, int name, std::span<const std::byte> value, Instant now) {
     const auto socket = get(id);
     if (!socket) return fail(socket.error());
@@ -152,9 +159,7 @@ Outcome<void> Sockets::set_tcp_level(Socket& socket, int name, std::span<const s
     switch (name) {
     case TCP_NODELAY:
         o.nodelay = *number != 0;
-        // What waits for more is let go, a cork or not.
-        if (o.nodelay && socket.flow != Flow{})
-            (void)engine_->write(socket.flow, std::span<const std::byte>{}, {.nodelay = true}, now);
+        if (o.nodelay) let_go(socket, now);  // a cork or not
         break;
     case TCP_MAXSEG:
         if (*number == 0) o.max_segment = 0;
@@ -162,9 +167,7 @@ Outcome<void> Sockets::set_tcp_level(Socket& socket, int name, std::span<const s
         break;
     case TCP_CORK: {
         const bool was = std::exchange(o.cork, *number != 0);
-        // What waited for more goes now, short as it may be.
-        if (was && !o.cork && socket.flow != Flow{})
-            (void)engine_->write(socket.flow, std::span<const std::byte>{}, {.nodelay = true}, now);
+        if (was && !o.cork) let_go(socket, now);
         return {};
     }
     case TCP_QUICKACK: o.quickack = *number != 0; break;

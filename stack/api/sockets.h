@@ -127,6 +127,7 @@ private:
     bool port_taken(const Endpoint& local, bool reuse) const;
     void forget_port(const Socket& socket, SocketId id);
     Outcome<void> apply(Socket& socket, Instant now);
+    void let_go(Socket& socket, Instant now);
     int take_error(Socket& socket);
     Outcome<std::size_t> nothing_to_read(Socket& socket, Error why);
     Outcome<void> may_send(Socket& socket);

@@ -143,7 +143,6 @@ private:
     void hear_user_timeout(std::uint16_t said, Instant now);
     std::uint16_t timeout_option() const;
     Duration user_timeout() const;
-
     // ecn.cc
     void hear_marks(const Segment& segment);
     void hear_echo(const Segment& segment, Instant now);
@@ -158,7 +157,6 @@ private:
     void sample(const Segment& segment, Instant now);
     void fin_acknowledged(const Segment& segment, Instant now);
     bool brings_fin(const Segment& segment) const;
-
     // recovery.cc
     void count_duplicate(Instant now);
     void recover_on_ack(std::uint32_t acked, Instant now);

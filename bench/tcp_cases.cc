@@ -240,16 +240,21 @@ std::expected<Churn, std::string> churn(std::uint32_t alive, double seconds) {
 std::expected<double, std::string> echo(std::uint32_t alive, std::uint32_t outstanding, double seconds) {
     Ends ends{many_config(), Crossing::referenced, std::size_t{256} << 20, ports};
     const auto flows = ends.open(alive);
-    if (flows.size() != alive) return std::unexpected{"the flows were not opened"};
+    const bool first_places = std::ranges::all_of(flows, [&](const auto& flow) { return flow.first.index() < alive; });
+    if (flows.size() != alive || !first_places) return std::unexpected{"the flows were not opened"};
     std::mt19937_64 draw{7};
     std::array<std::byte, 1> byte{std::byte{'x'}};
     std::array<std::byte, 64> into;
     std::array<Event, 64> events;
-    std::vector<bool> busy(1u << 24);
+    std::array<std::size_t, 8> next{};  // flows that will be asked, so that the engine may expect them
+    std::size_t asked = 0;
+    for (std::size_t& i : next) i = draw() % alive;
+    std::vector<bool> busy(alive);  // by the flow's place: they are the first of both engines
     std::uint32_t waiting = 0;
     std::uint64_t answered = 0;
     const auto ask = [&] {
-        std::size_t i = draw() % alive;
+        std::size_t i = std::exchange(next[asked++ % next.size()], draw() % alive);
+        ends.a.expect(flows[next[(asked + next.size() - 1) % next.size()]].first);
         while (busy[flows[i].first.index()]) i = i + 1 == alive ? 0 : i + 1;
         busy[flows[i].first.index()] = true;
         ++waiting;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "stack/core/fetch.h"
 #include "stack/core/random.h"
 
 namespace weft {
@@ -21,6 +22,11 @@ public:
         for (std::size_t at = home(word); entries_[at].used; at = after(at))
             if (entries_[at].word == word) return entries_[at].value;
         return std::nullopt;
+    }
+
+    // It will be looked for soon.
+    void fetch(std::uint64_t word) const {
+        if (!entries_.empty()) fetch_line(&entries_[home(word)]);
     }
 
     // Replaces what the word had.

@@ -6,6 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "stack/core/fetch.h"
+
 namespace weft::trace {
 namespace {
 
@@ -74,8 +76,8 @@ void Replay::fetch(const Record& record) const {
                          : record.type == Type::rate     ? static_cast<const void*>(&flow.rate)
                          : record.type == Type::counters ? static_cast<const void*>(&flow.counters)
                                                          : static_cast<const void*>(&flow.limit);
-    __builtin_prefetch(wanted, 1);
-    __builtin_prefetch(static_cast<const std::byte*>(wanted) + 40, 1);
+    fetch_line(wanted);
+    fetch_line(static_cast<const std::byte*>(wanted) + 40);
 }
 
 void Replay::apply(const Record& record) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "stack/core/fetch.h"
 #include "stack/core/time.h"
 
 namespace weft {
@@ -29,6 +30,11 @@ public:
         if (id < entries_.size() && entries_[id].slot != nil) unlink(id);
     }
 
+    // It will be armed or disarmed soon.
+    void fetch(std::uint32_t id) const {
+        if (id < entries_.size()) fetch_line(&entries_[id]);
+    }
+
     // A lower bound on the next deadline, exact within one slot of its level. Waking at it is never late;
     // when nothing is due yet, advance() moves the slot's entries down and the next bound is closer.
     Instant next() const {
@@ -37,12 +43,18 @@ public:
         return Instant::from_nanoseconds(std::int64_t(tick << tick_bits));
     }
 
+    // `soon(id)`: it may be the turn of that one before long.
     template <class Expired>
     void advance(Instant now, Expired&& expired) {
+        advance(now, expired, [](std::uint32_t) {});
+    }
+    template <class Expired, class Soon>
+    void advance(Instant now, Expired&& expired, Soon&& soon) {
         const std::uint64_t target = std::uint64_t(now.nanoseconds()) >> tick_bits;
         for (std::uint64_t tick; (tick = next_tick()) <= target;) {
             now_ = tick;
             const Place first = lowest();
+            if (const std::uint32_t later = fourth_after(first); later != nil) soon(later);
             const std::uint32_t& head = heads_[first.level * slots + first.slot];
             // Pop one by one: a callback may arm or disarm any entry, also one of this very slot.
             for (std::uint32_t id; (id = head) != nil;) {
@@ -74,6 +86,14 @@ private:
         for (std::size_t level = 0; level < levels; ++level)
             if (occupied_[level]) return {level, std::size_t(std::countr_zero(occupied_[level]))};
         return {levels, 0};
+    }
+
+    // The first of the fourth slot with entries behind this one; nil: there are not so many.
+    std::uint32_t fourth_after(const Place& place) const {
+        if (place.level != 0) return nil;
+        std::uint64_t slots_with_entries = occupied_[0] & (0 - (2ull << place.slot));
+        for (int skipped = 0; skipped < 3; ++skipped) slots_with_entries &= slots_with_entries - 1;
+        return slots_with_entries != 0 ? heads_[std::size_t(std::countr_zero(slots_with_entries))] : nil;
     }
 
     std::uint64_t next_tick() const {

@@ -10,29 +10,38 @@ namespace weft {
 void Engine::State::receive(std::span<Receive> batch, Instant now) {
     engine::PacketReader reader{paths, addresses};
     engine::Packet packet;
-    for (const Receive& frame : batch) {
-        std::uint32_t at = 0;
-        if (frame.path == 0 && link(frame.link).options.ethernet) {
-            bool to_group = false;
-            const auto network = enter_ethernet(frame, to_group, now);
-            if (!network) reject(network.error(), now);
-            else if (to_group && *network != 0) receive_other(frame, *network, true, now);
-            if (!network || *network == 0 || to_group) continue;
-            at = *network;
-        }
-        if (const auto read = reader.read(frame, at, packet); !read) {
-            if (read.error() == engine::Reject::other) receive_other(frame, at, false, now);
-            else ++host.statistics.segments_in, reject(read.error(), now);
-            continue;
-        }
-        host.statistics.segments_in += packet.segment.count;
-        if (coalescer.join(packet)) continue;
-        if (!coalescer.empty()) dispatch(coalescer.take(), now);
-        coalescer.begin(packet);
+    ahead.begin();
+    const std::uint64_t before = dispatched;
+    for (std::size_t i = 0; i < batch.size() + engine::Ahead::depth; ++i) {
+        if (batch.size() > 1) ahead.look(batch, i, host);
+        if (i >= engine::Ahead::depth) take(batch[i - engine::Ahead::depth], reader, packet, now);
     }
     if (!coalescer.empty()) dispatch(coalescer.take(), now);
     coalescer.clear();
+    ahead.end(std::size_t(dispatched - before), batch.size());
+    if (reader.last_path() != 0) ahead.learn(reader.last_path(), reader.last_addresses());
     free_idle_paths();
+}
+
+void Engine::State::take(const Receive& frame, engine::PacketReader& reader, engine::Packet& packet, Instant now) {
+    std::uint32_t at = 0;
+    if (frame.path == 0 && link(frame.link).options.ethernet) {
+        bool to_group = false;
+        const auto network = enter_ethernet(frame, to_group, now);
+        if (!network) reject(network.error(), now);
+        else if (to_group && *network != 0) receive_other(frame, *network, true, now);
+        if (!network || *network == 0 || to_group) return;
+        at = *network;
+    }
+    if (const auto read = reader.read(frame, at, packet); !read) {
+        if (read.error() == engine::Reject::other) receive_other(frame, at, false, now);
+        else ++host.statistics.segments_in, reject(read.error(), now);
+        return;
+    }
+    host.statistics.segments_in += packet.segment.count;
+    if (coalescer.join(packet)) return;
+    if (!coalescer.empty()) dispatch(coalescer.take(), now);
+    coalescer.begin(packet);
 }
 
 void Engine::State::reject(engine::Reject why, Instant now) {
@@ -45,6 +54,7 @@ void Engine::State::reject(engine::Reject why, Instant now) {
 }
 
 void Engine::State::dispatch(const engine::Packet& packet, Instant now) {
+    ++dispatched;
     const tcp::Segment& segment = packet.segment;
     const tcp::FlowKey key{packet.path, packet.local_port, packet.remote_port};
     const tcp::Found found = packet.path == 0 ? tcp::Found{} : host.find(key);

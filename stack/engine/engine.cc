@@ -89,6 +89,8 @@ void Engine::tune(const Config& config, Instant) {
 
 const Config& Engine::config() const { return state_->host.settings; }
 
+void Engine::expect(Flow flow) const { state_->host.fetch(flow.index()); }
+
 Instant Engine::deadline() const { return state_->deadline(); }
 
 // RFC 9293, section 3.10.1, active. The local address stays what it was chosen to be (MUST-43 to 46).

@@ -140,6 +140,9 @@ public:
     std::size_t events(std::span<Event> out, Instant now);
     Instant deadline() const;
 
+    // A call about the flow comes soon: what it will touch is fetched meanwhile. Not an input: it changes nothing.
+    void expect(Flow flow) const;
+
     // looking in, at no cost to those who do not
     Result<Peers> peers(Flow flow) const;
     Result<Peers> peers(ListenerId listener) const;  // where it listens; remote is the wildcard

@@ -49,6 +49,10 @@ public:
     // `at`: where the network header begins in the frame.
     std::expected<void, Reject> read(const Receive& frame, std::uint32_t at, Packet& out);
 
+    // Of the last packet that had no path of its own; 0: there was none.
+    std::uint32_t last_path() const { return last_; }
+    Bytes last_addresses() const { return Bytes{last_addresses_}.first(last_ != 0 ? last_size_ : 0); }
+
 private:
     // Where the transport header lies, and the pseudo-header's share of its checksum.
     struct Transport {

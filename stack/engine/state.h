@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "stack/core/flat_table.h"
+#include "stack/engine/ahead.h"
 #include "stack/engine/coalesce.h"
 #include "stack/engine/engine.h"
 #include "stack/engine/packet.h"
@@ -31,6 +32,7 @@ struct Engine::State {
     // demux.cc: from packets to connections
     void receive(std::span<Receive> batch, Instant now);
     void reject(engine::Reject why, Instant now);
+    void take(const Receive& frame, engine::PacketReader& reader, engine::Packet& packet, Instant now);
     void dispatch(const engine::Packet& packet, Instant now);
     void arrive_unclaimed(const engine::Packet& packet, const SeqNum* floor, Instant now);
     void reset_unclaimed(const engine::Packet& packet);
@@ -149,6 +151,8 @@ struct Engine::State {
     FlatTable listener_table;           // of local address, scope and port, hashed, to the listener's index
     Pages<Endpoint> listener_local;     // under the listener's index
     engine::Coalescer coalescer;
+    engine::Ahead ahead;
+    std::uint64_t dispatched{0};        // runs of segments, ever
     std::size_t next_reply{0};          // of host.replies
     std::vector<net::Held> packets;     // of the network layer, for transmit()
     std::size_t next_packet{0};         // of them

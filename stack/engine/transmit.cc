@@ -139,7 +139,9 @@ std::size_t Engine::State::events(std::span<Event> out) {
 }
 
 void Engine::State::advance(Instant now) {
-    host.wheel.advance(now, [&](std::uint32_t index) { tcp::Connection{host, index}.expire(now); });
+    host.wheel.advance(
+        now, [&](std::uint32_t index) { tcp::Connection{host, index}.expire(now); },
+        [&](std::uint32_t index) { host.fetch(index); });
     host.half_open_wheel.advance(now, [&](std::uint32_t index) { tcp::expire_half(host, index, now); });
     if (!host.suspects.empty()) shrink_suspects(now);
     tcp::expire_time_waits(host, now);

@@ -90,6 +90,13 @@ struct Host {
     Statistics statistics;
     trace::Sink sink;
 
+    // A call about the connection, or a segment of it, will come soon.
+    void fetch(std::uint32_t connection) const {
+        connections.fetch(connection);
+        wheel.fetch(connection);
+        if (connection < connections.places()) fetch_whole(cold[connection]);
+    }
+
     Found find(FlowKey key) const {
         const auto word = demux.find(key.word());
         return word ? Found{Found::Kind(*word >> 30), *word & 0x3fff'ffff} : Found{};

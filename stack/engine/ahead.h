@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "stack/core/address.h"  // before index_list.h, whose `none` its own would shadow
 #include "stack/core/batch.h"
 #include "stack/core/bytes.h"
 #include "stack/core/fetch.h"

@@ -45,14 +45,36 @@ endif()
 set(weft_std_headers <algorithm> <array> <bit> <cstdint> <cstring> <deque> <expected> <functional> <map> <memory> <optional> <set>
   <span> <string> <string_view> <unordered_map> <utility> <variant> <vector>)
 
-# weft_library(NAME [PUBLIC lib...] [PRIVATE lib...]): all .cc files of this folder. The edges are the include table of
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/std.cc CONTENT "")
+add_library(weft_std OBJECT ${CMAKE_BINARY_DIR}/std.cc)
+target_link_libraries(weft_std PRIVATE weft_flags)
+target_precompile_headers(weft_std PRIVATE ${weft_std_headers})
+
+# weft_precompile(TARGET header...): the standard library's headers and these, from the root, which most of the target's sources include;
+# or without any the ones that all such targets share. A source names what it uses in any case: clang-tidy has no precompiled headers.
+function(weft_precompile target)
+  if(WEFT_FUZZ)
+    return()
+  elseif(ARGN)
+    list(TRANSFORM ARGN PREPEND ${CMAKE_SOURCE_DIR}/)
+    target_precompile_headers(${target} PRIVATE ${weft_std_headers} ${ARGN})
+  else()
+    target_precompile_headers(${target} REUSE_FROM weft_std)
+  endif()
+endfunction()
+
+# weft_library(NAME [PUBLIC lib...] [PRIVATE lib...] [PRECOMPILED header...]): all .cc files of this folder. The edges are the include table of
 # docs/architecture.md, which tests/house holds against the #include lines.
 function(weft_library name)
-  cmake_parse_arguments(arg "" "" "PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(arg "" "" "PUBLIC;PRIVATE;PRECOMPILED" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   if(sources)
     add_library(weft_${name} STATIC ${sources})
     target_link_libraries(weft_${name} PUBLIC weft_flags ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+    list(LENGTH sources many)
+    if(many GREATER 2)
+      weft_precompile(weft_${name} ${arg_PRECOMPILED})
+    endif()
   else()
     add_library(weft_${name} INTERFACE)
     target_link_libraries(weft_${name} INTERFACE weft_flags ${arg_PUBLIC} ${arg_PRIVATE})

@@ -52,7 +52,8 @@ Replay told_again(const Engine& engine, Instant now, std::size_t most = 1'000'00
 
 // Flows from a to b that begin, talk and end as a seed decides, through loss.
 struct Crowd : Pair {
-    explicit Crowd(std::uint64_t seed) : Pair{{.time_wait = Duration::seconds(2), .time_wait_limit = 8}}, draw{seed} {
+    explicit Crowd(std::uint64_t seed)
+        : Pair{{.time_wait = Duration::seconds(2), .time_wait_limit = 8, .syncookies = 0}}, draw{seed} {
         for (Engine* engine : {&a, &b}) heard(*engine).hear(*engine, now);
         lose = [this](std::uint64_t) { return draw() % 20 == 0; };
         listener = b.listen({{.local = {{}, 0, 80}, .user_timeout = Duration::seconds(200)}, 4}, now).value();

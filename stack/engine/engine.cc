@@ -31,7 +31,8 @@ tcp::FlowOptions flow_options(const ConnectOptions& options) {
             options.exchange_user_timeout,
             options.send_buffer == 0 ? 0 : std::clamp(options.send_buffer, least_buffer, most_buffer),
             options.receive_buffer == 0 ? 0 : std::clamp(options.receive_buffer, least_buffer, most_buffer),
-            options.maximum_segment};
+            options.maximum_segment,
+            options.fast_open};
 }
 
 constexpr auto stale = std::unexpected(Error::no_such_flow);
@@ -121,7 +122,7 @@ Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& optio
         const SeqNum iss = state.host.defence.initial_sequence(state.host.paths[path].hash, key, now);
         const auto index = tcp::Connection::open(state.host, key, flow_options(options), iss, now);
         if (!index) return std::unexpected(Error::no_memory);
-        tcp::Connection{state.host, *index}.start(now);
+        tcp::Connection{state.host, *index}.start(now, options.fast_open && (state.host.settings.fast_open & 1) != 0);
         return state.host.connections.handle(*index);
     }();
     state.host.release_path(path);

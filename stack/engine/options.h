@@ -20,12 +20,13 @@ struct ConnectOptions {
     bool report_errors{true};                    // soft errors are events (SHLD-20)
     std::uint32_t send_buffer{0}, receive_buffer{0};  // bytes, which then stay; 0: as the stack is tuned
     std::uint16_t maximum_segment{0};            // bytes: no segment has more text, either way; 0: what the path carries
+    bool fast_open{false};  // text that is written at once goes with the SYN; a listener takes it (RFC 7413)
 };
 
-struct ListenOptions : ConnectOptions {          // what accepted flows begin with; `local` may be all wildcard
-    std::uint32_t backlog{128};                  // half-open ones, and again as many that wait for accept()
-    bool any_port{false};                        // every port that no other listener has; `local.port` is 0
-    bool ask{false};                             // each SYN raises Event::asked; nothing goes back before answer()
+struct ListenOptions : ConnectOptions {  // what accepted flows begin with; `local` may be all wildcard
+    std::uint32_t backlog{128};  // half-open ones, and again as many that wait for accept()
+    bool any_port{false};  // every port that no other listener has; `local.port` is 0
+    bool ask{false};  // each SYN raises Event::asked; nothing goes back before answer()
 };
 
 // What becomes of a SYN that was asked about. `later`: nothing yet, and the SYN is not asked about again when it comes again; the

@@ -37,6 +37,7 @@ struct Engine::State {
     void arrive_unclaimed(const engine::Packet& packet, const SeqNum* floor, Instant now);
     void reset_unclaimed(const engine::Packet& packet);
     std::uint32_t path_of(const engine::Packet& packet, Instant now);
+    std::uint64_t fast_open_cookie(std::uint32_t path) const;
     tcp::CookieOf cookie_of(const engine::Packet& packet, SeqNum irs) const;
     bool wants_cookie(const tcp::Listener& listener) const;
     void send_cookie(const engine::Packet& packet, ListenerId id, Instant now);

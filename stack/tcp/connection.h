@@ -23,8 +23,9 @@ public:
     // lifetime.cc
     static std::optional<std::uint32_t> open(Host& host, FlowKey key, const FlowOptions& options, SeqNum iss, Instant now,
                                              Handle<Listener> listener = {});
-    void start(Instant now);  // active OPEN: the SYN
+    void start(Instant now, bool wanted_fast_open);  // active OPEN: the SYN
     void adopt(const HalfOpen& half, Instant now);  // passive OPEN: the handshake is through
+    void open_early(const Segment& syn, Instant now);  // after adopt(): the SYN brought text and a valid cookie
     void fail(Error error, Cause cause, Instant now);  // CLOSED, and the user hears why
     void reset_and_fail(Error error, Cause cause, Instant now);
     void remove();  // the record itself
@@ -134,19 +135,18 @@ private:
     void make_room(std::size_t charge);
     void remember_timestamp(const Segment& segment, Instant now);
 
-    // buffers.cc
+    // fast_open.cc, buffers.cc, user_timeout.cc, ecn.cc
+    std::uint32_t fast_open_text(wire::TcpOptions& options, bool again);
+    void hear_fast_open(const Segment& segment, std::uint32_t text_out);
+    void end_early();
     void tune_receive(Instant now);
     void tune_send();
-
-    // user_timeout.cc
     void set_exchange(bool wanted);
     void hear_user_timeout(std::uint16_t said, Instant now);
     std::uint16_t timeout_option() const;
     Duration user_timeout() const;
-    // ecn.cc
     void hear_marks(const Segment& segment);
     void hear_echo(const Segment& segment, Instant now);
-
     // acknowledge.cc
     bool arrive_ack(const Segment& segment, Instant now);
     void update_window(const Segment& segment, Instant now);

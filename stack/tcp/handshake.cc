@@ -38,6 +38,7 @@ void send_syn_ack(Host& host, std::uint32_t index, Instant now) {
         if (listener->options.exchange_user_timeout && listener->options.user_timeout != Duration{})
             answer.options.user_timeout = option_of(listener->options.user_timeout);
     }
+    if (half.grants) answer.options.fast_open = option_of_cookie(half.grant);
     answer.flow = host.name_half(index).place;
     answer.generation = host.name_half(index).generation;
     half.sent_at = now;
@@ -118,7 +119,8 @@ bool promote(Host& host, const HalfOpen& half, std::uint32_t index, Instant now)
 
 }  // namespace
 
-void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn, const SeqNum* floor, Instant now) {
+void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn, const SeqNum* floor,
+               const std::uint64_t* cookie, Instant now) {
     Listener* listener = host.listeners.find(id);
     if (!listener || !syn.options) return;
     if (listener->waiting_count >= listener->backlog) {
@@ -146,6 +148,17 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
     half.user_timeout = options.user_timeout.value_or(0);
     half.sack = options.sack_permitted && host.settings.sack;
     half.born_at = now;
+    if (cookie && options.fast_open) {
+        const bool valid = says(*options.fast_open, *cookie);
+        if (valid && syn.length > 0 && listener->early_count < listener->backlog) {  // section 5.1: pending ones are bounded
+            if (!promote(host, half, none, now)) return;
+            ++listener->early_count;
+            ++host.statistics.fast_opens;
+            return Connection{host, host.find(key).index}.open_early(syn, now);
+        }
+        half.grants = !valid;
+        half.grant = *cookie;
+    }
     const Handle<HalfOpen> handle = host.half_open.insert(half);
     if (handle == Handle<HalfOpen>{}) {
         ++host.statistics.no_memory;

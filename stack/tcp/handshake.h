@@ -7,7 +7,9 @@
 namespace weft::tcp {
 
 // A SYN for a listener. `floor`: the ISN is to lie beyond it (a TIME-WAIT record of the same name ended there).
-void open_half(Host& host, Handle<Listener> listener, FlowKey key, const Segment& syn, const SeqNum* floor, Instant now);
+// `cookie`: the Fast Open cookie of this client, where the listener gives and takes them.
+void open_half(Host& host, Handle<Listener> listener, FlowKey key, const Segment& syn, const SeqNum* floor,
+               const std::uint64_t* cookie, Instant now);
 
 // Answers to what was asked of the application about a SYN.
 void accept_half(Host& host, std::uint32_t index, Instant now);

@@ -18,6 +18,7 @@
 #include "stack/tcp/config.h"
 #include "stack/tcp/defence.h"
 #include "stack/tcp/event.h"
+#include "stack/tcp/fast_open.h"
 #include "stack/tcp/listener.h"
 #include "stack/tcp/modules.h"
 #include "stack/tcp/personality.h"
@@ -83,6 +84,7 @@ struct Host {
     TimerWheel wheel, half_open_wheel;
     IndexList output, events, listener_events, time_waits;
     std::vector<Reply> replies;
+    FastOpenCache fast_open;
     std::vector<std::uint32_t> suspects;  // paths that may swallow full segments
     std::vector<Handle<HalfOpen>> questions;  // to be told, from next_question on
     std::size_t next_question{0};

@@ -83,7 +83,9 @@ void Connection::arrive_syn_sent(const Segment& segment, Instant now) {
         return want_output();
     }
     if (in_.flags.timing) sample(segment, now);
+    hear_fast_open(segment, out_.snd_max - out_.snd_una - 1);
     out_.snd_una = segment.ack;
+    out_.snd_nxt = out_.snd_una;  // text of the SYN that was not taken goes again at once
     established(now);
     in_.flags.ack_now = true;
     const Segment rest = segment.within(in_.rcv_nxt, in_.rcv_adv);

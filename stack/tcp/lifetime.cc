@@ -52,10 +52,11 @@ std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const Flo
     return index;
 }
 
-void Connection::start(Instant now) {
+void Connection::start(Instant now, bool wanted_fast_open) {
     in_.flags.known = true;
     in_.flags.scaling = host_.settings.window_scaling;
     in_.flags.timestamps = host_.settings.timestamps;  // offered until the peer's SYN lacks them
+    in_.flags.fast_open = wanted_fast_open;
     in_.rcv_shift = in_.flags.scaling ? host_.receive_shift() : std::uint8_t{0};
     out_.peer_mss = path().default_mss;
     derive_mss();
@@ -68,6 +69,7 @@ void Connection::adopt(const HalfOpen& half, Instant now) {
     cold_.irs = half.irs;
     in_.rcv_nxt = in_.last_ack_sent = half.irs + 1;
     in_.rcv_adv = in_.rcv_nxt + std::min(in_.limit, 65'535u);  // what the SYN,ACK could say
+    in_.flags.scaling = half.scales;
     in_.rcv_shift = half.scales ? host_.receive_shift() : std::uint8_t{0};
     if (half.user_timeout != 0) hear_user_timeout(half.user_timeout, now);
     in_.snd_shift = half.snd_shift;
@@ -128,7 +130,8 @@ void Connection::established(Instant now) {
     tcb_.recovery.point = tcb_.pace.ecn_point = cold_.iss;
     if (cold_.extra != none) set_exchange(host_.extras[cold_.extra].exchanges_timeout);  // once more behind the SYN
     enter(State::established, Cause::segment, now);
-    if (in_.flags.known) {
+    end_early();
+    if (in_.flags.known && cold_.listener == Handle<Listener>{}) {
         ++host_.statistics.connections_opened;
         raise(Event::Kind::connected);
     }
@@ -153,6 +156,7 @@ void Connection::leave_network(State state, Cause cause, Instant now) {
         host_.output.remove(index_, host_.output_place());
         in_.flags.in_output = false;
     }
+    end_early();
     host_.wheel.disarm(index_);
     tcb_.deadlines = {};
     forget_sent();

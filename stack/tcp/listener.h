@@ -24,6 +24,7 @@ struct FlowOptions {
     bool exchange_user_timeout{false};
     std::uint32_t send_buffer{0}, receive_buffer{0};  // bytes, which stay; 0: as the stack is tuned
     std::uint16_t maximum_segment{0};  // bytes; 0: what the path carries
+    bool fast_open{false};
 };
 
 struct Listener {
@@ -37,6 +38,7 @@ struct Listener {
     Place events;
     bool in_events{false};
     bool asks{false};
+    std::uint32_t early_count{0};     // connections that took text with their SYN and are not through the handshake
     Instant cookies_until;            // a SYN cookie was given out: acknowledgements of one are believed until then
 };
 
@@ -54,6 +56,8 @@ struct HalfOpen {
     std::uint16_t user_timeout{0};    // that the SYN said, as on the wire; 0: none
     enum class Asked : std::uint8_t { no, asked, later } asked{};  // the application decides: no SYN,ACK left yet
     bool in_questions{false};
+    bool grants{false};               // the SYN,ACK carries `grant`
+    std::uint64_t grant{0};           // a Fast Open cookie
     Instant sent_at;                  // of the last SYN,ACK
     Instant born_at;
     Place place;                      // in Listener::half_open

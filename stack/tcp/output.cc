@@ -63,10 +63,14 @@ bool Connection::emit_syn(Transmit& frame, Instant now) {
     }
     options.sack_permitted = first ? host_.settings.sack : bool{in_.flags.sack};
     const auto window = std::uint16_t(std::min(in_.limit, 65'535u));  // never scaled in a SYN
+    const std::uint32_t text = first && in_.flags.fast_open ? fast_open_text(options, again) : 0;
     head(frame, out_.snd_una, flags, window, options);
-    trace_sent(out_.snd_una, 0, flags, window, now);
+    if (text > 0) {
+        host_.queues[out_.queue].each(0, text, [&](const Slice& part) { host_.lent.push_back(part); });
+    }
+    trace_sent(out_.snd_una, text, flags, window, now);
     acknowledged(now);
-    sent({out_.snd_una, 0, true}, 1, again, now);  // a SYN counts one, as a FIN does
+    sent({out_.snd_una, text, true}, 1, again, now);  // a SYN counts one, as a FIN does
     return true;
 }
 
@@ -342,7 +346,7 @@ void Connection::sent(const Span& span, std::uint32_t segments, bool again, Inst
         if (in_.flags.recovering) known.prr.out += end - span.seq;
         else if (known.sacked > 0 && !again && !known.after_timeout) known.limited += span.length;
     }
-    if (in_.flags.hears_sent && span.length > 0) hear_sent(span.length, now);
+    if (in_.flags.hears_sent && span.length > 0 && !syn_unacknowledged()) hear_sent(span.length, now);
     tcb_.timing.sent_at = now;
     cold_.segments_out += segments;
     host_.statistics.segments_out += segments;

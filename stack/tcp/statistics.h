@@ -20,6 +20,7 @@ struct Statistics {
     std::uint64_t arp_in{0}, arp_out{0}, ndp_in{0}, ndp_out{0}, icmp_in{0}, icmp_out{0};  // packets; NDP's are ICMP, too
     std::uint64_t icmp_limited{0}, icmp_ignored{0};  // answers beyond the rate; errors that were not believed
     std::uint64_t cookies_sent{0}, cookies_received{0}, cookies_failed{0};  // of SYNs (RFC 4987)
+    std::uint64_t fast_opens{0};  // handshakes whose SYN brought text that was taken, at either end (RFC 7413)
     std::uint64_t ecn_cuts{0};  // times that an echoed mark cut a window
     std::uint64_t mtu_lowered{0}, black_holes{0};  // times that the network, or its silence, lowered a path's MTU
     std::uint64_t martians{0}, no_route{0}, unresolved{0};  // packets dropped: their source, no way, no neighbour's answer

@@ -76,6 +76,7 @@ struct Flags {
     bool hears_sent : 1 {false};  // the congestion module has an on_sent
     bool tells_timeout : 1 {false};  // the next segment carries the user timeout option
     bool tunes : 1 {false};  // the receive buffer may grow
+    bool fast_open : 1 {false};  // active: the SYN may carry text; passive: it did, and its handshake is not through
     bool quiet : 1 {false};  // soft errors raise no event (SHLD-20)
     bool ecn_asked : 1 {false};  // our SYN said ECE and CWR
     bool ecn : 1 {false};  // negotiated (RFC 3168)

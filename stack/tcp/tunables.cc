@@ -58,6 +58,7 @@ using C = Config;
 
 constexpr std::array<std::string_view, 3> ecn_choices{"off", "on", "accept"}, cookie_choices{"off", "on", "always"};
 constexpr std::array<std::string_view, 2> probing_choices{"off", "black-hole"};
+constexpr std::array<std::string_view, 4> fast_open_choices{"off", "connect", "listen", "both"};
 
 constexpr std::span<const std::string_view> look_choices{personality_names};
 constexpr std::array<std::string_view, 2> recovery_choices{"rack", "sack"};
@@ -105,6 +106,9 @@ constexpr std::array table{
                                     "the least that a peer's user timeout option may make of ours (RFC 5482, section 3.1)"),
     time<&C::user_timeout_most, s>("user_timeout_most", "", 100, 365 * 86'400,
                                    "the most that a peer's user timeout option may make of ours (RFC 5482, section 3.1)"),
+    plain<&C::fast_open>("fast_open", "tcp_fastopen", "choice", 0, 3,
+                         "text with the SYN (RFC 7413): for active opens that ask, for listeners that ask, or both",
+                         fast_open_choices),
     plain<&C::mtu_probing>("mtu_probing", "tcp_mtu_probing", "choice", 0, 1,
                            "a path on which full segments time out again and again carries less (RFC 8899, section 4.3)",
                            probing_choices),

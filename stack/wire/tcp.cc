@@ -14,7 +14,8 @@ enum Kind : std::uint8_t {
     permitted_kind = 4,
     sack_kind = 5,
     stamps_kind = 8,
-    timeout_kind = 28
+    timeout_kind = 28,
+    fast_open_kind = 34
 };
 
 // `body` is what lies behind kind and length. False: a length that the kind does not have.
@@ -48,8 +49,19 @@ bool read_option(TcpOptions& options, std::uint8_t kind, Bytes body) {
         if (body.size() != 2) return false;
         options.user_timeout = load_big<std::uint16_t>(body.data());
         return true;
+    case fast_open_kind:  // an odd length, or one out of range, is no Fast Open (RFC 7413, section 4.1.1)
+        if (body.size() % 2 != 0 || body.size() > 16 || body.size() == 2) return true;
+        options.fast_open = FastOpen{std::uint8_t(body.size())};
+        std::copy(body.begin(), body.end(), options.fast_open->cookie.begin());
+        return true;
     default: return true;
     }
+}
+
+void write_fast_open(Writer& to, const FastOpen& option) {
+    to.u8(fast_open_kind), to.u8(std::uint8_t(2 + option.size));
+    for (std::size_t i = 0; i < option.size; ++i) to.u8(std::to_integer<std::uint8_t>(option.cookie[i]));
+    for (std::size_t size = 2u + option.size; size % 4 != 0; ++size) to.u8(nop);
 }
 
 }  // namespace
@@ -85,11 +97,18 @@ std::size_t TcpOptions::size_without_sack() const {
     else if (sack_permitted) size += 4;
     if (window_scale) size += 4;
     if (user_timeout) size += 4;
+    if (fast_open) size += fast_open_fits(size) ? fast_open_size() : 0;
     return size;
 }
 
+std::size_t TcpOptions::fast_open_size() const { return (std::size_t{2} + fast_open->size + 3) / 4 * 4; }
+
+// Behind `taken` bytes of other options; else it is left out.
+bool TcpOptions::fast_open_fits(std::size_t taken) const { return taken + fast_open_size() <= max_size; }
+
 std::size_t TcpOptions::room_for_sack() const {
-    const std::size_t room = (max_size - size_without_sack() - 4) / 8;
+    const std::size_t taken = size_without_sack() + 4;
+    const std::size_t room = taken < max_size ? (max_size - taken) / 8 : 0;
     return std::min<std::size_t>({sack_count, sack.size(), room});
 }
 
@@ -113,6 +132,9 @@ std::size_t TcpOptions::write_aligned(MutableBytes out) const {
         for (std::size_t i = 0; i < blocks; ++i) to.big(sack[i].left.raw()), to.big(sack[i].right.raw());
     }
     if (user_timeout) align(0), to.u8(timeout_kind), to.u8(4), to.big(*user_timeout);
+    TcpOptions rest = *this;
+    rest.fast_open.reset();
+    if (fast_open && fast_open_fits(rest.size_without_sack())) align(0), write_fast_open(to, *fast_open);
     while (to.size() % 4 != 0) to.u8(end);
     return to.size();
 }
@@ -133,6 +155,7 @@ std::size_t TcpOptions::write(MutableBytes out, OptionOrder order) const {
     }
     if (window_scale) to.u8(nop), to.u8(scale_kind), to.u8(3), to.u8(*window_scale);
     if (user_timeout) to.u8(timeout_kind), to.u8(4), to.big(*user_timeout);
+    if (fast_open && fast_open_fits(to.size())) write_fast_open(to, *fast_open);
     if (const std::size_t blocks = room_for_sack(); blocks != 0) {
         to.u8(nop), to.u8(nop), to.u8(sack_kind), to.u8(std::uint8_t(2 + 8 * blocks));
         for (std::size_t i = 0; i < blocks; ++i) to.big(sack[i].left.raw()), to.big(sack[i].right.raw());

@@ -1,4 +1,4 @@
-// TCP segments (RFC 9293, section 3.1) and their options (RFC 9293, 7323, 2018, 5482): a view over received bytes, and a writer.
+// TCP segments (RFC 9293, section 3.1) and their options (RFC 9293, 7323, 2018, 5482, 7413): a view over received bytes, and a writer.
 #pragma once
 
 #include <array>
@@ -42,6 +42,13 @@ enum class OptionOrder : std::uint8_t {
     aligned  // as FreeBSD does: MSS, scale, SACK-permitted, timestamps, each where it is aligned; what is left at the end is zero
 };
 
+// A Fast Open cookie (RFC 7413, section 4.1.1): 4 to 16 bytes; none: a request for one.
+struct FastOpen {
+    std::uint8_t size{0};
+    std::array<std::byte, 16> cookie{};
+    friend constexpr bool operator==(const FastOpen&, const FastOpen&) = default;
+};
+
 // What the options of one segment say. Of an option that comes twice the last one counts.
 struct TcpOptions {
     static constexpr std::size_t max_size = 40;  // bytes: the data offset has four bits
@@ -50,6 +57,7 @@ struct TcpOptions {
     std::optional<std::uint8_t> window_scale;  // as sent: RFC 7323, section 2.3 has the receiver use at most 14
     std::optional<TcpTimestamps> timestamps;
     std::optional<std::uint16_t> user_timeout;  // RFC 5482, section 3: top bit set: minutes, else seconds
+    std::optional<FastOpen> fast_open;  // of a SYN
     bool sack_permitted{false};
     std::uint8_t sack_count{0};  // of `sack`; the rest are zero
     std::array<SackBlock, 4> sack{};
@@ -58,7 +66,8 @@ struct TcpOptions {
     // padding (MUST-69). A length that is zero, one, too long, or wrong for a known kind is an error (MUST-7).
     static Parsed<TcpOptions> parse(Bytes options);
 
-    // The bytes that write() needs, a multiple of four. SACK blocks that do not fit are left out, the last ones first.
+    // The bytes that write() needs, a multiple of four. A Fast Open cookie that does not fit is left out, and
+    // so are SACK blocks, the last ones first.
     std::size_t size() const;
 
     // Returns size(), or 0 without writing when `out` is shorter.
@@ -70,6 +79,8 @@ private:
     std::size_t write_aligned(MutableBytes out) const;
     std::size_t size_without_sack() const;  // bytes, at most 20
     std::size_t room_for_sack() const;  // blocks
+    std::size_t fast_open_size() const;  // bytes
+    bool fast_open_fits(std::size_t taken) const;
 };
 
 //   0                   1                   2                   3

@@ -1,0 +1,212 @@
+// RFC 7413: TCP Fast Open, text with the SYN.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/engine/pair.h"
+#include "tests/tcp/peer.h"
+
+namespace weft::test {
+namespace {
+
+Opening early(bool active) {
+    Opening how{.active = active};
+    how.options.fast_open = true;
+    return how;
+}
+
+// A SYN with MSS and the option; `cookie` empty: a request.
+Segment fast_syn(std::span<const std::byte> cookie, std::uint32_t text = 0) {
+    std::vector<std::uint8_t> bytes{2, 4, 5, 180, 34, std::uint8_t(2 + cookie.size())};
+    for (const std::byte b : cookie) bytes.push_back(std::to_integer<std::uint8_t>(b));
+    while (bytes.size() % 4 != 0) bytes.push_back(1);
+    Segment segment = syn().raw_options(bytes);
+    if (text > 0) segment.length(text);
+    return segment;
+}
+
+Opening listening() {
+    Opening how = early(false);
+    how.timestamps = false;
+    how.scale = {};
+    return how;
+}
+
+// What the listener grants to this peer.
+wire::FastOpen granted(Peer& peer) {
+    peer.sends(fast_syn({}));
+    const Seen answer = peer.sees(syn_ack());
+    EXPECT_TRUE(answer.options.fast_open);
+    peer.sends(rst().seq(peer.peer_next()));
+    return answer.options.fast_open.value_or(wire::FastOpen{});
+}
+
+void again(Peer& peer, std::uint16_t port) { peer.begins_anew(port, SeqNum{port * 100'000u}); }
+
+TEST(Rfc7413, ARequestIsGrantedACookieOfTheClientsAddress) {  // sections 4.1.1 and 4.1.2
+    Peer peer{listening()};
+    peer.listens();
+    const wire::FastOpen first = granted(peer);
+    EXPECT_EQ(first.size, 8);
+    again(peer, 50'001);
+    EXPECT_EQ(granted(peer), first) << "the port does not count";
+    Opening other = listening();
+    other.config.seed[0] = 999;
+    Peer stranger{other};
+    stranger.listens();
+    EXPECT_NE(granted(stranger), first) << "the secret does";
+}
+
+TEST(Rfc7413, TextWithAValidCookieIsThereBeforeTheHandshakeIsThrough) {  // section 4.2.2
+    Peer peer{listening()};
+    peer.listens();
+    const wire::FastOpen cookie = granted(peer);
+    again(peer, 50'002);
+    peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 500));
+    const Seen answer = peer.sees(syn_ack().ack(peer.peer_next()));
+    EXPECT_FALSE(answer.options.fast_open) << "the client has it";
+    ASSERT_TRUE(peer.accepts()) << "before the last acknowledgement";
+    EXPECT_EQ(peer.state(), State::syn_received);
+    EXPECT_EQ(peer.reads(), 500u);
+    peer.ignores_what_was_sent();
+    peer.sends(ack().ack(answer.seq + 1));
+    EXPECT_EQ(peer.state(), State::established);
+    EXPECT_EQ(peer.writes(100), 100u);
+    peer.sees(data(100));
+    EXPECT_EQ(peer.statistics().fast_opens, 1u);
+    EXPECT_FALSE(peer.hears(Event::Kind::connected)) << "it was accepted already";
+}
+
+TEST(Rfc7413, TheSynAckOfAnEarlyConnectionIsSentAgain) {
+    Peer peer{listening()};
+    peer.listens();
+    const wire::FastOpen cookie = granted(peer);
+    again(peer, 50'003);
+    peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 500));
+    const Seen first = peer.sees(syn_ack().ack(peer.peer_next()));
+    peer.until_it_sends();
+    peer.sees(syn_ack().seq(first.seq).ack(peer.peer_next()));
+}
+
+TEST(Rfc7413, TextWithoutAValidCookieIsNotTakenAndANewOneIsGranted) {  // section 4.2.2
+    Peer peer{listening()};
+    peer.listens();
+    wire::FastOpen cookie = granted(peer);
+    cookie.cookie[3] ^= std::byte{1};
+    again(peer, 50'004);
+    const SeqNum begin = peer.peer_next();
+    peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 500));
+    const Seen answer = peer.sees(syn_ack().ack(begin + 1));
+    EXPECT_TRUE(answer.options.fast_open);
+    EXPECT_FALSE(peer.accepts());
+    EXPECT_EQ(peer.statistics().connections, 0u);
+    EXPECT_EQ(peer.pool_in_use(), 0u) << "nothing of the text is kept";
+}
+
+TEST(Rfc7413, PendingOnesAreBounded) {  // section 5.1
+    Opening how = listening();
+    how.options.backlog = 3;
+    how.config.syncookies = 0;
+    Peer peer{how};
+    peer.listens();
+    const wire::FastOpen cookie = granted(peer);
+    peer.watches = false;
+    for (std::uint16_t i = 0; i < 10; ++i) {
+        again(peer, std::uint16_t(51'000 + i));
+        peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 100));
+    }
+    EXPECT_EQ(peer.statistics().connections, 3u);
+}
+
+TEST(Rfc7413, ListenersThatDoNotWantItIgnoreIt) {
+    Opening how = listening();
+    how.options.fast_open = false;
+    Peer peer{how};
+    peer.listens();
+    const SeqNum begin = peer.peer_next();
+    peer.sends(fast_syn({}, 100));
+    EXPECT_FALSE(peer.sees(syn_ack().ack(begin + 1)).options.fast_open);
+}
+
+TEST(Rfc7413, AnOddOrTooLongOptionIsIgnored) {  // section 4.1.1
+    Peer peer{listening()};
+    peer.listens();
+    peer.sends(syn().raw_options({2, 4, 5, 180, 34, 5, 1, 2, 3, 1, 1, 1}));
+    EXPECT_FALSE(peer.sees(syn_ack()).options.fast_open);
+}
+
+TEST(Rfc7413, AnActiveOpenAsksForACookieAndUsesItTheNextTime) {  // section 4.1.3
+    Opening how = early(true);
+    how.timestamps = false;
+    Peer peer{how};
+    peer.connects();
+    const Seen first = peer.sees(syn());
+    ASSERT_TRUE(first.options.fast_open);
+    EXPECT_EQ(first.options.fast_open->size, 0);
+    peer.sends(syn_ack().ack(first.seq + 1).raw_options({2, 4, 5, 180, 34, 6, 1, 2, 3, 4, 1, 1}));
+    peer.sees(ack());
+    peer.aborts();
+    peer.ignores_what_was_sent();
+
+    peer.begins_anew(Peer::peer_port, SeqNum{77});
+    ConnectOptions options;
+    options.fast_open = true;
+    const auto flow = peer.engine().connect({peer.remote.address, 0, Peer::peer_port}, options, peer.now);
+    ASSERT_TRUE(flow);
+    const std::vector<std::byte> text(300, std::byte{7});
+    ASSERT_TRUE(peer.engine().write(*flow, text, {}, peer.now));
+    std::array<Transmit, 4> out;
+    ASSERT_EQ(peer.engine().transmit(out, peer.now), 1u);
+    const auto view = wire::TcpView::parse(Bytes{out[0].header}.first(out[0].header_length).subspan(out[0].transport));
+    ASSERT_TRUE(view);
+    EXPECT_EQ(view->flags(), wire::syn);
+    EXPECT_EQ(view->options()->fast_open->size, 4);
+    std::size_t carried = 0;
+    for (const Slice& slice : out[0].payload) carried += slice.size();
+    EXPECT_EQ(carried, 300u);
+}
+
+// Both ends are engines.
+struct Both : Pair {
+    ListenerId listener;
+    Both() {
+        ListenOptions options;
+        options.local.port = 80;
+        options.fast_open = true;
+        listener = b.listen(options, now).value();
+    }
+    Flow asks(std::size_t bytes) {
+        ConnectOptions options;
+        options.fast_open = true;
+        const Flow flow = a.connect({ipv4(2), 0, 80}, options, now).value();
+        const std::vector<std::byte> text(bytes, std::byte{1});
+        EXPECT_EQ(a.write(flow, text, {}, now).value(), bytes);
+        run(Duration::milliseconds(500));
+        return flow;
+    }
+    std::size_t heard() {
+        const auto flow = b.accept(listener, now);
+        EXPECT_TRUE(flow);
+        std::vector<std::byte> into(1 << 16);
+        return flow ? b.read(*flow, into, now).value_or(0) : 0;
+    }
+};
+
+TEST(Rfc7413, TwoEnginesSaveARoundTripFromTheSecondTimeOn) {
+    Both pair;
+    pair.asks(500);
+    EXPECT_EQ(pair.heard(), 500u);
+    EXPECT_EQ(pair.b.statistics().fast_opens, 0u);
+    pair.asks(900);
+    EXPECT_EQ(pair.heard(), 900u);
+    EXPECT_EQ(pair.b.statistics().fast_opens, 1u);
+    EXPECT_EQ(pair.a.statistics().fast_opens, 1u);
+    const Flow large = pair.asks(10'000);
+    EXPECT_EQ(pair.heard(), 10'000u) << "what the SYN had no room for follows";
+    EXPECT_EQ(pair.b.statistics().fast_opens, 2u);
+    EXPECT_EQ(pair.a.inspect(large)->receiving.state, tcp::State::established);
+    EXPECT_EQ(pair.a.statistics().retransmitted_bytes, 0u);
+}
+
+}  // namespace
+}  // namespace weft::test

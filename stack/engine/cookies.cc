@@ -41,6 +41,10 @@ void Engine::State::send_cookie(const engine::Packet& packet, ListenerId id, Ins
                            .window = std::uint16_t(std::min(host.settings.receive_buffer, 65'535u))};
     answer.options.mss =
         std::uint16_t(std::min<std::uint32_t>(mtu - std::uint32_t(net::header_size(family)) - 20u, 65'535u));
+    if (const std::uint16_t allowed = listener.options.maximum_segment)
+        answer.options.mss = std::min(*answer.options.mss, allowed);
+    if (const std::uint32_t buffer = listener.options.receive_buffer)
+        answer.window = std::uint16_t(std::min<std::uint32_t>(buffer, answer.window));
     if (said.timestamps && host.settings.timestamps) {  // without them nothing could carry the rest
         tcp::CookieOptions offered;
         if (said.window_scale && host.settings.window_scaling) {

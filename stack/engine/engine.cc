@@ -20,13 +20,19 @@ Duration bounded(Duration wanted, Duration least, Duration most) { return std::c
 
 HashKey seed_of(const Config& config) { return {config.seed[0], config.seed[1]}; }
 
+KeepAlive bounded(KeepAlive wanted) {
+    wanted.idle = bounded(wanted.idle, {}, longest);
+    wanted.interval = bounded(wanted.interval, {}, longest);
+    return wanted;
+}
+
 tcp::FlowOptions flow_options(const ConnectOptions& options) {
     return {bounded(options.user_timeout, {}, longest),
             std::uint8_t(options.dscp & 0x3f),
             options.hop_limit,
             options.nodelay,
             options.congestion,
-            options.keepalive,
+            bounded(options.keepalive),
             options.report_errors,
             options.exchange_user_timeout,
             options.send_buffer == 0 ? 0 : std::clamp(options.send_buffer, least_buffer, most_buffer),

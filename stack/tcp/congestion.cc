@@ -147,7 +147,7 @@ void Connection::hear_congestion(std::uint32_t cause, std::uint32_t lost, std::u
     event.cause = cause;
     event.now = now.nanoseconds();
     event.random = random(cause, now);
-    event.in_flight = out_.scoreboard == none ? flight() - lost : in_flight();
+    event.in_flight = out_.scoreboard == none ? flight() - std::min(lost, flight()) : in_flight();
     event.prior_in_flight = prior;
     event.newly_lost = lost;
     event.delivered = tcb_.rate.delivered;

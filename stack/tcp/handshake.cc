@@ -68,6 +68,9 @@ void arm(Host& host, std::uint32_t index, Instant when, Instant now) {
 void ask(Host& host, std::uint32_t index) {
     HalfOpen& half = host.half_open[index];
     if (half.asked != HalfOpen::Asked::asked || half.in_questions) return;
+    // Records that went stay in the list until somebody drains it; the peer's next SYN asks again.
+    const Listener* listener = host.listeners.find(half.listener);
+    if (!listener || host.questions.size() - host.next_question >= 4 * std::size_t{listener->backlog} + 64) return;
     half.in_questions = true;
     host.questions.push_back(host.half_open.handle(index));
 }

@@ -211,8 +211,8 @@ void Connection::accept_text(const Segment& segment, Instant now) {
     }
     in_.rcv_nxt += segment.length;
     in_.owed += segment.length;
-    if (in_.flags.tunes) tune_receive(now);
     cold_.bytes_in += segment.length;
+    if (in_.flags.tunes) tune_receive(now);
     host_.statistics.bytes_in += segment.length;
     const std::uint32_t largest = segment.count > 1 ? (segment.length + segment.count - 1) / segment.count : segment.length;
     if (largest > in_.their_mss) in_.their_mss = std::uint16_t(std::min(largest, 65'000u));

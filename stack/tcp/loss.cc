@@ -74,8 +74,8 @@ std::uint32_t Connection::detect_losses(Instant now) {
         in_.flags.tail_armed = false;
         schedule(tcb_.deadlines.loss, std::min(now + wait, board().rto_at), now);
         if (board().rto_at <= now + wait) in_.flags.reorder_armed = false;
-    } else {
-        in_.flags.reorder_armed = false;
+    } else if (in_.flags.reorder_armed) {
+        resume_timer(now);  // its deadline must not be taken for the retransmission timer's
     }
     return board().given_up - had;
 }

@@ -24,6 +24,10 @@ bool Connection::emit(Transmit& frame, Instant now) {
     if (syn_unacknowledged()) return emit_syn(frame, now) || emit_ack(frame, now);
     if (in_.duplicates_owed > 0) return emit_ack(frame, now);
     if (in_.flags.ack_now && in_.reassembly != none && in_.flags.sack) return emit_ack(frame, now);  // SACK wants room
+    if (in_.flags.tells_timeout && queued() > in_.mss - 4u) {  // full segments have no room for the option (RFC 5482)
+        in_.flags.ack_now = true;
+        return emit_ack(frame, now);
+    }
     if (in_.flags.probe_now && emit_probe(frame, now)) return true;
     if (in_.flags.tail_due && emit_tail(frame, now)) return true;
     if (out_.scoreboard != none) return emit_selective(frame, now);
@@ -41,7 +45,13 @@ bool Connection::emit_selective(Transmit& frame, Instant now) {
     const bool fresh = (!asking || credit_ > 0) && emit_text(frame, now);
     if (fresh) known.frto_credit -= std::min(known.frto_credit, out_.snd_nxt - from);
     credit_ = 0;
-    return fresh || emit_rescue(frame, now) || emit_ack(frame, now);
+    if (fresh) return true;
+    if (asking && known.frto_credit == 2u * in_.mss) {  // nothing new may leave: step 2b goes on as a recovery does
+        known.frto = Scoreboard::Frto::none;
+        known.frto_credit = 0;
+        if (emit_lost(frame, now)) return true;
+    }
+    return emit_rescue(frame, now) || emit_ack(frame, now);
 }
 
 bool Connection::emit_syn(Transmit& frame, Instant now) {

@@ -84,6 +84,17 @@ TEST(Buffers, OfASlowReaderStayAsTheyAre) {
     EXPECT_EQ(peer.tcb().receiving.limit, 65'536u);
 }
 
+TEST(Buffers, OfAReaderThatStandsStillStayAsTheyAre) {
+    Opening how{.active = true, .round_trip = ms(50)};
+    how.config.receive_buffer = 65'536, how.config.receive_buffer_most = 1 << 20;
+    Peer peer = established(how);
+    for (std::uint32_t length = 100; length <= 1'400; length += 100) {
+        peer.sends(data(length));
+        peer.after(ms(60));
+    }
+    EXPECT_EQ(peer.tcb().receiving.limit, 65'536u);
+}
+
 TEST(Buffers, OfASenderGrowWithItsWindowUpToTheirBound) {
     Opening how{.active = true, .round_trip = ms(50)};
     how.config.send_buffer = 32'768, how.config.send_buffer_most = 200'000;

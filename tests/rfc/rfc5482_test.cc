@@ -74,6 +74,20 @@ TEST(Rfc5482, AChangeIsTold) {
     EXPECT_EQ(peer.sees(data(10)).options.user_timeout, 500);
 }
 
+TEST(Rfc5482, FullSegmentsLeaveItToAnAcknowledgement) {  // it would make them larger than the path
+    Peer peer = established(exchanging(seconds(120), false));
+    ConnectOptions options;
+    options.user_timeout = seconds(500);
+    options.exchange_user_timeout = true;
+    ASSERT_TRUE(peer.engine().set(peer.flow(), options, peer.now));
+    EXPECT_EQ(peer.writes(10'000), 10'000u);
+    EXPECT_EQ(peer.sees(ack()).options.user_timeout, 500);
+    const auto text = peer.next();
+    ASSERT_TRUE(text);
+    EXPECT_GT(text->length, 0u);
+    EXPECT_FALSE(text->options.user_timeout);
+}
+
 TEST(Rfc5482, TheLongerOfBothHolds) {  // section 3.1: max(ADV_UTO, REMOTE_UTO)
     for (const auto& [theirs, holds] :
          {std::pair{std::uint16_t{400}, 400}, {std::uint16_t{50}, 120}, {std::uint16_t{0x8005}, 300}}) {

@@ -79,6 +79,17 @@ TEST(Rfc5682, SackOfTheNewSegmentsAloneMeansThatItWasReal) {  // step 3b
     EXPECT_EQ(again.front(), 1u);
 }
 
+TEST(Rfc5682, NewTextThatMayNotLeaveYetIsNotWaitedFor) {  // step 2b: if nothing new may be sent, as a recovery does
+    NumberedFlow flow{20, without_timestamps(), Duration{}};
+    while (flow.peer.statistics().timeouts == 0) flow.peer.until_it_sends();
+    EXPECT_EQ(flow.peer.writes(50, {.more = true}), 50u);
+    flow.peer.ignores_what_was_sent();
+    flow.acks(1);
+    const Numbers again = flow.sent();
+    ASSERT_FALSE(again.empty());
+    EXPECT_EQ(again.front(), 1u);
+}
+
 TEST(Rfc5682, SecondTimeoutIsNotAskedAgain) {  // step 1
     TimedOut flow{without_timestamps()};
     while (flow.peer.statistics().timeouts < 2) flow.peer.until_it_sends();

@@ -264,7 +264,7 @@ int weft_finish(weft_stack* s, weft_fd fd) {
         if (socket->kind == api::Socket::Kind::stream && !socket->write_shut)
             if (const auto shut = sockets.shutdown(api::socket_of(fd), Sockets::How::write, s->now); !shut) return shut;
         if (socket->kind != api::Socket::Kind::ended) return std::unexpected(EAGAIN);
-        if (socket->error != 0) return std::unexpected(socket->error);
+        if (socket->fate != 0) return std::unexpected(socket->fate);
         return {};
     }));
 }

@@ -325,6 +325,7 @@ void Sockets::take_event(const Event& event) {
     case Kind::failed:
         // RFC 9293, section 3.10.7.4: Linux tells the reset of a half that is already closed as a broken pipe.
         socket->error = event.error == Error::reset && socket->end ? EPIPE : to_errno(event.error);
+        socket->fate = socket->error;
         socket->told_connected = socket->told_connected || socket->kind == Socket::Kind::stream;
         socket->flow = {};
         socket->kind = Socket::Kind::ended;

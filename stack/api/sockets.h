@@ -51,6 +51,7 @@ struct Socket {
     bool wants_room{false};  // a write took less than all, or poll() said that there is no room
     std::uint32_t woken{0};  // what next_woken() has not told yet
     int error{0};  // SO_ERROR: an errno value, taken by the call that tells it
+    int fate{0};  // what the flow failed with; nobody takes it
     Endpoint local, remote;
     Flow flow;
     ListenerId listener;

@@ -110,7 +110,7 @@ WEFT_API void weft_return(weft_lease *lease);
 enum { WEFT_READ = 1, WEFT_WRITE = 2 };
 WEFT_API int weft_shutdown(weft_stack *s, weft_fd fd, int directions);
 WEFT_API int weft_close(weft_stack *s, weft_fd fd);   /* a flow or a listener; never blocks: safe in a destructor */
-WEFT_API int weft_finish(weft_stack *s, weft_fd fd);  /* ends our half; 0 when both have ended and all was read, else -EAGAIN */
+WEFT_API int weft_finish(weft_stack *s, weft_fd fd);  /* ends our half; 0: both have ended, all was read; -EAGAIN: not yet */
 WEFT_API int weft_abort(weft_stack *s, weft_fd fd);   /* a reset */
 WEFT_API int weft_peers(weft_stack *s, weft_fd fd, weft_sockaddr *local, weft_sockaddr *remote); /* either may be NULL */
 WEFT_API int weft_set(weft_stack *s, weft_fd fd, const weft_options *options);

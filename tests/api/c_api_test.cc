@@ -106,6 +106,24 @@ TEST_F(C, AConnectionCarriesTextBothWaysAndEnds) {
     EXPECT_EQ(weft_close(a, client), 0);
 }
 
+TEST_F(C, AResetIsNoEndEvenWhereAnotherCallHasToldItFirst) {
+    const weft_sockaddr to = address("10.0.0.2:80");
+    const weft_fd listener = weft_listen(b, &to, 5, nullptr);
+    const weft_fd client = weft_connect(a, nullptr, &to, nullptr);
+    settle();
+    const weft_fd server = weft_accept(b, listener, nullptr);
+    ASSERT_GT(server, 0);
+    EXPECT_EQ(weft_write(a, client, "unread", 6, 0), 6);
+    settle();
+    EXPECT_EQ(weft_close(b, server), 0);
+    settle();
+    char byte = 0;
+    EXPECT_EQ(weft_read(a, client, &byte, 1, 0), -ECONNRESET);
+    EXPECT_EQ(weft_read(a, client, &byte, 1, 0), 0) << "as Linux has it: an error is told once";
+    EXPECT_EQ(weft_finish(a, client), -ECONNRESET);
+    EXPECT_EQ(weft_finish(a, client), -ECONNRESET);
+}
+
 TEST_F(C, WhatIsRefusedAndWhatIsNonsenseSaysWhy) {
     const weft_sockaddr to = address("10.0.0.2:81"), any = address("*:0");
     EXPECT_EQ(weft_connect(a, nullptr, &any, nullptr), -EINVAL);

@@ -23,6 +23,19 @@ SocketId socket_of(weft_fd fd) {
 
 weft_fd fd_of(SocketId id) { return weft_fd(std::uint64_t{id.place} << 32 | id.generation); }
 
+constexpr std::uint64_t asked_shard = 127;
+
+weft_fd fd_of(Question question) {
+    const std::uint64_t place = asked_shard << 24 | (question.place & 0xff'ffff);
+    return weft_fd(place << 32 | question.generation);
+}
+
+std::optional<Question> question_of(weft_fd asked) {
+    const auto bits = std::uint64_t(asked);
+    if (bits >> 56 != asked_shard) return std::nullopt;
+    return Question{std::uint32_t(bits >> 32) & 0xff'ffff, std::uint32_t(bits)};
+}
+
 Endpoint endpoint_of(const weft_sockaddr& address) {
     const auto* bytes = reinterpret_cast<const std::byte*>(address.bytes);
     Endpoint endpoint{{}, address.scope, address.port};
@@ -54,8 +67,8 @@ void weft_stack::settle() {
         weft_sockaddr local, remote;
         api::give(peers->local, &local);
         api::give(peers->remote, &remote);
-        const weft_fd fd = weft_fd(std::uint64_t{asked.question.place} << 32 | asked.question.generation);
-        const enum weft_answer answer = function->second.ask(function->second.context, fd, &local, &remote);
+        const enum weft_answer answer =
+            function->second.ask(function->second.context, api::fd_of(asked.question), &local, &remote);
         (void)engine.answer(asked.question, Answer(std::clamp(int(answer), int(WEFT_ACCEPT), int(WEFT_LATER))), now);
     }
 }
@@ -170,8 +183,9 @@ weft_fd weft_listen_with(weft_stack* s, const weft_sockaddr* local, int backlog,
 int weft_answer(weft_stack* s, weft_fd asked, enum weft_answer answer) {
     if (answer < WEFT_ACCEPT || answer > WEFT_LATER) return -EINVAL;
     return int(under_lock(s, [&](Sockets& sockets) -> Outcome<void> {
-        const Question question{std::uint32_t(std::uint64_t(asked) >> 32), std::uint32_t(asked)};
-        if (const auto done = sockets.engine().answer(question, Answer(answer), s->now); !done)
+        const auto question = api::question_of(asked);
+        if (!question) return std::unexpected(EBADF);
+        if (const auto done = sockets.engine().answer(*question, Answer(answer), s->now); !done)
             return std::unexpected(api::to_errno(done.error()));
         return {};
     }));

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,9 @@ namespace weft::api {
 
 SocketId socket_of(weft_fd fd);
 weft_fd fd_of(SocketId id);
+// What a listener's function is asked about is in no shard that a socket could be in: neither is taken for the other.
+weft_fd fd_of(Question question);
+std::optional<Question> question_of(weft_fd asked);
 Endpoint endpoint_of(const weft_sockaddr& address);
 void give(const Endpoint& endpoint, weft_sockaddr* out);
 

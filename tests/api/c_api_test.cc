@@ -168,7 +168,8 @@ TEST_F(C, AFunctionThatListensIsAskedWithBothEndsAndDecides) {
     const weft_fd first = weft_connect(a, nullptr, &one, nullptr);
     settle();
     EXPECT_EQ(ready(a, first, POLLOUT), POLLOUT);
-    EXPECT_GT(weft_accept(b, listener, nullptr), 0);
+    const weft_fd accepted = weft_accept(b, listener, nullptr);
+    EXPECT_GT(accepted, 0);
     asked.answer = WEFT_REFUSE;
     const weft_fd second = weft_connect(a, nullptr, &two, nullptr);
     settle();
@@ -177,6 +178,11 @@ TEST_F(C, AFunctionThatListensIsAskedWithBothEndsAndDecides) {
     const weft_fd third = weft_connect(a, nullptr, &two, nullptr);
     run(100'000'000);
     EXPECT_EQ(ready(a, third, POLLOUT), 0) << "nothing went back";
+    char byte = 0;
+    EXPECT_EQ(weft_close(b, asked.last), -EBADF) << "a question is no flow";
+    EXPECT_EQ(weft_read(b, asked.last, &byte, 1, 0), -EBADF);
+    for (const weft_fd flow : {listener, accepted, asked.last & 0x00ff'ffff'ffff'ffff, weft_fd{-1}})
+        EXPECT_EQ(weft_answer(b, flow, WEFT_REFUSE), -EBADF) << "a flow is no question: " << flow;
     EXPECT_EQ(weft_answer(b, asked.last, WEFT_ACCEPT), 0);
     settle();
     EXPECT_EQ(ready(a, third, POLLOUT), POLLOUT);

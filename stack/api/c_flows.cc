@@ -223,6 +223,7 @@ ssize_t weft_write(weft_stack* s, weft_fd fd, const void* buffer, size_t length,
 }
 
 ssize_t weft_take(weft_stack* s, weft_fd fd, struct iovec* iov, int count, weft_lease** lease) {
+    if (lease) *lease = nullptr;
     if (!iov || count < 1 || !lease) return -EINVAL;
     return under_lock(s, [&](Sockets& sockets) -> Outcome<std::size_t> {
         weft_lease* made = s->leases;
@@ -242,6 +243,7 @@ ssize_t weft_take(weft_stack* s, weft_fd fd, struct iovec* iov, int count, weft_
             iov[i] = {const_cast<std::byte*>(part.data()), part.size()};
             bytes += part.size();
         }
+        made->lent = true;
         *lease = made;
         return bytes;
     });
@@ -251,6 +253,7 @@ void weft_return(weft_lease* lease) {
     if (!lease) return;
     weft_stack* s = lease->stack;
     const std::lock_guard guard{s->lock};
+    if (!std::exchange(lease->lent, false)) return;
     for (Slice& slice : lease->slices) slice = {};
     lease->next = std::exchange(s->leases, lease);
 }

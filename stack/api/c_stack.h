@@ -17,6 +17,7 @@
 struct weft_lease {
     weft_stack* stack{nullptr};
     weft_lease* next{nullptr};  // of those that wait to be used again
+    bool lent{false};
     std::array<weft::Slice, 64> slices;
 };
 

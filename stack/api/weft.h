@@ -102,7 +102,8 @@ WEFT_API ssize_t weft_write(weft_stack *s, weft_fd fd, const void *buffer, size_
 WEFT_API ssize_t weft_writev(weft_stack *s, weft_fd fd, const struct iovec *iov, int count, int flags);
 
 /* What came is lent, not copied, until it is returned, by any thread. Returns the bytes in the first parts of iov; the others
- * have the length 0. count is at most 64. */
+ * have the length 0. count is at most 64. *lease is NULL where nothing is lent; returning NULL, or what has been returned and
+ * is not lent anew, does nothing. */
 typedef struct weft_lease weft_lease;
 WEFT_API ssize_t weft_take(weft_stack *s, weft_fd fd, struct iovec *iov, int count, weft_lease **lease);
 WEFT_API void weft_return(weft_lease *lease);

@@ -124,6 +124,40 @@ TEST_F(C, AResetIsNoEndEvenWhereAnotherCallHasToldItFirst) {
     EXPECT_EQ(weft_finish(a, client), -ECONNRESET);
 }
 
+TEST_F(C, ALeaseThatIsReturnedTwiceIsLentToOneAlone) {
+    const weft_sockaddr to = address("10.0.0.2:80");
+    const weft_fd listener = weft_listen(b, &to, 5, nullptr);
+    const weft_options at_once{.size = sizeof at_once, .flags = WEFT_NODELAY};
+    const weft_fd client = weft_connect(a, nullptr, &to, &at_once);
+    settle();
+    const weft_fd server = weft_accept(b, listener, nullptr);
+    iovec part;
+    weft_lease* lease = nullptr;
+    const auto take = [&](const char* text) {
+        EXPECT_EQ(weft_write(a, client, text, 1, 0), 1);
+        settle();
+        EXPECT_EQ(weft_take(b, server, &part, 1, &lease), 1);
+        return lease;
+    };
+    weft_lease* const once = take("1");
+    weft_return(once);
+    weft_return(once);
+    weft_return(nullptr);
+    weft_lease* const first = take("2");
+    const iovec kept = part;
+    weft_lease* const second = take("3");
+    EXPECT_NE(first, second);
+    EXPECT_EQ(*static_cast<char*>(kept.iov_base), '2');
+    EXPECT_EQ(*static_cast<char*>(part.iov_base), '3');
+    EXPECT_EQ(weft_take(b, server, &part, 1, &lease), -EAGAIN);
+    EXPECT_EQ(lease, nullptr);
+    lease = second;
+    EXPECT_EQ(weft_take(b, server, nullptr, 1, &lease), -EINVAL);
+    EXPECT_EQ(lease, nullptr);
+    weft_return(first);
+    weft_return(second);
+}
+
 TEST_F(C, WhatIsRefusedAndWhatIsNonsenseSaysWhy) {
     const weft_sockaddr to = address("10.0.0.2:81"), any = address("*:0");
     EXPECT_EQ(weft_connect(a, nullptr, &any, nullptr), -EINVAL);

@@ -128,12 +128,13 @@ Outcome<void> set_all(Sockets& sockets, SocketId id, const weft_options* options
 }
 
 // A socket with its options, bound where it is to be; gone again when one of the steps fails.
-Outcome<SocketId> make(Sockets& sockets, Family family, const weft_sockaddr* local, const weft_options* options,
-                       Instant now) {
+Outcome<SocketId> make(Sockets& sockets, Family family, const weft_sockaddr* local, const weft_options* options, Instant now,
+                       bool any_port = false) {
     const auto id = sockets.open(family);
     if (!id) return id;
     Outcome<void> done = set_all(sockets, *id, options, now);
-    if (done && local && (local->family != WEFT_ANY || local->port != 0)) done = sockets.bind(*id, api::endpoint_of(*local));
+    if (done && local && (local->family != WEFT_ANY || local->port != 0))
+        done = sockets.bind(*id, api::endpoint_of(*local), any_port);
     if (done) return id;
     (void)sockets.close(*id, now);
     return std::unexpected(done.error());
@@ -167,7 +168,7 @@ weft_fd weft_listen_with(weft_stack* s, const weft_sockaddr* local, int backlog,
                          weft_listener* function, void* context) {
     if (!local || !sound(*local)) return -EINVAL;
     return under_lock(s, [&](Sockets& sockets) -> Outcome<weft_fd> {
-        const auto id = make(sockets, Family(local->family), local, options, s->now);
+        const auto id = make(sockets, Family(local->family), local, options, s->now, function != nullptr);
         if (!id) return std::unexpected(id.error());
         const auto listens = sockets.listen(*id, backlog, s->now, function != nullptr, function && local->port == 0);
         if (!listens) {

@@ -34,7 +34,7 @@ struct Settings {
     std::size_t memory{default_memory};
     std::vector<Local> locals;
     PathOptions path;  // of the addresses that follow
-    std::vector<std::uint32_t> any_address;  // links behind which every address is ours
+    std::map<std::uint32_t, std::uint32_t> any_address;  // link behind which every address is ours -> its mtu
 };
 
 std::string_view trimmed(std::string_view text) {
@@ -84,7 +84,8 @@ bool read_setting(std::string_view name, std::string_view value, Settings& setti
     }
     if (name == "any_address") {
         if (value != "on" && value != "off") return refuse("any_address is on or off");
-        if (value == "on") settings.any_address.push_back(settings.path.link);
+        if (value == "on") settings.any_address[settings.path.link] = settings.path.mtu;
+        else settings.any_address.erase(settings.path.link);
         return true;
     }
     if (const auto set = tcp::tune(settings.config, name, value); !set) return refuse(set.error());
@@ -137,7 +138,10 @@ int weft_abi(void) { return WEFT_ABI; }
 const char* weft_why(void) { return why.c_str(); }
 
 int weft_new(const char* config, const uint8_t seed[16], weft_stack** out) {
-    if (!seed || !out) return -EINVAL;
+    if (!seed || !out) {
+        why = seed ? "weft_new needs a place for the stack: out is NULL" : "weft_new needs a seed of 16 bytes: seed is NULL";
+        return -EINVAL;
+    }
     Settings settings;
     if (config && !read_settings(config, settings)) return -EINVAL;
     const auto* bytes = reinterpret_cast<const std::byte*>(seed);
@@ -145,10 +149,11 @@ int weft_new(const char* config, const uint8_t seed[16], weft_stack** out) {
     settings.config.seed[1] = load_little<std::uint64_t>(bytes + 8);
     auto stack = std::unique_ptr<weft_stack>{new (std::nothrow) weft_stack{settings.config, settings.memory}};
     if (!stack) return -ENOMEM;
-    for (const std::uint32_t link : settings.any_address) {
-        const LinkOptions options{.mtu = settings.path.mtu, .any_address = true};
-        if (!stack->engine.attach(link, options, stack->now)) return -EINVAL;
-    }
+    for (const auto& [link, mtu] : settings.any_address)
+        if (!stack->engine.attach(link, {.mtu = mtu, .any_address = true}, stack->now)) {
+            why = "link " + std::to_string(link) + " cannot bring every address";
+            return -EINVAL;
+        }
     for (const Local& local : settings.locals)
         if (const auto assigned = stack->engine.assign(local.address, local.path, stack->now); !assigned) {
             why = to_string(local.address) + " cannot be an address of this host";

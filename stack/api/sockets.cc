@@ -82,7 +82,7 @@ void Sockets::forget_port(const Socket& socket, SocketId id) {
     if (at != end) by_port_.erase(at);
 }
 
-Outcome<void> Sockets::bind(SocketId id, const Endpoint& local) {
+Outcome<void> Sockets::bind(SocketId id, const Endpoint& local, bool any_port) {
     const auto socket = get(id);
     if (!socket) return fail(socket.error());
     Socket& s = **socket;
@@ -90,6 +90,10 @@ Outcome<void> Sockets::bind(SocketId id, const Endpoint& local) {
     if (local.address.family() != Family::none && local.address.family() != s.family) return fail(EAFNOSUPPORT);
     if (!is_any(local.address) && !engine_->assigned(local.address)) return fail(EADDRNOTAVAIL);
     Endpoint wanted = local;
+    if (any_port && local.port == 0) {
+        s.local = local;
+        return {};
+    }
     if (wanted.port == 0) {
         const auto port = free_port(local, s.options.reuse_address);
         if (!port) return fail(port.error());

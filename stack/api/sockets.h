@@ -76,7 +76,8 @@ public:
     Sockets(Engine& engine, const HashKey& ports) : engine_{&engine}, ports_{ports} {}
 
     Outcome<SocketId> open(Family family);
-    Outcome<void> bind(SocketId id, const Endpoint& local);
+    // `any_port`: port 0 stays open for listen() to take every port.
+    Outcome<void> bind(SocketId id, const Endpoint& local, bool any_port = false);
     // `ask`: each SYN is a question of next_question(). `any_port`: every port that no other listener has; then it is not bound.
     Outcome<void> listen(SocketId id, int backlog, Instant now, bool ask = false, bool any_port = false);
     Outcome<SocketId> accept(SocketId id, Instant now);

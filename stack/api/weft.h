@@ -46,7 +46,7 @@ WEFT_API int weft_format(const weft_sockaddr *address, char *out, size_t capacit
 /* ---- a stack without I/O --------------------------------------------------------------------------------------------- */
 
 /* Lines of "name = value", "#" begins a comment: "address = 10.0.0.1" or "10.0.0.1/24" (as many as you like), "link" and "mtu"
- * for the addresses that follow, "any_address = on": TCP to every address behind the link is for us, "memory" in bytes, and any tunable of docs/tunables.md. NULL: nothing but defaults. The same
+ * for what follows, "any_address = on" ("off"): TCP to every address behind that link is for us, "memory" in bytes, and any tunable of docs/tunables.md. NULL: nothing but defaults. The same
  * seed and the same calls give the same run. -EINVAL: a line is wrong; weft_why() says which one and what would be right. */
 WEFT_API int weft_new(const char *config, const uint8_t seed[16], weft_stack **out);
 WEFT_API const char *weft_why(void);          /* of this thread's last -EINVAL of weft_new(); "" before */

@@ -178,6 +178,10 @@ TEST_F(C, WhatIsRefusedAndWhatIsNonsenseSaysWhy) {
     EXPECT_EQ(weft_new("address = 10.0.0.300", seed.data(), &none), -EINVAL);
     EXPECT_EQ(weft_new("mtu", seed.data(), &none), -EINVAL);
     EXPECT_EQ(weft_new("mtu = 5", seed.data(), &none), -EINVAL);
+    EXPECT_EQ(weft_new("address = 10.0.0.1", nullptr, &none), -EINVAL);
+    EXPECT_NE(std::string(weft_why()).find("seed"), std::string::npos) << weft_why();
+    EXPECT_EQ(weft_new("address = 10.0.0.1", seed.data(), nullptr), -EINVAL);
+    EXPECT_NE(std::string(weft_why()).find("out"), std::string::npos) << weft_why();
     EXPECT_EQ(none, nullptr);
 }
 
@@ -222,6 +226,55 @@ TEST_F(C, AFunctionThatListensIsAskedWithBothEndsAndDecides) {
     EXPECT_EQ(ready(a, third, POLLOUT), POLLOUT);
     EXPECT_EQ(weft_answer(b, asked.last, WEFT_ACCEPT), -EBADF);
     EXPECT_EQ(asked.who, (std::vector<std::string>{"10.0.0.2:5", "10.0.0.3:60000", "10.0.0.3:60000"}));
+}
+
+TEST_F(C, AFunctionMayListenOnEachPortOfOneAddress) {
+    const auto function = [](void* context, weft_fd, const weft_sockaddr* local, const weft_sockaddr*) {
+        static_cast<std::vector<int>*>(context)->push_back(local->port);
+        return WEFT_ACCEPT;
+    };
+    std::vector<int> ports;
+    const weft_sockaddr every = address("10.0.0.3:0"), same = address("10.0.0.3:9"), other = address("10.0.0.2:9");
+    const weft_fd listener = weft_listen_with(b, &every, 8, nullptr, function, &ports);
+    ASSERT_GT(listener, 0);
+    const weft_fd reached = weft_connect(a, nullptr, &same, nullptr), refused = weft_connect(a, nullptr, &other, nullptr);
+    settle();
+    EXPECT_EQ(ready(a, reached, POLLOUT), POLLOUT);
+    EXPECT_EQ(weft_write(a, refused, "x", 1, 0), -ECONNREFUSED);
+    EXPECT_EQ(ports, std::vector<int>{9});
+    EXPECT_EQ(weft_close(b, listener), 0);
+}
+
+// The largest segment that the SYN,ACK of a stack names, asked by a stack with frames that fit any.
+int offered(const char* config) {
+    const std::array<uint8_t, 16> seed{};
+    weft_stack *ours = nullptr, *asking = nullptr;
+    EXPECT_EQ(weft_new(config, seed.data(), &ours), 0) << weft_why();
+    EXPECT_EQ(weft_new("mtu = 9000\naddress = 10.0.0.1/24", seed.data(), &asking), 0) << weft_why();
+    const auto accept = [](void*, weft_fd, const weft_sockaddr*, const weft_sockaddr*) { return WEFT_ACCEPT; };
+    weft_sockaddr any, to;
+    weft_parse("*:0", &any);
+    weft_parse("10.0.0.9:80", &to);
+    EXPECT_GT(weft_listen_with(ours, &any, 8, nullptr, accept, nullptr), 0);
+    EXPECT_GT(weft_connect(asking, nullptr, &to, nullptr), 0);
+    weft_packet packet;
+    EXPECT_EQ(weft_output(asking, &packet, 1, 1'000'000'000), 1);
+    weft_input(ours, &packet, 1, 1'000'000'000);
+    int segment = -1;
+    if (weft_output(ours, &packet, 1, 1'000'000'000) == 1 && packet.length > 44) {
+        const auto* bytes = static_cast<const std::uint8_t*>(packet.data);
+        for (std::size_t at = 40; at + 4 <= packet.length && segment < 0;
+             at += bytes[at] == 1 ? 1 : std::max(1, +bytes[at + 1]))
+            if (bytes[at] == 2) segment = bytes[at + 2] << 8 | bytes[at + 3];
+    }
+    weft_free(ours);
+    weft_free(asking);
+    return segment;
+}
+
+TEST(CStack, ALinkThatBringsAnyAddressHasTheMtuOfItsLineAndMayBeTurnedOff) {
+    EXPECT_EQ(offered("mtu = 4000\nany_address = on\nlink = 1\nmtu = 1400\naddress = 10.0.1.1/24"), 3'960);
+    EXPECT_EQ(offered("any_address = on\nany_address = off\naddress = 10.0.1.1/24"), -1);
 }
 
 TEST_F(C, AddressesOfAllFamiliesAreReadAndWritten) {

@@ -78,7 +78,8 @@ namespace {
 // A call under the stack's lock: the value of its outcome, or minus its errno.
 template <class Call>
 auto under_lock(weft_stack* s, Call&& call) -> std::int64_t {
-    const std::lock_guard guard{s->lock};
+    const api::Guard guard{*s};
+    if (!guard) return -EDEADLK;
     const auto done = call(s->sockets);
     s->settle();
     if (!done) return -done.error();
@@ -253,7 +254,7 @@ ssize_t weft_take(weft_stack* s, weft_fd fd, struct iovec* iov, int count, weft_
 void weft_return(weft_lease* lease) {
     if (!lease) return;
     weft_stack* s = lease->stack;
-    const std::lock_guard guard{s->lock};
+    const api::Guard guard{*s};  // who listens may return, too: then the lock is held already
     if (!std::exchange(lease->lent, false)) return;
     for (Slice& slice : lease->slices) slice = {};
     lease->next = std::exchange(s->leases, lease);

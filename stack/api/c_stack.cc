@@ -166,7 +166,8 @@ int weft_new(const char* config, const uint8_t seed[16], weft_stack** out) {
 void weft_free(weft_stack* stack) { delete stack; }
 
 int weft_input(weft_stack* s, const weft_packet* packets, size_t count, weft_time now) {
-    const std::lock_guard guard{s->lock};
+    const api::Guard guard{*s};
+    if (!guard) return -EDEADLK;
     s->at(now);
     std::array<Receive, 64> batch;
     std::size_t taken = 0;
@@ -187,7 +188,8 @@ int weft_input(weft_stack* s, const weft_packet* packets, size_t count, weft_tim
 }
 
 int weft_output(weft_stack* s, weft_packet* out, size_t capacity, weft_time now) {
-    const std::lock_guard guard{s->lock};
+    const api::Guard guard{*s};
+    if (!guard) return -EDEADLK;
     s->at(now);
     if (s->handed == s->out.size() && !refill(*s)) {
         s->settle();
@@ -203,13 +205,15 @@ int weft_output(weft_stack* s, weft_packet* out, size_t capacity, weft_time now)
 }
 
 weft_time weft_deadline(weft_stack* s) {
-    const std::lock_guard guard{s->lock};
+    const api::Guard guard{*s};
+    if (!guard) return -EDEADLK;
     const Instant next = s->engine.deadline();
     return next == Instant::never() ? WEFT_NEVER : next.nanoseconds();
 }
 
 int weft_advance(weft_stack* s, weft_time now) {
-    const std::lock_guard guard{s->lock};
+    const api::Guard guard{*s};
+    if (!guard) return -EDEADLK;
     s->at(now);
     s->engine.advance(s->now);
     s->settle();

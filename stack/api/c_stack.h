@@ -2,11 +2,13 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "stack/api/sockets.h"
@@ -40,6 +42,7 @@ struct weft_stack {
     };
 
     std::mutex lock;
+    std::atomic<std::thread::id> holder;  // of the lock
     weft::BufferPool pool;
     weft::Engine engine;
     weft::api::Sockets sockets;
@@ -58,6 +61,30 @@ struct weft_stack {
 };
 
 namespace weft::api {
+
+// The stack's lock for as long as this lives. False: this thread holds it already, as a listener's function does.
+class Guard {
+public:
+    explicit Guard(weft_stack& stack) : stack_{stack} {
+        const auto self = std::this_thread::get_id();
+        if (stack.holder.load(std::memory_order_relaxed) == self) return;
+        stack.lock.lock();
+        stack.holder.store(self, std::memory_order_relaxed);
+        ours_ = true;
+    }
+    ~Guard() {
+        if (!ours_) return;
+        stack_.holder.store({}, std::memory_order_relaxed);
+        stack_.lock.unlock();
+    }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+    explicit operator bool() const { return ours_; }
+
+private:
+    weft_stack& stack_;
+    bool ours_{false};
+};
 
 SocketId socket_of(weft_fd fd);
 weft_fd fd_of(SocketId id);

@@ -85,7 +85,7 @@ WEFT_API weft_fd weft_listen(weft_stack *s, const weft_sockaddr *local, int back
 WEFT_API weft_fd weft_accept(weft_stack *s, weft_fd listener, weft_sockaddr *remote); /* remote may be NULL */
 
 /* A listener as a function, asked at each SYN with both endpoints; local WEFT_ANY and port 0 is any address, any port. It runs
- * under the lock and may call nothing of this header but weft_format(). After WEFT_LATER nothing goes back before weft_answer():
+ * under the lock: of this stack it may call weft_return() alone; all else says -EDEADLK (weft_free() is not to be called). After WEFT_LATER nothing goes back before weft_answer():
  * keep `asked`, which is no flow: it is -EBADF to other calls, as a flow is to this one. -EBADF also: the peer gave up. */
 enum weft_answer { WEFT_ACCEPT, WEFT_REFUSE, WEFT_DROP, WEFT_LATER };
 typedef enum weft_answer weft_listener(void *context, weft_fd asked, const weft_sockaddr *local, const weft_sockaddr *remote);

@@ -228,6 +228,43 @@ TEST_F(C, AFunctionThatListensIsAskedWithBothEndsAndDecides) {
     EXPECT_EQ(asked.who, (std::vector<std::string>{"10.0.0.2:5", "10.0.0.3:60000", "10.0.0.3:60000"}));
 }
 
+TEST_F(C, AFunctionThatCallsItsOwnStackIsToldSoAndDoesNotWaitForItself) {
+    struct Heard {
+        weft_stack *stack, *other;
+        weft_lease* lease{nullptr};
+        std::vector<std::int64_t> said;
+    } heard{b, a};
+    const auto function = [](void* context, weft_fd, const weft_sockaddr* local, const weft_sockaddr*) {
+        auto& to = *static_cast<Heard*>(context);
+        weft_packet packet{};
+        std::array<char, 100> text{};
+        to.said = {weft_listen(to.stack, local, 1, nullptr),
+                   weft_close(to.stack, -5),
+                   weft_advance(to.stack, 0),
+                   weft_deadline(to.stack),
+                   weft_input(to.stack, &packet, 0, 0),
+                   weft_output(to.stack, &packet, 1, 0)};
+        weft_return(to.lease);
+        EXPECT_GT(weft_format(local, text.data(), text.size()), 0);
+        EXPECT_EQ(weft_close(to.other, -5), -EBADF) << "another stack has a lock of its own";
+        return WEFT_ACCEPT;
+    };
+    const weft_sockaddr plain = address("10.0.0.2:80"), asks = address("10.0.0.2:81");
+    const weft_fd listener = weft_listen(b, &plain, 5, nullptr);
+    ASSERT_GT(weft_listen_with(b, &asks, 8, nullptr, function, &heard), 0);
+    const weft_fd client = weft_connect(a, nullptr, &plain, nullptr);
+    settle();
+    EXPECT_EQ(weft_write(a, client, "x", 1, 0), 1);
+    settle();
+    iovec part;
+    ASSERT_EQ(weft_take(b, weft_accept(b, listener, nullptr), &part, 1, &heard.lease), 1);
+    const weft_fd asked = weft_connect(a, nullptr, &asks, nullptr);
+    settle();
+    EXPECT_EQ(heard.said, std::vector<std::int64_t>(6, -EDEADLK));
+    EXPECT_EQ(ready(a, asked, POLLOUT), POLLOUT);
+    EXPECT_EQ(weft_close(b, -5), -EBADF) << "and the lock is free again";
+}
+
 TEST_F(C, AFunctionMayListenOnEachPortOfOneAddress) {
     const auto function = [](void* context, weft_fd, const weft_sockaddr* local, const weft_sockaddr*) {
         static_cast<std::vector<int>*>(context)->push_back(local->port);

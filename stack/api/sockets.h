@@ -1,5 +1,5 @@
 // Sockets over an engine: the calls of POSIX with the errno values of Linux, without descriptors, blocking, threads or a clock.
-// Nothing here waits: what would block says EAGAIN or EINPROGRESS, and who can wait (loop.h, an adapter) calls again when told.
+// Nothing here waits: what would block says EAGAIN or EINPROGRESS, and who can wait (an adapter) calls again when told.
 #pragma once
 
 #include <sys/uio.h>
@@ -48,7 +48,6 @@ struct Socket {
     bool end{false};  // the peer's FIN is in: reading ends behind what is there
     bool read_shut{false}, write_shut{false};
     bool urgent{false};  // urgent text is ahead
-    bool wants_room{false};  // a write took less than all, or poll() said that there is no room
     std::uint32_t woken{0};  // what next_woken() has not told yet
     int error{0};  // SO_ERROR: an errno value, taken by the call that tells it
     int fate{0};  // what the flow failed with; nobody takes it

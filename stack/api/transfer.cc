@@ -84,10 +84,7 @@ Outcome<std::size_t> Sockets::send(SocketId id, std::span<const iovec> from, int
     Socket& s = **socket;
     if (const auto may = may_send(s); !may) return fail(may.error());
     const auto buffers = engine_->buffers(s.flow);
-    if (buffers && s.options.unsent_low > 0 && buffers->unsent >= s.options.unsent_low) {
-        s.wants_room = true;
-        return fail(EAGAIN);
-    }
+    if (buffers && s.options.unsent_low > 0 && buffers->unsent >= s.options.unsent_low) return fail(EAGAIN);
     std::size_t done = 0;
     while (!from.empty() && from.back().iov_len == 0) from = from.first(from.size() - 1);
     for (std::size_t i = 0; i < from.size(); ++i) {
@@ -99,14 +96,11 @@ Outcome<std::size_t> Sockets::send(SocketId id, std::span<const iovec> from, int
             engine_->write(s.flow, {static_cast<const std::byte*>(from[i].iov_base), from[i].iov_len}, options, now);
         if (!taken && done > 0) break;
         if (!taken) {
-            s.wants_room = taken.error() == Error::would_block;
             if (taken.error() == Error::closed_by_peer || taken.error() == Error::no_such_flow) return fail(EPIPE);
             return fail(taken.error());
         }
         done += *taken;
-        if (*taken == from[i].iov_len) continue;
-        s.wants_room = true;
-        break;
+        if (*taken < from[i].iov_len) break;
     }
     return done;
 }
@@ -118,7 +112,6 @@ Outcome<std::size_t> Sockets::give(SocketId id, const Slice& slice, Instant now)
     if (const auto may = may_send(s); !may) return fail(may.error());
     const auto taken = engine_->write(s.flow, slice, {.more = s.options.cork}, now);
     if (taken) return slice.size();
-    s.wants_room = taken.error() == Error::would_block;
     return fail(taken.error());
 }
 
@@ -144,7 +137,6 @@ std::uint32_t Sockets::poll(SocketId id) {
     const auto buffers = engine_->buffers(s.flow);
     if (buffers && buffers->unread >= std::max(s.options.receive_low, 1u)) ready |= in;
     if (s.write_shut || writable(s)) ready |= out;
-    else s.wants_room = true;
     if (s.urgent) ready |= priority;
     return ready;
 }

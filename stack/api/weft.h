@@ -46,8 +46,9 @@ WEFT_API int weft_format(const weft_sockaddr *address, char *out, size_t capacit
 /* ---- a stack without I/O --------------------------------------------------------------------------------------------- */
 
 /* Lines of "name = value", "#" begins a comment: "address = 10.0.0.1" or "10.0.0.1/24" (as many as you like), "link" and "mtu"
- * for what follows, "any_address = on" ("off"): TCP to every address behind that link is for us, "memory" in bytes, and any tunable of docs/tunables.md. NULL: nothing but defaults. The same
- * seed and the same calls give the same run. -EINVAL: a line is wrong; weft_why() says which one and what would be right. */
+ * for what follows, "any_address = on" (or "off"): TCP to every address behind that link is for us, "memory" in bytes, and any
+ * tunable of docs/tunables.md. NULL: nothing but defaults. The same seed and the same calls give the same run. -EINVAL: a line
+ * or an argument is wrong; weft_why() says which one and what would be right. */
 WEFT_API int weft_new(const char *config, const uint8_t seed[16], weft_stack **out);
 WEFT_API const char *weft_why(void);          /* of this thread's last -EINVAL of weft_new(); "" before */
 WEFT_API void weft_free(weft_stack *stack);   /* what is open is gone; all leases were returned, no other call is running */
@@ -84,9 +85,10 @@ WEFT_API weft_fd weft_connect(weft_stack *s, const weft_sockaddr *local, const w
 WEFT_API weft_fd weft_listen(weft_stack *s, const weft_sockaddr *local, int backlog, const weft_options *options);
 WEFT_API weft_fd weft_accept(weft_stack *s, weft_fd listener, weft_sockaddr *remote); /* remote may be NULL */
 
-/* A listener as a function, asked at each SYN with both endpoints; local WEFT_ANY and port 0 is any address, any port. It runs
- * under the lock: of this stack it may call weft_return() alone; all else says -EDEADLK (weft_free() is not to be called). After WEFT_LATER nothing goes back before weft_answer():
- * keep `asked`, which is no flow: it is -EBADF to other calls, as a flow is to this one. -EBADF also: the peer gave up. */
+/* A listener as a function, asked at each SYN with both endpoints; local WEFT_ANY and port 0 is any address, any port; an address
+ * and port 0 is any port of it. The function runs under the lock: of this stack it may call weft_return() alone; all else says
+ * -EDEADLK, and weft_free() is not to be called. After WEFT_LATER nothing goes back before weft_answer(): keep `asked`, which is
+ * no flow: it is -EBADF to other calls, as a flow is to weft_answer(). -EBADF, too: the peer gave up meanwhile. */
 enum weft_answer { WEFT_ACCEPT, WEFT_REFUSE, WEFT_DROP, WEFT_LATER };
 typedef enum weft_answer weft_listener(void *context, weft_fd asked, const weft_sockaddr *local, const weft_sockaddr *remote);
 WEFT_API weft_fd weft_listen_with(weft_stack *s, const weft_sockaddr *local, int backlog, const weft_options *options,
@@ -111,7 +113,8 @@ WEFT_API void weft_return(weft_lease *lease);
 enum { WEFT_READ = 1, WEFT_WRITE = 2 };
 WEFT_API int weft_shutdown(weft_stack *s, weft_fd fd, int directions);
 WEFT_API int weft_close(weft_stack *s, weft_fd fd);   /* a flow or a listener; never blocks: safe in a destructor */
-WEFT_API int weft_finish(weft_stack *s, weft_fd fd);  /* ends our half; 0: both have ended, all was read; -EAGAIN: not yet */
+WEFT_API int weft_finish(weft_stack *s, weft_fd fd);  /* ends our half; 0: both have ended and all was read; -EAGAIN: not
+                                                       * yet; or what the flow failed with, as often as it is asked */
 WEFT_API int weft_abort(weft_stack *s, weft_fd fd);   /* a reset */
 WEFT_API int weft_peers(weft_stack *s, weft_fd fd, weft_sockaddr *local, weft_sockaddr *remote); /* either may be NULL */
 WEFT_API int weft_set(weft_stack *s, weft_fd fd, const weft_options *options);

@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include <weft.h>
 
-enum { MOST = 1024, PIECE = 65536 };
+enum { MOST = 1024, PIECE = 65536, PATIENCE = 120 /* s from the SYN until there is a flow */ };
 
 /* One direction: what was read on one side and not yet written on the other. */
 struct way {
@@ -33,6 +33,7 @@ struct relay {
     int open;                /* connected */
     weft_fd asked, flow;     /* flow 0: not accepted yet */
     weft_sockaddr from, to;
+    weft_time began;
     struct way there, back;
 };
 
@@ -71,7 +72,7 @@ static enum weft_answer ask(void *context, weft_fd asked, const weft_sockaddr *l
         free(r);
         return WEFT_REFUSE;
     }
-    r->asked = asked, r->from = *remote, r->to = *local;
+    r->asked = asked, r->from = *remote, r->to = *local, r->began = now();
     relays[i] = r;
     return WEFT_LATER;
 }
@@ -83,14 +84,14 @@ static void drop(struct relay **r) {
     *r = NULL;
 }
 
-/* The way onward is open, or will never be. */
+/* The way onward is open, or will never be. Who asked may have given up meanwhile: then the answer is an error. */
 static void settle(struct relay **r) {
     int error = 0;
     socklen_t size = sizeof error;
     getsockopt((*r)->onward, SOL_SOCKET, SO_ERROR, &error, &size);
-    weft_answer(stack, (*r)->asked, error ? WEFT_REFUSE : WEFT_ACCEPT);
-    (*r)->open = !error;
-    if (error) drop(r);
+    const int answered = weft_answer(stack, (*r)->asked, error ? WEFT_REFUSE : WEFT_ACCEPT);
+    (*r)->open = !error && answered == 0;
+    if (!(*r)->open) drop(r);
 }
 
 static void accept_all(weft_fd listener) {
@@ -102,6 +103,16 @@ static void accept_all(weft_fd listener) {
             if (relays[i] && !relays[i]->flow && same(&relays[i]->from, &from) && same(&relays[i]->to, &to)) found = relays[i];
         if (found) found->flow = flow;
         else weft_abort(stack, flow);
+    }
+}
+
+/* Nothing tells of a SYN that was accepted and whose sender was never heard of again. */
+static void drop_forgotten(void) {
+    const weft_time oldest = now() - (weft_time)PATIENCE * 1000000000;
+    for (int i = 0; i < MOST; ++i) {
+        if (!relays[i] || relays[i]->flow || relays[i]->began > oldest) continue;
+        if (!relays[i]->open) weft_answer(stack, relays[i]->asked, WEFT_DROP);
+        drop(&relays[i]);
     }
 }
 
@@ -188,6 +199,7 @@ int main(int argc, char **argv) {
                 if (poll(&one, 1, 0) == 1) settle(&relays[i]);
             }
         accept_all(listener);
+        drop_forgotten();
         for (int i = 0; i < MOST; ++i)
             if (relays[i] && relays[i]->flow && !pump(relays[i])) drop(&relays[i]);
         move_packets();

@@ -32,10 +32,10 @@ std::expected<std::uint32_t, RpcError> classes_of(const Json& params, std::strin
     return *classes;
 }
 
-// A place by itself is enough: what is told of it names the generation.
-std::optional<std::uint32_t> place_in(const std::string& text) {
-    if (const auto flow = parse_flow(text)) return flow->place;
-    if (const auto flow = parse_flow(text + ":0")) return flow->place;
+// A place by itself is enough: whichever flow has it.
+std::optional<ChosenFlow> flow_in(const std::string& text) {
+    if (const auto flow = parse_flow(text)) return ChosenFlow{flow->place, flow->generation};
+    if (const auto flow = parse_flow(text + ":0")) return ChosenFlow{flow->place};
     return std::nullopt;
 }
 
@@ -71,11 +71,11 @@ std::expected<Subscription, RpcError> Daemon::subscription_of(const Json& params
     if (!classes) return std::unexpected(classes.error());
     wants.classes = *classes;
     for (const Json& text : params.value("flows", Json::array())) {
-        const auto place = place_in(text.get_ref<const std::string&>());
-        if (!place) return std::unexpected(bad("\"flows\" must be PLACE:GENERATION, as flow.list shows them"));
+        const auto flow = flow_in(text.get_ref<const std::string&>());
+        if (!flow) return std::unexpected(bad("\"flows\" must be PLACE:GENERATION, as flow.list shows them"));
         if (wants.flows.size() == most_flows)
             return std::unexpected(bad(fmt::format("\"flows\" names more than {}: leave it out for all", most_flows)));
-        wants.flows.push_back(*place);
+        wants.flows.push_back(*flow);
     }
     wants.payload = params.value("payload", false);
     return wants;

@@ -30,7 +30,7 @@ EventListener::EventListener(Kind kind, UniqueFd fd, Subscription wants, const t
     : kind_{kind}, fd_{std::move(fd)}, wants_{std::move(wants)},
       writer_{info, kind == Kind::file ? trace::RecordingWriter::Indices::seconds : trace::RecordingWriter::Indices::none},
       limit_{queue} {
-    std::ranges::sort(wants_.flows);
+    std::ranges::sort(wants_.flows, {}, &ChosenFlow::place);
 }
 
 void EventListener::begin(std::string_view first, const trace::Replay& flows, std::int64_t now_ns) {
@@ -53,7 +53,15 @@ void EventListener::begin(std::string_view first, const trace::Replay& flows, st
 }
 
 bool EventListener::wants_flow(std::uint32_t place) const {
-    return wants_.flows.empty() || std::ranges::binary_search(wants_.flows, place);
+    return wants_.flows.empty() || std::ranges::binary_search(wants_.flows, place, {}, &ChosenFlow::place);
+}
+
+// Who named one flow is not handed the bytes of the next one at its place.
+bool EventListener::wants_payload_of(std::uint32_t place, std::uint32_t generation) const {
+    if (wants_.flows.empty()) return true;
+    const auto chosen = std::ranges::equal_range(wants_.flows, place, {}, &ChosenFlow::place);
+    return std::ranges::any_of(chosen,
+                               [&](const ChosenFlow& one) { return one.generation.value_or(generation) == generation; });
 }
 
 // Of a place that is told later nothing is passed on before.
@@ -119,7 +127,7 @@ void EventListener::tell_lagged(const trace::Record& lagged) {
 
 // It may use three quarters of the queue: what happens goes first.
 void EventListener::take_payload(const PayloadRing::Piece& piece) {
-    if (!wants_.payload || !wants_flow(piece.flow)) return;
+    if (!wants_.payload || !wants_payload_of(piece.flow, piece.generation)) return;
     if (gap_ || payload_gap_ || queued() + piece.bytes.size() + trace::batch_head_size > limit_ - limit_ / 4) {
         payload_gap_ = true;
         ++lost_[trace::lagged_payload];

@@ -67,6 +67,7 @@ public:
 private:
     bool wants(const trace::Record& record);
     bool wants_flow(std::uint32_t place) const;
+    bool wants_payload_of(std::uint32_t place, std::uint32_t generation) const;
     bool is_untold(std::uint32_t place) const;
     bool find_room(const trace::Record& record);
     void add(const trace::Record& record);

@@ -12,6 +12,7 @@
 #include <span>
 
 #include "stack/core/time.h"
+#include "stack/tcp/event.h"
 
 namespace weft::node {
 
@@ -22,6 +23,7 @@ public:
     struct Piece {
         std::int64_t t_ns{0};
         std::uint32_t flow{0};  // its place
+        std::uint32_t generation{0};
         bool sent{false};
         std::span<const std::byte> bytes;
     };
@@ -38,9 +40,10 @@ public:
     bool wanted() const { return wanted_.load(std::memory_order_relaxed); }
 
     // The producer's.
-    void add(Instant now, std::uint32_t flow, bool sent, std::span<const std::byte> bytes) noexcept {
+    void add(Instant now, Flow flow, bool sent, std::span<const std::byte> bytes) noexcept {
         for (; !bytes.empty(); bytes = bytes.subspan(std::min(bytes.size(), piece_limit)))
-            add_piece({now.nanoseconds(), flow, std::uint32_t(std::min(bytes.size(), piece_limit)) | (sent ? sent_bit : 0)},
+            add_piece({now.nanoseconds(), flow.place, flow.generation,
+                       std::uint32_t(std::min(bytes.size(), piece_limit)) | (sent ? sent_bit : 0)},
                       bytes.first(std::min(bytes.size(), piece_limit)));
     }
 
@@ -57,7 +60,7 @@ public:
             } else {
                 const std::size_t size = at.size & ~sent_bit;
                 const std::byte* const bytes = memory_.get() + place(tail) + sizeof at;
-                take(Piece{at.t_ns, at.flow, (at.size & sent_bit) != 0, {bytes, size}});
+                take(Piece{at.t_ns, at.flow, at.generation, (at.size & sent_bit) != 0, {bytes, size}});
                 tail += taken_by(size);
             }
             tail_.store(tail, std::memory_order_release);
@@ -68,9 +71,9 @@ public:
     std::uint64_t dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
 
 private:
-    struct Head {
+    struct alignas(32) Head {
         std::int64_t t_ns{0};
-        std::uint32_t flow{0}, size{0};
+        std::uint32_t flow{0}, generation{0}, size{0};
     };
     static constexpr std::uint32_t sent_bit = 0x8000'0000, skip = ~std::uint32_t{0};  // skip: the rest of the ring is unused
 
@@ -87,7 +90,7 @@ private:
             return;
         }
         if (skipped > 0) {
-            const Head rest{0, 0, skip};
+            const Head rest{0, 0, 0, skip};
             std::memcpy(memory_.get() + place(head), &rest, sizeof rest);
         }
         std::byte* const to = memory_.get() + place(head + skipped);

@@ -157,13 +157,13 @@ ServiceFactory limited(More... more) {
 Result<std::size_t> Service::take(Engine& engine, std::span<Slice> into, Instant now) {
     const auto count = engine.take(flow_, into, now);
     if (count && payload_ && payload_->wanted())
-        for (const Slice& slice : into.first(*count)) payload_->add(now, flow_.place, false, slice.bytes());
+        for (const Slice& slice : into.first(*count)) payload_->add(now, flow_, false, slice.bytes());
     return count;
 }
 
 Result<std::size_t> Service::read(Engine& engine, std::span<std::byte> into, Instant now) {
     const auto count = engine.read(flow_, into, now);
-    if (count && payload_ && payload_->wanted()) payload_->add(now, flow_.place, false, into.first(*count));
+    if (count && payload_ && payload_->wanted()) payload_->add(now, flow_, false, into.first(*count));
     return count;
 }
 
@@ -172,7 +172,7 @@ Service::Progress Service::send(Engine& engine, Slice& slice, Instant now) {
     const bool told = payload_ && payload_->wanted();
     while (slice.size() > 0) {
         if (slice.size() >= kept_whole && engine.write(flow_, slice, {}, now)) {
-            if (told) payload_->add(now, flow_.place, true, slice.bytes());
+            if (told) payload_->add(now, flow_, true, slice.bytes());
             bytes_out_ += slice.size();
             break;
         }
@@ -182,7 +182,7 @@ Service::Progress Service::send(Engine& engine, Slice& slice, Instant now) {
             flow_writable_ = false;
             return Progress::waiting;
         }
-        if (told) payload_->add(now, flow_.place, true, slice.bytes().first(*written));
+        if (told) payload_->add(now, flow_, true, slice.bytes().first(*written));
         bytes_out_ += *written;
         slice = slice.sub(std::uint32_t(*written), slice.size());
     }

@@ -281,7 +281,8 @@ bool Telemetry::Thread::drain(std::int64_t now) {
     return any;
 }
 
-// Behind the records of the same moments, which say whose it is.
+// Behind the records that were taken so far. Those of the same moments may come later: a shard publishes its records turn by turn, but
+// what flows carry at once. So a piece says by itself whose it is.
 void Telemetry::Thread::drain_payload() {
     shared_.payload_.drain([this](const PayloadRing::Piece& piece) {
         for (Subscriber& one : subscribers_) one.listener.take_payload(piece);

@@ -28,10 +28,20 @@ struct TelemetryConfig {
     std::size_t queue{8 << 20};  // bytes that a listener may leave unread
 };
 
+// A flow that a listener names.
+struct ChosenFlow {
+    std::uint32_t place{0};
+    std::optional<std::uint32_t> generation;  // none: of whichever flow has the place
+
+    ChosenFlow(std::uint32_t at, std::optional<std::uint32_t> which = {}) : place{at}, generation{which} {}
+};
+
 // What a listener wants to hear.
 struct Subscription {
     std::uint32_t classes{trace::all};
-    std::vector<std::uint32_t> flows;  // places; empty: all. Records of no flow come in any case
+    // Empty: all. Records come by place, and say themselves when another flow takes it; payload of the generation alone. Records of
+    // no flow come in any case.
+    std::vector<ChosenFlow> flows;
     std::uint32_t rate_limit{0};  // samples a second; 0: no limit
     bool snapshot{true};  // begin with the state of all flows
     bool payload{false};  // also what the flows carry: the first that finds no room, and counted (trace::lagged_payload)

@@ -332,7 +332,7 @@ TEST_F(Listening, ManyFlowsAreToldAsTheQueueDrainsAndWhatHappensMeanwhileIsPartO
 TEST_F(Listening, PayloadComesToWhoAskedForItAndWhatFindsNoRoomIsCounted) {
     std::string text(100'000, 'x');
     const auto piece = [&](std::uint32_t flow, bool sent) {
-        return PayloadRing::Piece{++now, flow, sent, std::as_bytes(std::span(text))};
+        return PayloadRing::Piece{++now, flow, 0, sent, std::as_bytes(std::span(text))};
     };
     std::uint64_t bytes = 0, pieces = 0;
     stream.on_payload([&](std::int64_t, std::uint32_t flow, bool sent, Bytes payload) {
@@ -363,11 +363,36 @@ TEST_F(Listening, PayloadComesToWhoAskedForItAndWhatFindsNoRoomIsCounted) {
     EXPECT_EQ(pieces, 2u) << "it goes on";
 }
 
+TEST_F(Listening, PayloadOfTheNextFlowAtAPlaceIsNotOfTheOneThatWasNamed) {
+    const auto take = [&](EventListener& listener, std::uint32_t place, std::uint32_t generation, std::string_view text) {
+        listener.take_payload({++now, place, generation, true, std::as_bytes(std::span(text))});
+    };
+    std::string got;
+    stream.on_payload([&](std::int64_t, std::uint32_t, bool, Bytes payload) {
+        got.append(reinterpret_cast<const char*>(payload.data()), payload.size());
+    });
+    EventListener listener = make({.flows = {{5, 3}, {9, 1}, {5, 7}, 6}, .payload = true});
+    take(listener, 5, 3, "a");
+    take(listener, 5, 5, "B");
+    take(listener, 5, 7, "c");
+    take(listener, 6, 1, "d");  // a place by itself: whichever flow has it
+    take(listener, 6, 3, "e");
+    take(listener, 9, 3, "F");
+    take(listener, 7, 3, "G");
+    happens(listener, event(Type::loss, 5));
+    listener.flush(flows, now);
+    read(listener);
+    EXPECT_EQ(heard.error, "");
+    EXPECT_EQ(got, "acde");
+    EXPECT_EQ(heard.records[Type::loss], 1u) << "records come by place";
+    EXPECT_TRUE(heard.lagged.empty()) << "what was not asked for is not lost";
+}
+
 TEST_F(Listening, PayloadIsNobodysWhoDidNotAsk) {
     const std::string text = "secret";
     stream.on_payload([](auto, auto, auto, Bytes) { ADD_FAILURE() << "payload came unasked"; });
     EventListener listener = make();
-    listener.take_payload({++now, 1, true, std::as_bytes(std::span(text))});
+    listener.take_payload({++now, 1, 0, true, std::as_bytes(std::span(text))});
     listener.flush(flows, now);
     read(listener);
     EXPECT_EQ(heard.error, "");
@@ -384,11 +409,12 @@ TEST(PayloadRings, KeepTheOrderAndCountWhatFindsNoRoom) {
         const std::size_t size = 1 + random() % (round % 10 == 0 ? bytes.size() : 3'000);
         bytes[0] = std::byte(round);
         const std::uint64_t dropped = ring.dropped();
-        ring.add(Instant::from_nanoseconds(round), round, round % 2 == 0, std::span(bytes).first(size));
+        ring.add(Instant::from_nanoseconds(round), Flow{round, ~round}, round % 2 == 0, std::span(bytes).first(size));
         if (ring.dropped() == dropped) added.push_back(round);
         if (random() % 16 != 0) continue;
         ring.drain([&](const PayloadRing::Piece& piece) {
             taken.push_back(piece.flow);
+            EXPECT_EQ(piece.generation, ~piece.flow);
             EXPECT_EQ(piece.sent, piece.flow % 2 == 0);
             EXPECT_EQ(piece.t_ns, std::int64_t(piece.flow));
             EXPECT_EQ(piece.bytes[0], std::byte(piece.flow));
@@ -401,11 +427,11 @@ TEST(PayloadRings, KeepTheOrderAndCountWhatFindsNoRoom) {
     const std::uint64_t before = ring.dropped();
     bytes.resize(3 * PayloadRing::piece_limit);
     std::size_t pieces = 0, got = 0;
-    ring.add(Instant{}, 1, true, bytes);
+    ring.add(Instant{}, Flow{1, 1}, true, bytes);
     ring.drain([&](const PayloadRing::Piece& piece) { ++pieces, got += piece.bytes.size(); });
     EXPECT_EQ(pieces, 3u) << "what is long is cut";
     EXPECT_EQ(got, bytes.size());
-    for (int i = 0; i < 8; ++i) ring.add(Instant{}, 1, true, std::span(bytes).first(60'000));
+    for (int i = 0; i < 8; ++i) ring.add(Instant{}, Flow{1, 1}, true, std::span(bytes).first(60'000));
     EXPECT_GE(ring.dropped() - before, 4u);
 }
 

@@ -187,7 +187,7 @@ void Control::take_lines(ClientId id) {
         Client* client = find(id);
         if (!client) return;
         const std::size_t end = client->in.find('\n', client->searched);
-        const bool waits = client->closing || client->unsent > max_unread || lines == lines_a_turn;
+        const bool waits = client->closing || client->stalled || client->unsent > max_unread || lines == lines_a_turn;
         if (!waits && end != std::string::npos && end - client->begin <= rpc_max_line) {
             const std::string line = client->in.substr(client->begin, end - client->begin);
             client->searched = client->begin = end + 1;
@@ -277,9 +277,9 @@ void Control::settle(ClientId id) {
     const bool more = !client->closing && (client->in.find('\n', client->searched) != std::string::npos ||
                                            (client->input_ended && !is_blank(client->in)));
     if (client->out.empty() && (client->closing || (client->input_ended && client->holds == 0 && !more))) return drop(id);
-    const bool reads = !client->input_ended && !client->closing && !more;
+    const bool reads = !client->input_ended && !client->closing && !client->stalled && !more;
     std::uint32_t wanted = reads ? std::uint32_t(EPOLLIN | EPOLLRDHUP) : 0u;
-    if (!client->out.empty() || more) wanted |= EPOLLOUT;  // more: lines beyond what a turn takes
+    if (!client->out.empty() || (more && !client->stalled)) wanted |= EPOLLOUT;  // more: lines beyond what a turn takes
     if (wanted != client->watched) loop_.modify(client->watch, client->watched = wanted);
 }
 
@@ -291,6 +291,17 @@ void Control::release(ClientId id) {
     Client* client = find(id);
     if (!client || client->holds == 0) return;
     if (--client->holds == 0 && client->input_ended) loop_.modify(client->watch, client->watched = EPOLLOUT);
+}
+
+void Control::stall(ClientId id) {
+    if (Client* client = find(id)) client->stalled = true;
+}
+
+void Control::resume(ClientId id) {
+    Client* client = find(id);
+    if (!client || !client->stalled) return;
+    client->stalled = false;
+    settle(id);
 }
 
 void Control::drop(ClientId id) {

@@ -52,6 +52,10 @@ public:
     void hold(ClientId client);
     void release(ClientId client);
 
+    // From stall() to resume() no further request of the client is taken: an answer that takes turns to make comes in its order.
+    void stall(ClientId client);
+    void resume(ClientId client);
+
     // A client that becomes something else than a client: its socket, and what it has not read yet. Refused (a sentence says why)
     // while flows or other answers are on their way to it, or it has sent more than this request.
     struct Taken {
@@ -76,6 +80,7 @@ private:
         std::uint32_t watched{0};  // epoll events
         std::uint32_t holds{0};
         bool read_only{false}, input_ended{false};
+        bool stalled{false};  // its requests wait for an answer
         bool closing{false};  // goes when `out` is empty
         bool cut_off{false};  // left too much unread: goes now
         std::string in;

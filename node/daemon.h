@@ -71,7 +71,7 @@ private:
         Json id;
         std::size_t limit{0};
         trace::Filter filter;
-        std::vector<Flow> flows;          // without a filter: those that are left are behind `next`
+        std::vector<Flow> flows;          // without a filter, gathered at once: those that are left are behind `next`
         std::size_t next{0};
         std::uint32_t cursor{0};          // with one: of Engine::tell_flows
         std::size_t matching{0};
@@ -105,7 +105,7 @@ private:
     Json peer_list(std::size_t limit) const;
     Json tap_list() const;
     std::optional<RpcError> flow_list(ClientId client, const RpcRequest& request);  // answers a few turns later
-    void tend_listings();  // once a turn: a bounded number of flows
+    void tend_listings();  // once a turn: looks at a bounded number of flows
     bool advance(Listing& listing) const;  // true: it is complete
     void add_row(Listing& listing, Flow flow) const;
     Json listing_json(Listing& listing) const;

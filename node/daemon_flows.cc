@@ -15,7 +15,7 @@
 namespace weft::node {
 namespace {
 
-constexpr std::size_t most_listeners = 1'024, most_openings = 1'024, most_listings = 256;
+constexpr std::size_t most_listeners = 1'024, most_openings = 1'024, most_listings = 16;
 constexpr std::size_t rows_a_turn = 32, looked_at_a_turn = 32;  // flows: well under a millisecond of the shard's
 
 Json endpoint_json(const Endpoint& endpoint) {
@@ -235,7 +235,7 @@ Json Daemon::describe_flow(Flow flow) const {
     return one;
 }
 
-// A client may ask for all flows of a large node again and again: nothing else waits for it meanwhile.
+// A client may ask for all flows of a large node again and again: no other waits for it meanwhile, and it has one list at a time.
 std::optional<RpcError> Daemon::flow_list(ClientId client, const RpcRequest& request) {
     const auto filter = trace::Filter::parse(request.params.value("filter", std::string{}));
     if (!filter) return RpcError{RpcCode::bad_parameters, "\"filter\": " + trace::to_string(filter.error()), "bad_filter"};
@@ -251,6 +251,7 @@ std::optional<RpcError> Daemon::flow_list(ClientId client, const RpcRequest& req
         listing.matching = listing.flows.size();
     }
     control_->hold(client);
+    control_->stall(client);
     return std::nullopt;
 }
 
@@ -264,6 +265,7 @@ void Daemon::tend_listings() {
     }
     control_->send(listing.client, result_line(listing.id, listing_json(listing)));
     control_->release(listing.client);
+    control_->resume(listing.client);  // which may begin the next
 }
 
 void Daemon::add_row(Listing& listing, Flow flow) const {
@@ -306,8 +308,9 @@ Json Daemon::listing_json(Listing& listing) const {
         one["way"] = session != hops.end() ? "session" : remote.starts_with("weft1") ? "link" : "device";
         one["hops"] = session != hops.end() ? session->second : 1;
     }
-    return Json{
-        {"flows", std::move(listing.rows)}, {"total", shard_->engine().flows().size()}, {"matching", listing.matching}};
+    return Json{{"flows", std::move(listing.rows)},
+                {"total", shard_->engine().statistics().connections},
+                {"matching", listing.matching}};
 }
 
 }  // namespace weft::node

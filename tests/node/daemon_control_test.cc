@@ -38,6 +38,11 @@ protected:
                                     {[this](ClientId client, RpcRequest request) {
                                          last = client;
                                          ++requests;
+                                         if (slow) {  // its answer is the test's
+                                             control->hold(client);
+                                             control->stall(client);
+                                             return slow_ids.push_back(request.id);
+                                         }
                                          control->send(client, result_line(request.id, Json(request.method->name)));
                                      },
                                      [this](ClientId) { ++gone; }});
@@ -90,6 +95,8 @@ protected:
     std::unique_ptr<Control> control;
     ClientId last;
     int requests{0}, gone{0};
+    bool slow{false};
+    std::vector<Json> slow_ids;
 };
 
 TEST_F(ControlSocket, DirectoryAndSocketsAreOursAlone) {
@@ -174,6 +181,63 @@ TEST_F(ControlSocket, AClientWithAnswersToComeIsKeptAfterItsInputEnded) {
     control->release(last);
     serve();
     EXPECT_EQ(hear(client), "later\nEND");
+}
+
+TEST_F(ControlSocket, AStalledClientIsAnsweredInOrderOneRequestAtATime) {
+    slow = true;
+    const UniqueFd client = connect(), other = connect();
+    std::string lines, answers;
+    for (int id = 1; id <= 200; ++id) lines += request(id), answers += answer(id);
+    say(client, lines);
+    const ClientId stalled = last;
+    EXPECT_EQ(requests, 1);
+    slow = false;
+    say(other, request(7));
+    EXPECT_EQ(hear(other), answer(7)) << "no other waits for it";
+    slow = true;
+    ::shutdown(client.get(), SHUT_WR);
+    for (int id = 1; id <= 200; ++id) {
+        ASSERT_EQ(slow_ids.size(), std::size_t(id)) << "one at a time";
+        control->send(stalled, result_line(slow_ids.back(), Json("node.info")));
+        control->release(stalled);
+        control->resume(stalled);
+        serve(2);
+    }
+    EXPECT_EQ(hear(client), answers + "END");
+    EXPECT_EQ(control->clients(), 1u);
+}
+
+TEST_F(ControlSocket, AStalledClientSendsNoMoreThanItsSocketHoldsAndMayGo) {
+    slow = true;
+    UniqueFd client = connect();
+    say(client, request(1));
+    const std::string endless(64 << 10, 'x');  // of one line
+    std::size_t sent = 0;
+    for (int i = 0; i < 200; ++i) {
+        const ssize_t took = ::send(client.get(), endless.data(), endless.size(), MSG_NOSIGNAL);
+        sent += std::size_t(std::max<ssize_t>(0, took));
+        serve(2);
+    }
+    EXPECT_LT(sent, std::size_t{4} << 20) << "nothing is read while it is stalled";
+    client.reset();
+    serve();
+    EXPECT_EQ(gone, 1);
+    control->resume(last);
+    EXPECT_EQ(control->clients(), 0u);
+}
+
+TEST_F(ControlSocket, WhatWasStalledMayBecomeAnEventConnection) {
+    slow = true;
+    const UniqueFd client = connect();
+    say(client, request(1) + request(2));
+    EXPECT_FALSE(control->take(last)) << "its answer is on the way";
+    control->send(last, "first\n");
+    control->release(last);
+    slow = false;
+    control->resume(last);
+    EXPECT_EQ(hear(client), "first\n" + answer(2));
+    const auto taken = control->take(last);
+    ASSERT_TRUE(taken) << taken.error();
 }
 
 TEST_F(ControlSocket, GarbageIsAnsweredAndTheConnectionGoesOn) {

@@ -232,7 +232,7 @@ void describe_events(CLI::App& root, Values& values) {
         ->type_name("FLOW")
         ->expected(1)
         ->take_all();
-    record->add_option("--limit", values.limit, "End it at this size: 500MB, 2GiB")->type_name("SIZE");
+    record->add_option("--limit", values.limit, "End it at this size: 500MB, 2GiB; at least 1MB")->type_name("SIZE");
     record->add_flag("--payload", values.record.payload, "Also the bytes that the flows carry");
     record->add_flag("--overwrite", values.record.overwrite, "In place of a file that is there");
     record->footer(record_closing);
@@ -420,12 +420,16 @@ std::optional<std::string> take_trace_operands(Values& values) {
     return std::nullopt;
 }
 
+constexpr std::uint64_t least_limit = 1'000'000;  // bytes: of these some go to how a recording begins and ends
+
 std::optional<std::string> take_bounds(Values& values) {
     if (!values.limit.empty()) {
         const auto limit = parse_size(values.limit);
         if (!limit)
             return "--limit " + printable(values.limit) + " " + std::string(limit.error()) + ": write " +
                    std::string(size_form);
+        if (*limit < least_limit)
+            return "--limit " + printable(values.limit) + " is too little for a recording: write 1MB or more";
         values.record.limit = *limit;
     }
     if (values.duration.empty()) return std::nullopt;

@@ -59,6 +59,17 @@ TEST(CliOptions, ARecordingsLengthHasAUnitOrIsInSeconds) {
         EXPECT_NE(refused({"record", "--duration", text}).find(text), std::string::npos) << text;
 }
 
+TEST(CliOptions, ARecordingsSizeHasRoomForOne) {
+    EXPECT_EQ(parsed<RecordOptions>({"record", "--limit", "1MB"}).limit, 1'000'000u);
+    EXPECT_EQ(parsed<RecordOptions>({"record", "--limit", "2GiB"}).limit, std::uint64_t{2} << 30);
+    EXPECT_EQ(parsed<RecordOptions>({"record"}).limit, 0u);
+    for (const char* text : {"0B", "1KB", "64KiB", "999999B"}) {
+        const std::string said = refused({"record", "--limit", text});
+        EXPECT_NE(said.find(text), std::string::npos) << said;
+        EXPECT_NE(said.find("1MB or more"), std::string::npos) << said;
+    }
+}
+
 TEST(CliOptions, EachCommandHasItsOptions) {
     EXPECT_EQ(parsed<KeyGenOptions>({"key", "gen", "-o", "k"}).file, "k");
     EXPECT_EQ(parsed<KeyShowOptions>({"key", "show", "k"}).file, "k");

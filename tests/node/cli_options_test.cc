@@ -63,7 +63,7 @@ TEST(CliOptions, ARecordingsSizeHasRoomForOne) {
     EXPECT_EQ(parsed<RecordOptions>({"record", "--limit", "1MB"}).limit, 1'000'000u);
     EXPECT_EQ(parsed<RecordOptions>({"record", "--limit", "2GiB"}).limit, std::uint64_t{2} << 30);
     EXPECT_EQ(parsed<RecordOptions>({"record"}).limit, 0u);
-    for (const char* text : {"0B", "1KB", "64KiB", "999999B"}) {
+    for (const char* text : {"0B", "1kB", "64KiB", "999999B"}) {
         const std::string said = refused({"record", "--limit", text});
         EXPECT_NE(said.find(text), std::string::npos) << said;
         EXPECT_NE(said.find("1MB or more"), std::string::npos) << said;

@@ -560,6 +560,40 @@ TEST_F(Events, ManyFlowsAreListedPieceByPieceForSeveralAtOnce) {
     EXPECT_EQ(node(0).call("flow.list", {{"filter", "remote.port == 7040"}})["flows"].size(), 1u);
 }
 
+TEST_F(Events, ListsThatAreAskedForAtOnceAreAnsweredInOrderAndWhatFollowsAfterThem) {
+    ASSERT_NO_FATAL_FAILURE(start_two());
+    std::vector<Ends> all;
+    for (std::uint16_t i = 0; i < 40; ++i) all.push_back(connect(node(0), node(1), std::uint16_t(7000 + i)));
+    const UniqueFd fd = raw(0, true);
+    std::string asks;
+    for (int id = 0; id < 90; ++id)
+        asks += Json{{"jsonrpc", "2.0"}, {"id", id}, {"method", id % 3 == 2 ? "node.info" : "flow.list"}}.dump() + "\n";
+    asks += Json{{"jsonrpc", "2.0"}, {"id", 90}, {"method", "events.subscribe"}}.dump() + "\n";
+    ASSERT_EQ(::send(fd.get(), asks.data(), asks.size(), MSG_NOSIGNAL), ssize_t(asks.size()));
+    std::string heard;
+    std::array<char, 65'536> part{};
+    const auto end = std::chrono::steady_clock::now() + milliseconds{60'000};
+    std::size_t flows = 0;
+    for (int id = 0; id <= 90;) {
+        ASSERT_LT(std::chrono::steady_clock::now(), end) << id;
+        const std::size_t line = heard.find('\n');
+        if (line == std::string::npos) {
+            const ssize_t got = ::recv(fd.get(), part.data(), part.size(), MSG_DONTWAIT);
+            ASSERT_NE(got, 0) << "it was let go after " << id;
+            if (got > 0) heard.append(part.data(), std::size_t(got));
+            else std::this_thread::sleep_for(milliseconds{1});
+            continue;
+        }
+        const Json answer = Json::parse(heard.substr(0, line));
+        heard.erase(0, line + 1);
+        ASSERT_EQ(answer["id"], id) << answer;
+        ASSERT_TRUE(answer.contains("result")) << answer;
+        if (id % 3 != 2 && id < 90) flows += answer["result"].at("flows").size();
+        ++id;
+    }
+    EXPECT_EQ(flows, 60u * 40u);
+}
+
 TEST_F(Events, LinksComeAndGoWhileTheNodeRuns) {
     ASSERT_NO_FATAL_FAILURE(start_two());
     const auto listening = [&] { return node(0).call("link.list")["links"][0]["listen"]; };

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Breaks one rule of the stack after another, as table.tsv says, and runs the tests of that rule: each break must be caught. Nothing
-# in the tree is changed: a broken file lies in front of the include path, in a build folder of its own (build/mutants).
+# in the tree is changed: a broken file lies in front of the include path, in a build folder of its own (build/mutants). Caught is what
+# a failed expectation tells; a row whose tests cannot end says so in a sixth column, `timeout`. A crash is no answer.
 # usage: tests/rfc/mutants/run.sh [--list | PATTERN]: all of them, or those whose row holds PATTERN
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
@@ -47,7 +48,7 @@ link "$build/base/test_rfc" '' || exit 1
 
 # One row: 0 caught, 1 not.
 mutant() {
-    local number=$1 rule=$2 file=$3 stands=${4//\\n/$'\n'} broken=${5//\\n/$'\n'} tests=$6 place=$build/$1 text rest dependent
+    local number=$1 rule=$2 file=$3 stands=${4//\\n/$'\n'} broken=${5//\\n/$'\n'} tests=$6 ends=$7 place=$build/$1 text rest dependent
     [[ $broken == '(nothing)' ]] && broken=
     text=$(<"$file")
     rest=${text#*"$stands"}
@@ -67,25 +68,31 @@ mutant() {
         fi
     done
     link "$place/test_rfc" "$place" || return 1
-    local caught=0
+    local code=0
     "$build/base/test_rfc" --gtest_filter="$tests" --gtest_brief=1 2>/dev/null | grep -q '^\[  PASSED  \] [1-9]' ||
         { echo "$rule: no test is called $tests"; return 1; }
-    timeout 60 "$place/test_rfc" --gtest_filter="$tests" --gtest_brief=1 >"$place/log" 2>&1 && caught=1
+    timeout 60 "$place/test_rfc" --gtest_filter="$tests" --gtest_brief=1 >"$place/log" 2>&1 || code=$?
     rm -rf "$place"
-    ((caught == 0)) || { echo "$rule: NOT CAUGHT by $tests: $file: $4"; return 1; }
-    echo "$rule: caught by $tests"
+    case $code:$ends in
+    1:) echo "$rule: caught by $tests" ;;
+    124:timeout) echo "$rule: caught by timeout of $tests" ;;
+    0:*) echo "$rule: NOT CAUGHT by $tests: $file: $4" && return 1 ;;
+    124:*) echo "$rule: TIMED OUT, and its row does not say that it may: $tests: $file: $4" && return 1 ;;
+    1:*) echo "$rule: caught by $tests, but its row says $ends" && return 1 ;;
+    *) echo "$rule: CRASHED with $code, which is no answer: $tests: $file: $4" && return 1 ;;
+    esac
 }
 
 number=0
 failed=0
 running=()
 rm -f "$build"/result.*
-while IFS=$'\t' read -r rule file stands broken tests; do
+while IFS=$'\t' read -r rule file stands broken tests ends; do
     [[ $rule == '#'* || -z $rule ]] && continue
     [[ -z $pattern || "$rule $file $tests" == *"$pattern"* ]] || continue
     number=$((number + 1))
     while (($(jobs -rp | wc -l) >= jobs)); do wait -n; done
-    { mutant "$number" "$rule" "$file" "$stands" "$broken" "$tests"; echo $? >"$build/result.$number"; } &
+    { mutant "$number" "$rule" "$file" "$stands" "$broken" "$tests" "$ends"; echo $? >"$build/result.$number"; } &
 done <tests/rfc/mutants/table.tsv
 wait
 for ((i = 1; i <= number; i++)); do [[ $(<"$build/result.$i") == 0 ]] || failed=$((failed + 1)); done

@@ -220,18 +220,17 @@ void Daemon::reload() {
         shard_->add_peer(peer.address, peer.endpoints);
         ++added;
     }
-    const bool rest = read->name == config_.name && read->key == config_.key && read->memory == config_.memory &&
-                      read->network == config_.network && read->secret == config_.secret &&
-                      read->work_bits == config_.work_bits && read->listen4 == config_.listen4 &&
-                      read->listen6 == config_.listen6 && read->mtu == config_.mtu && read->suites == config_.suites &&
-                      read->accept_members == config_.accept_members && read->send_buffer == config_.send_buffer &&
-                      read->receive_buffer == config_.receive_buffer && read->time_wait == config_.time_wait &&
-                      read->tunables == config_.tunables &&
-                      read->rekey_initiator == config_.rekey_initiator && read->rekey_responder == config_.rekey_responder &&
-                      read->rekey_idle == config_.rekey_idle && read->fault == config_.fault &&
-                      read->call_budget == config_.call_budget && read->module_defaults == config_.module_defaults &&
-                      read->taps == config_.taps && read->record.queue == config_.record.queue &&
-                      read->services == config_.services && read->overlay == config_.overlay;
+    const bool rest =
+        read->name == config_.name && read->key == config_.key && read->memory == config_.memory &&
+        read->network == config_.network && read->secret == config_.secret && read->work_bits == config_.work_bits &&
+        read->listen4 == config_.listen4 && read->listen6 == config_.listen6 && read->mtu == config_.mtu &&
+        read->suites == config_.suites && read->accept_members == config_.accept_members &&
+        read->send_buffer == config_.send_buffer && read->receive_buffer == config_.receive_buffer &&
+        read->time_wait == config_.time_wait && read->tunables == config_.tunables &&
+        read->rekey_initiator == config_.rekey_initiator && read->rekey_responder == config_.rekey_responder &&
+        read->rekey_idle == config_.rekey_idle && read->fault == config_.fault && read->call_budget == config_.call_budget &&
+        read->module_defaults == config_.module_defaults && read->taps == config_.taps &&
+        read->record.queue == config_.record.queue && read->services == config_.services && read->overlay == config_.overlay;
     const bool routed = reload_routes(*read);
     config_.peers = std::move(read->peers);
     config_.log_level = read->log_level;

@@ -10,10 +10,10 @@
 
 #include "node/cli_events.h"
 #include "node/cli_records.h"
-#include "node/flow_text.h"
 #include "node/json.h"
 #include "stack/core/filter.h"
 #include "stack/core/trace_names.h"
+#include "stack/engine/flow_text.h"
 
 namespace weft::node {
 namespace {

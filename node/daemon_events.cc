@@ -4,11 +4,11 @@
 #include <fmt/format.h>
 
 #include "node/daemon.h"
-#include "node/flow_text.h"
 #include "node/log.h"
 #include "node/recordings.h"
 #include "node/units.h"
 #include "stack/core/trace_names.h"
+#include "stack/engine/flow_text.h"
 
 namespace weft::node {
 namespace {

@@ -5,11 +5,11 @@
 
 #include "node/daemon.h"
 #include "node/error_names.h"
-#include "node/flow_text.h"
 #include "node/methods.h"
 #include "stack/core/address_text.h"
 #include "stack/core/filter.h"
 #include "stack/core/replay.h"
+#include "stack/engine/flow_text.h"
 #include "stack/tcp/tcb.h"
 
 namespace weft::node {
@@ -120,11 +120,11 @@ void Daemon::flow_opened(std::uint64_t number, Flow flow, UniqueFd fd) {
     if (opening == opening_.end()) return;
     const Opening opened = std::move(opening->second);
     opening_.erase(opening);
-    control_->send(opened.client, result_line(opened.id, Json{{"flow", flow_text(flow)}}), std::move(fd));
+    control_->send(opened.client, result_line(opened.id, Json{{"flow", to_string(flow)}}), std::move(fd));
 }
 
 void Daemon::flow_ended(ClientId client, std::uint64_t, Flow flow, std::optional<Error> error, const FlowReport& report) {
-    control_->send(client, notification_line("flow.ended", Json{{"flow", flow_text(flow)},
+    control_->send(client, notification_line("flow.ended", Json{{"flow", to_string(flow)},
                                                                 {"error", error ? Json(error_name(*error)) : Json(nullptr)},
                                                                 {"bytes_in", report.bytes_in},
                                                                 {"bytes_out", report.bytes_out},
@@ -151,7 +151,7 @@ std::expected<Json, RpcError> Daemon::flow_listen(ClientId client, const Json& p
         control_->send(client,
                        notification_line(
                            "flow.accepted",
-                           Json{{"listener", number}, {"flow", flow_text(flow)}, {"remote", endpoint_json(peers.remote)}}),
+                           Json{{"listener", number}, {"flow", to_string(flow)}, {"remote", endpoint_json(peers.remote)}}),
                        std::move(fd));
     };
     callbacks.ended = [this, client, number](Flow flow, std::optional<Error> error, const FlowReport& report) {
@@ -191,7 +191,7 @@ std::expected<Json, RpcError> Daemon::flow_abort(const Json& params) {
             RpcError{RpcCode::bad_parameters, "\"flow\" must be PLACE:GENERATION, as flow.list shows it", {}});
     if (!shard_->abort(*flow))
         return std::unexpected(RpcError{RpcCode::failed, "there is no such flow: flow.list shows them", "no_such_flow"});
-    return Json{{"flow", flow_text(*flow)}};
+    return Json{{"flow", to_string(*flow)}};
 }
 
 Json Daemon::describe_flow(Flow flow) const {
@@ -207,7 +207,7 @@ Json Daemon::describe_flow(Flow flow) const {
     const FlowReport carried = shard_->report(flow);
     const std::uint64_t unacked = s.snd_max - s.snd_una;
     const std::uint64_t acked = cold->bytes_out - std::min(cold->bytes_out, unacked);
-    Json one{{"flow", flow_text(flow)},
+    Json one{{"flow", to_string(flow)},
              {"state", state_text(r.state)},
              {"local", endpoint_json(peers->local)},
              {"remote", endpoint_json(peers->remote)},

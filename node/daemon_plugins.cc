@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include "node/daemon.h"
-#include "node/flow_text.h"
 #include "node/log.h"
 #include "node/paths.h"
 #include "node/suggest.h"
+#include "stack/engine/flow_text.h"
 #include "stack/tcp/congestion/fields.h"
 #include "stack/tcp/tcb.h"
 
@@ -189,12 +189,12 @@ void Daemon::log_module_record(const trace::Record& record) {
             log(level, "module", fmt::format("{} more such lines were left out", left_out));
         if (begins)
             return log(level, "module",
-                       fmt::format("flow {} begins with {}{}", flow_text(flow), plugins_->name_in(body.slot),
+                       fmt::format("flow {} begins with {}{}", to_string(flow), plugins_->name_in(body.slot),
                                    other ? fmt::format(" instead of {}: {}", plugins_->name_in(body.from_slot),
                                                        reason_text(body.reason))
                                          : std::string{}));
         return log(level, "module",
-                   fmt::format("flow {} goes on under {} after {}: {}; window {} bytes", flow_text(flow),
+                   fmt::format("flow {} goes on under {} after {}: {}; window {} bytes", to_string(flow),
                                plugins_->name_in(body.slot), plugins_->name_in(body.from_slot), reason_text(body.reason),
                                body.window));
     }
@@ -205,7 +205,7 @@ void Daemon::log_module_record(const trace::Record& record) {
     case tcp::ModuleEvent::violation:
         return log(LogLevel::warning, "module",
                    fmt::format("flow {}: {} answered out of bounds ({}; it wanted a window of {} bytes): clamped, {} so far",
-                               flow_text(flow), plugins_->name_in(body.slot), violation_text(body.reason), body.window,
+                               to_string(flow), plugins_->name_in(body.slot), violation_text(body.reason), body.window,
                                body.flows));
     case tcp::ModuleEvent::migrate:
         return log(LogLevel::info, "module",
@@ -342,7 +342,7 @@ std::string Daemon::known_flows() const {
     std::string text;
     const std::vector<Flow> flows = shard_->engine().flows();
     for (std::size_t i = 0; i < std::min(flows.size(), most_suggested); ++i)
-        text += (i > 0 ? ", " : "") + flow_text(flows[i]);
+        text += (i > 0 ? ", " : "") + to_string(flows[i]);
     if (flows.size() > most_suggested) text += fmt::format(" and {} more", flows.size() - most_suggested);
     return flows.empty() ? "there is none" : "there are: " + text;
 }
@@ -386,7 +386,7 @@ std::expected<Json, RpcError> Daemon::flow_set(const Json& params) {
         for (const auto& [index, value] : *parameters) (void)input.set_parameter(*flow, index, value, now);
     });
     const std::uint16_t slot = engine.congestion_slot(*flow);
-    Json answer{{"flow", flow_text(*flow)}, {"congestion", engine.congestion(*flow)}, {"slot", slot}};
+    Json answer{{"flow", to_string(*flow)}, {"congestion", engine.congestion(*flow)}, {"slot", slot}};
     if (const plugins::Plugin* file = plugins_->file_in(slot)) answer["hash"] = plugins::short_hash(file->hash());
     return answer;
 }

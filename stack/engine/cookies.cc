@@ -22,8 +22,8 @@ bool Engine::State::wants_cookie(const tcp::Listener& listener) const {
 void Engine::State::send_cookie(const engine::Packet& packet, ListenerId id, Instant now) {
     tcp::Listener& listener = host.listeners[id.index()];
     const tcp::Segment& syn = packet.segment;
-    if (listener.waiting_count >= listener.backlog) {
-        ++host.statistics.backlog_overflows;
+    if (listener.waiting_count >= listener.backlog || host.full()) {
+        ++(host.full() ? host.statistics.no_memory : host.statistics.backlog_overflows);
         return;
     }
     const wire::TcpOptions& said = packet.options;

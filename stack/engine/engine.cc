@@ -112,6 +112,7 @@ Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& optio
     if (!assigned) return std::unexpected(any ? Error::network_unreachable : Error::address_not_available);
     if (assigned->address.family() != remote.address.family()) return std::unexpected(Error::invalid);
     if (!state.reachable(remote, *assigned)) return std::unexpected(Error::network_unreachable);
+    if (state.host.full()) return std::unexpected(Error::no_memory);
     const std::uint32_t scope = net::is_link_local(remote.address) ? assigned->link : remote.scope;
     const std::uint32_t path =
         state.intern(assigned->address, remote.address, scope, {assigned->link, assigned->mtu, assigned->sums_elided}, now);

@@ -128,6 +128,7 @@ std::size_t Engine::State::events(std::span<Event> out) {
         if (kind == Event::Kind::closed || kind == Event::Kind::failed) {
             out[made - 1].retransmissions = cold.retransmissions;
             out[made - 1].timeouts = cold.timeouts;
+            out[made - 1].limit = Event::Limit(cold.ended_by);
             tcp::Connection{host, index}.remove();
         } else if (flow.events == 0) {
             host.events.remove(index, host.event_place());

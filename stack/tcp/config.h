@@ -23,6 +23,7 @@ struct Config {
     Duration minimum_rto{Duration::milliseconds(200)};  // below RFC 6298's one second (2.4), as everywhere today
     Duration time_wait{Duration::seconds(60)};          // 2 MSL
     std::uint32_t time_wait_limit{1 << 20};             // records; the oldest is reused (RFC 6191)
+    std::uint32_t connections_most{0};                  // with half-open ones; beyond it SYNs are not heard. 0: no bound
     std::uint32_t send_buffer_most{0}, receive_buffer_most{0};  // bytes that they may grow to; not above them: they stay
     Duration user_timeout_least{Duration::seconds(100)}, user_timeout_most{Duration::seconds(86'400)};  // RFC 5482, 3.1
     std::uint8_t fast_open{3};                          // 1: active opens, 2: listeners that want it, 3: both (RFC 7413)

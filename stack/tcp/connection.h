@@ -26,8 +26,8 @@ public:
     void start(Instant now, bool wanted_fast_open);  // active OPEN: the SYN
     void adopt(const HalfOpen& half, Instant now);  // passive OPEN: the handshake is through
     void open_early(const Segment& syn, Instant now);  // after adopt(): the SYN brought text and a valid cookie
-    void fail(Error error, Cause cause, Instant now);  // CLOSED, and the user hears why
-    void reset_and_fail(Error error, Cause cause, Instant now);
+    void fail(Error error, Cause cause, Instant now, Event::Limit limit = {});  // CLOSED, and the user hears why
+    void reset_and_fail(Error error, Cause cause, Instant now, Event::Limit limit = {});
     void remove();  // the record itself
     void raise(Event::Kind kind);
     void accepted_by_user();

@@ -36,12 +36,22 @@ struct Event {
     };
     static constexpr unsigned kinds = 11;
 
+    // Which limit of time ended a flow, beside `error`.
+    enum class Limit : std::uint8_t {
+        other,  // no timer did
+        retransmission,  // R2: text or FIN was not acknowledged within the user timeout, or the path was down for so long
+        handshake,  // the same of our SYN
+        keep_alive,  // no probe was answered
+        fin_wait_2  // nobody holds the flow any more, and the peer's FIN did not come
+    };
+
     Kind kind{};
     Error error{};  // soft_error, failed
     Flow flow;  // none with accepted
     ListenerId listener;  // accepted, asked
     std::uint32_t retransmissions{0}, timeouts{0};  // closed, failed: segments and timeouts of the whole flow
     Question question;  // asked
+    Limit limit{};  // failed
 };
 
 // Of a flow's queues, in bytes.

@@ -102,8 +102,13 @@ bool promote(Host& host, const HalfOpen& half, std::uint32_t index, Instant now)
         ++host.statistics.backlog_overflows;
         return false;
     }
-    const auto opened = Connection::open(host, half.key, listener->options, half.iss, now, half.listener);
-    if (!opened) return false;
+    const bool no_room = index == none && host.full();  // of a record it only takes the place
+    const auto opened =
+        no_room ? std::nullopt : Connection::open(host, half.key, listener->options, half.iss, now, half.listener);
+    if (!opened) {
+        ++host.statistics.no_memory;
+        return false;
+    }
     if (index != none) {
         host.tell_state(host.name_half(index), State::syn_received, State::syn_received, Cause::segment, now, 0,
                         trace::moved_flag);
@@ -126,6 +131,10 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
                const std::uint64_t* cookie, Instant now) {
     Listener* listener = host.listeners.find(id);
     if (!listener || !syn.options) return;
+    if (host.full()) {
+        ++host.statistics.no_memory;
+        return;
+    }
     if (listener->waiting_count >= listener->backlog) {
         ++host.statistics.backlog_overflows;
         return;

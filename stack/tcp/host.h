@@ -92,6 +92,11 @@ struct Host {
     Statistics statistics;
     trace::Sink sink;
 
+    // At this many connections no more begin, neither ours nor the peer's.
+    bool full() const {
+        return settings.connections_most != 0 && connections.size() + half_open.size() >= settings.connections_most;
+    }
+
     // A call about the connection, or a segment of it, will come soon.
     void fetch(std::uint32_t connection) const {
         connections.fetch(connection);

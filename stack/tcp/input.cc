@@ -132,7 +132,7 @@ void Connection::answer_unacceptable(const Segment& segment, Instant now) {
     if (segment.rst()) return;
     if (in_.flags.timestamps && !segment.timestamps) return;  // dropped without a word (RFC 7323, 3.2)
     if (segment.length > 0 && before(segment.text_begin(), in_.rcv_nxt))
-        note_duplicate(segment.text_begin(), before(segment.text_end(), in_.rcv_nxt) ? segment.text_end() : in_.rcv_nxt);
+        note_duplicate(segment.text_begin(), earlier(segment.text_end(), in_.rcv_nxt));
     if (segment.sequence_length() == 0 || segment.syn()) return challenge(now);
     in_.flags.ack_now = true;
     want_output();

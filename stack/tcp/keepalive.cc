@@ -45,7 +45,8 @@ void Connection::check_keepalive(Instant now) {
         const Instant due = tcb_.timing.heard_at + keep.keepalive_idle;
         if (now < due) return schedule(at, due, now);
     }
-    if (keep.probes_out >= keep.keepalive_probes) return reset_and_fail(Error::timed_out, Cause::timer, now);  // MUST-29
+    if (keep.probes_out >= keep.keepalive_probes)  // MUST-29
+        return reset_and_fail(Error::timed_out, Cause::timer, now, Event::Limit::keep_alive);
     ++keep.probes_out;
     keep.probed_at = now;
     const auto [place, generation] = name();

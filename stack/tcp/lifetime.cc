@@ -204,20 +204,21 @@ void Connection::settle_end() {
     raise(Event::Kind::closed);
 }
 
-void Connection::fail(Error error, Cause cause, Instant now) {
+void Connection::fail(Error error, Cause cause, Instant now, Event::Limit limit) {
     ++host_.statistics.connections_failed;
     leave_network(State::closed, cause, now);
     give_back_queues();
     if (!in_.flags.known && cold_.listener != Handle<Listener>{}) return remove();  // nobody knows of it yet
     in_.events &= std::uint16_t(~(1u << unsigned(Event::Kind::readable) | 1u << unsigned(Event::Kind::writable)));
     cold_.failed = true;
+    cold_.ended_by = std::uint8_t(limit) & 15;
     cold_.failure = error;
     raise(Event::Kind::failed);
 }
 
-void Connection::reset_and_fail(Error error, Cause cause, Instant now) {
+void Connection::reset_and_fail(Error error, Cause cause, Instant now, Event::Limit limit) {
     if (in_.state != State::syn_sent) reply(out_.snd_max, in_.rcv_nxt, wire::rst | wire::ack, options(now));
-    fail(error, cause, now);
+    fail(error, cause, now, limit);
 }
 
 // A segment of this connection that it keeps no account of: a reset.

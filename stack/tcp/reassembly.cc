@@ -86,8 +86,7 @@ void Reassembly::clear() {
 
 bool Reassembly::note_arrival(SeqSpan text) {
     for (const wire::SackBlock& range : ranges_) {
-        const SeqNum left = later(range.left, text.begin),
-                     right = before(range.right, text.end()) ? range.right : text.end();
+        const SeqNum left = later(range.left, text.begin), right = earlier(range.right, text.end());
         if (!before(left, right)) continue;
         duplicate_ = {left, right};
         touch(range);

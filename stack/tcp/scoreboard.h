@@ -84,7 +84,7 @@ public:
     void acknowledge(SeqNum una, Visit&& visit) {
         while (ends_.oldest != none && before(sent_[ends_.oldest].begin, una)) {
             const SentRecord& record = sent_[ends_.oldest];
-            const SeqNum end = before(una, record.end) ? una : record.end;
+            const SeqNum end = earlier(una, record.end);
             if (record.fate != Fate::sacked) visit(record, end);
             cut_front(end);
         }

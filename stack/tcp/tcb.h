@@ -222,7 +222,7 @@ struct Cold {
     std::uint32_t told{0};  // segments, either way, when the trace was last told the counters
     std::uint8_t dscp{0}, hop_limit{64};  // MUST-48, MUST-49
     Error soft_error{}, failure{};  // of the events
-    bool failed{false};  // `failure` holds
+    std::uint8_t failed : 1 {0}, ended_by : 4 {0};  // `failure` holds, and which Event::Limit it was
     std::uint8_t limit{0};  // trace::Limit that was told last
     std::uint8_t expiries{0};  // timeouts in a row (R1)
     std::uint8_t challenges{0};  // challenge acks in this second (RFC 5961, section 7)

@@ -148,7 +148,7 @@ void Connection::check_user_timeout(Instant now) {
     at.user = Instant::never();
     if (in_.state == State::fin_wait_2 && in_.flags.orphan) {  // nobody waits for the peer's FIN any more
         const Instant end = tcb_.timing.heard_at + host_.settings.fin_wait;
-        if (end <= now) return reset_and_fail(Error::timed_out, Cause::timer, now);
+        if (end <= now) return reset_and_fail(Error::timed_out, Cause::timer, now, Event::Limit::fin_wait_2);
         return schedule(at.user, end, now);
     }
     if (cold_.user_timeout == Duration{}) return;
@@ -163,7 +163,8 @@ void Connection::check_user_timeout(Instant now) {
         return;
     }
     trace_timer(at.user, 1, end, now);
-    fail(cut_off < silent ? Error::unreachable : Error::timed_out, Cause::timer, now);
+    fail(cut_off < silent ? Error::unreachable : Error::timed_out, Cause::timer, now,
+         syn_unacknowledged() ? Event::Limit::handshake : Event::Limit::retransmission);
 }
 
 void Connection::path_changed(std::uint32_t mtu, Instant now) {

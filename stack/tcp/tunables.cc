@@ -93,6 +93,8 @@ constexpr std::array table{
     time<&C::time_wait, ms>("time_wait", "", 0, years * 1'000, "2 MSL: how long TIME-WAIT lasts (RFC 9293, section 3.6.1)"),
     plain<&C::time_wait_limit>("time_wait_limit", "tcp_max_tw_buckets", "records", 0, 1 << 24,
                                "flows in TIME-WAIT; beyond it the oldest goes"),
+    plain<&C::connections_most>("connections_most", "", "flows", 0, 1 << 24,
+                                "connections and half-open ones; at it SYNs are dropped and connect() fails; 0: no bound"),
     flag<&C::rfc1337>("rfc1337", "tcp_rfc1337", "no reset ends TIME-WAIT, not even an exact one (RFC 1337, section 3, F1)"),
     time<&C::fin_wait, ms>("fin_wait", "", 0, years * 1'000,
                            "how long a flow that was closed both ways waits for the peer's FIN"),

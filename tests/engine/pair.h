@@ -12,19 +12,23 @@
 #include "stack/engine/engine.h"
 #include "stack/tcp/tcb.h"
 #include "stack/wire/cut.h"
+#include "stack/wire/pseudo.h"
+#include "tests/engine/host_address.h"
 
 namespace weft::test {
 
-inline Address ipv4(unsigned last) {
-    const std::array bytes{std::byte{10}, std::byte{0}, std::byte{0}, std::byte(last)};
-    return {Family::ipv4, bytes};
-}
+inline Address ipv4(unsigned last) { return host_address(Family::ipv4, last); }
 
 struct Pair {
-    explicit Pair(Config config = {}) : a{with_seed(config, 1), pool}, b{with_seed(config, 2), pool} {
-        (void)a.assign(ipv4(1), {}, now);
-        (void)b.assign(ipv4(2), {}, now);
+    explicit Pair(Config config = {}, Family of = Family::ipv4)
+        : family{of}, a{with_seed(config, 1), pool}, b{with_seed(config, 2), pool} {
+        (void)a.assign(address(1), {}, now);
+        (void)b.assign(address(2), {}, now);
+        if (family != Family::overlay) return;  // else two ends of a session, which carries what is behind the addresses
+        path_a = a.open_path({address(1), 0, 0}, {address(2), 0, 0}, {}, now).value_or(0);
+        path_b = b.open_path({address(2), 0, 0}, {address(1), 0, 0}, {}, now).value_or(0);
     }
+    Address address(unsigned last) const { return host_address(family, last); }
 
     static Config with_seed(Config config, std::uint64_t seed) {
         config.seed[0] += seed;
@@ -39,7 +43,7 @@ struct Pair {
             any = true;
             std::vector<Receive> in;
             for (std::size_t i = 0; i < made; ++i) {
-                auto cut = wire::Cut::make(out[i]);
+                auto cut = wire::Cut::make(out[i], path_a != 0 ? wire::Cut::Part::transport : wire::Cut::Part::packet);
                 if (!cut) throw std::runtime_error("a transmit that cannot be cut");
                 while (cut->left() > 0) {
                     const std::size_t size = cut->next_size();
@@ -52,7 +56,8 @@ struct Pair {
                         const Slice lost{chunk, 0, 0};
                         continue;
                     }
-                    in.push_back({.frame = Slice{chunk, 0, std::uint32_t(size)}});
+                    in.push_back({.path = &to == &a ? path_a : path_b, .frame = Slice{chunk, 0, std::uint32_t(size)}});
+                    if (path_a != 0) in.back().protocol = wire::protocol_tcp, in.back().ecn = out[i].ecn;
                 }
             }
             to.receive(in, now);
@@ -96,12 +101,14 @@ struct Pair {
     // A connection from a to b's port 80: both ends.
     std::pair<Flow, Flow> open() {
         if (!listener) listener = b.listen({{.local = {{}, 0, 80}}}, now).value();
-        const Flow client = a.connect({ipv4(2), 0, 80}, {}, now).value();
+        const Flow client = a.connect({address(2), 0, 80}, {}, now).value();
         settle();
         const Flow server = b.accept(*listener, now).value();
         return {client, server};
     }
 
+    Family family;
+    PathId path_a{0}, path_b{0};  // over 512-bit addresses
     Instant now = Instant::from_nanoseconds(1'000'000'000);
     std::shared_ptr<BufferPool> owned = std::make_shared<BufferPool>(std::size_t{256} << 20);
     BufferPool& pool = *owned;  // copies of the pair share it

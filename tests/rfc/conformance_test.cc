@@ -3,35 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <set>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "tests/rfc/page.h"
+
 namespace weft::test {
 namespace {
-
-const std::string source = WEFT_SOURCE_DIR;
-
-std::string read(const std::string& path) {
-    std::ifstream file{path};
-    return {std::istreambuf_iterator<char>{file}, {}};
-}
-
-std::vector<std::vector<std::string>> rows_of(const std::string& path) {
-    std::vector<std::vector<std::string>> rows;
-    std::istringstream lines{read(path)};
-    for (std::string line; std::getline(lines, line);) {
-        std::vector<std::string>& row = rows.emplace_back();
-        std::istringstream cells{line};
-        for (std::string cell; std::getline(cells, cell, '\t');) row.push_back(cell);
-    }
-    return rows;
-}
 
 struct Requirement {
     std::string id, section, level, text;
@@ -40,20 +21,19 @@ struct Requirement {
 
 std::vector<Requirement> requirements() {
     std::vector<Requirement> all;
-    for (const auto& row : rows_of(source + "/tests/rfc/rfc9293.tsv"))
+    for (const auto& row : rows_of("tests/rfc/rfc9293.tsv"))
         if (row.size() == 4 && row[0] != "id") all.push_back({row[0], row[1], row[2], row[3]});
     return all;
 }
 
 std::map<std::string, std::string> declined() {
     std::map<std::string, std::string> all;
-    for (const auto& row : rows_of(source + "/tests/rfc/declined.tsv"))
+    for (const auto& row : rows_of("tests/rfc/declined.tsv"))
         if (row.size() == 2) all[row[0]] = row[1];
     return all;
 }
 
-struct Named {
-    std::string suite, name, file;
+struct Named : NamedTest {
     std::vector<std::string> ids;
 };
 
@@ -70,29 +50,18 @@ std::string id_of(std::string_view word) {
     return {};
 }
 
-// Every test of the program, once; of one that runs for several parameters the name alone.
+// Every test of the program; its requirements are no longer in its name.
 std::vector<Named> tests() {
     std::vector<Named> all;
-    std::set<std::string> seen;
-    const auto& unit = *::testing::UnitTest::GetInstance();
-    for (int i = 0; i < unit.total_test_suite_count(); ++i) {
-        const auto& suite = *unit.GetTestSuite(i);
-        for (int k = 0; k < suite.total_test_count(); ++k) {
-            const auto& info = *suite.GetTestInfo(k);
-            std::string group = suite.name(), name = info.name();
-            if (const auto slash = group.find('/'); slash != std::string::npos) group = group.substr(slash + 1);
-            if (const auto slash = name.find('/'); slash != std::string::npos) name.resize(slash);
-            if (!seen.insert(group + "." + name).second) continue;
-            const std::string file = info.file();
-            Named test{group, name, file.substr(file.rfind('/') + 1), {}};
-            for (std::size_t at = 0, end; (end = name.find('_', at)) != std::string::npos; at = end + 1) {
-                const std::string id = id_of(std::string_view(name).substr(at, end - at));
-                if (id.empty()) break;
-                test.ids.push_back(id);
-                test.name = name.substr(end + 1);
-            }
-            all.push_back(test);
+    for (const NamedTest& each : named_tests()) {
+        Named test{each, {}};
+        for (std::size_t at = 0, end; (end = each.name.find('_', at)) != std::string::npos; at = end + 1) {
+            const std::string id = id_of(std::string_view(each.name).substr(at, end - at));
+            if (id.empty()) break;
+            test.ids.push_back(id);
+            test.name = each.name.substr(end + 1);
         }
+        all.push_back(test);
     }
     return all;
 }
@@ -126,8 +95,6 @@ std::string tables() {
     return page;
 }
 
-constexpr std::string_view begin_mark = "<!-- made by tests/rfc from here -->\n", end_mark = "<!-- to here -->\n";
-
 TEST(Conformance, EveryMustOfRfc9293HasATestUnlessItIsSourceRouting) {
     std::set<std::string> held;
     for (const Named& test : tests()) held.insert(test.ids.begin(), test.ids.end());
@@ -155,15 +122,8 @@ TEST(Conformance, EveryOtherRequirementHasATestOrAReasonAndNotBoth) {
 }
 
 TEST(Conformance, ItsPageIsTrue) {
-    const std::string path = source + "/docs/conformance.md";
-    std::string page = read(path);
-    const std::size_t begin = page.find(begin_mark), end = page.find(end_mark);
-    ASSERT_TRUE(begin != std::string::npos && end != std::string::npos && begin < end) << "the marks are missing";
-    const std::string made = tables();
-    const bool is_true = page.substr(begin + begin_mark.size(), end - begin - begin_mark.size()) == made;
-    if (std::getenv("WEFT_WRITE_DOCS"))
-        std::ofstream{path} << page.substr(0, begin) << begin_mark << made << page.substr(end);
-    else EXPECT_TRUE(is_true) << "WEFT_WRITE_DOCS=1 test_rfc --gtest_filter=Conformance.* writes docs/conformance.md";
+    hold_page("docs/conformance.md", {"<!-- made by tests/rfc from here -->\n", "<!-- to here -->\n"}, tables(),
+              "test_rfc --gtest_filter=Conformance.*");
 }
 
 }  // namespace

@@ -95,6 +95,7 @@ TEST(KeepAlive, Must29_AllOfThemUnansweredEndTheConnection) {
     const auto failed = peer.hears(Event::Kind::failed);
     ASSERT_TRUE(failed);
     EXPECT_EQ(failed->error, Error::timed_out);
+    EXPECT_EQ(failed->limit, Event::Limit::keep_alive);
     for (int i = 0; i < 3; ++i) peer.sees(ack());
     peer.sees(rst_ack());
 }

@@ -1,18 +1,11 @@
 // Two hosts on an Ethernet wire: neighbours are found, lost questions are asked again, and the text arrives as it was.
 #include <gtest/gtest.h>
 
+#include "tests/engine/host_address.h"
 #include "tests/sim/transfer.h"
 
 namespace weft::test {
 namespace {
-
-Address address(Family family, unsigned last) {
-    std::array<std::byte, 16> bytes{};
-    const std::size_t size = family == Family::ipv4 ? 4 : 16;
-    bytes[0] = std::byte(family == Family::ipv4 ? 10 : 0xfd);
-    bytes[size - 1] = std::byte(last);
-    return {family, std::span{bytes}.first(size)};
-}
 
 Mac mac(unsigned last) { return {std::byte{2}, {}, {}, {}, {}, std::byte(last)}; }
 
@@ -23,8 +16,8 @@ struct Lan {
         from.key = 1, to.key = 2, from.peer_key = 2, to.peer_key = 1;
         from.to_send = to.to_receive = 600'000;
         to.to_send = from.to_receive = 200'000;
-        from.remote = {address(family, 2), 0, 80};
-        to.local = {address(family, 2), 0, 80};
+        from.remote = {host_address(family, 2), 0, 80};
+        to.local = {host_address(family, 2), 0, 80};
         to.listens = true;
         a = std::make_unique<Transfer::Node>(world, Config{.seed = {seed, 1}}, Talker{from});
         b = std::make_unique<Transfer::Node>(world, Config{.seed = {seed, 2}}, Talker{to});
@@ -33,8 +26,8 @@ struct Lan {
         const std::uint8_t prefix = family == Family::ipv4 ? 24 : 64;
         EXPECT_TRUE(a->attach_ethernet(0, ab, {.ethernet = true, .mac = mac(1)}));
         EXPECT_TRUE(b->attach_ethernet(0, ba, {.ethernet = true, .mac = mac(2)}));
-        EXPECT_TRUE(a->engine().assign(address(family, 1), {.prefix = prefix}, world.now()));
-        EXPECT_TRUE(b->engine().assign(address(family, 2), {.prefix = prefix}, world.now()));
+        EXPECT_TRUE(a->engine().assign(host_address(family, 1), {.prefix = prefix}, world.now()));
+        EXPECT_TRUE(b->engine().assign(host_address(family, 2), {.prefix = prefix}, world.now()));
         b->app.begin(b->engine(), world.now());
         a->app.begin(a->engine(), world.now());
         b->settle();

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "stack/tcp/congestion/controller.h"
+#include "tests/engine/host_address.h"
 
 namespace weft::test {
 
@@ -20,14 +21,6 @@ void fill(std::uint64_t key, std::uint64_t offset, std::span<std::byte> out) {
     for (; i < out.size() && (offset + i) % 8 != 0; ++i) out[i] = text(key, offset + i);
     for (; i + 8 <= out.size(); i += 8) store_little(out.data() + i, sim::mix(key + (offset + i) / 8 * sim::Draws::step));
     for (; i < out.size(); ++i) out[i] = text(key, offset + i);
-}
-
-Address address(Family family, std::uint8_t last) {
-    std::array<std::byte, 64> bytes{};
-    const std::size_t size = family == Family::ipv4 ? 4 : family == Family::ipv6 ? 16 : 64;
-    bytes[0] = std::byte(family == Family::ipv4 ? 10 : 0xfd);
-    bytes[size - 1] = std::byte{last};
-    return {family, std::span{bytes}.first(size)};
 }
 
 }  // namespace
@@ -197,7 +190,7 @@ Transfer::Plan Transfer::storm(std::uint64_t seed) {
 }
 
 Transfer::Transfer(BufferPool& pool, const Plan& plan) : world{pool, plan.seed}, plan_{plan}, base_in_use_{pool.in_use()} {
-    const Address from = address(plan.family, 1), to = address(plan.family, 2);
+    const Address from = host_address(plan.family, 1), to = host_address(plan.family, 2);
     Talker::Plan pa = plan.a, pb = plan.b;
     pa.key = sim::mix(plan.seed + 1), pb.key = sim::mix(plan.seed + 2);
     pa.peer_key = pb.key, pb.peer_key = pa.key;

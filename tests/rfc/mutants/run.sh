@@ -19,7 +19,7 @@ fi
 
 # The stack and the tests as they stand: an object a source, with the list of what it includes beside it.
 mkdir -p "$build/base"
-mapfile -t sources < <(ls stack/{core,wire,tcp,net,engine}/*.cc stack/tcp/congestion/*.cc tests/rfc/*_test.cc tests/tcp/peer.cc 2>/dev/null)
+mapfile -t sources < <(ls stack/{core,wire,tcp,net,engine}/*.cc stack/tcp/congestion/*.cc tests/rfc/*_test.cc tests/rfc/page.cc tests/tcp/peer.cc 2>/dev/null)
 object_of() { printf '%s.o' "${1//\//_}"; }
 fresh() { # fresh OBJECT: newer than all that it is made of
     local object=$1 source

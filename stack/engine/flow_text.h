@@ -1,4 +1,4 @@
-// A flow's handle as people and programs write it: PLACE:GENERATION.
+// A flow as people and programs write it: its handle PLACE:GENERATION, and its two ends.
 #pragma once
 
 #include <charconv>
@@ -6,11 +6,12 @@
 #include <string>
 #include <string_view>
 
+#include "stack/core/address_text.h"
 #include "stack/engine/engine.h"
 
-namespace weft::node {
+namespace weft {
 
-inline std::string flow_text(Flow flow) { return std::to_string(flow.place) + ":" + std::to_string(flow.generation); }
+inline std::string to_string(Flow flow) { return std::to_string(flow.place) + ":" + std::to_string(flow.generation); }
 
 inline std::optional<Flow> parse_flow(std::string_view text) {
     Flow flow;
@@ -22,4 +23,7 @@ inline std::optional<Flow> parse_flow(std::string_view text) {
     return flow;
 }
 
-}  // namespace weft::node
+// `10.0.0.1:49152 to 10.0.0.2:80`.
+inline std::string to_string(const Peers& peers) { return to_string(peers.local) + " to " + to_string(peers.remote); }
+
+}  // namespace weft

@@ -29,7 +29,7 @@ void Connection::update_rack(const SentRecord& record, SeqNum end, std::optional
     if (before(state.fack, end)) state.fack = end;
     else if (before(end, state.fack) && !record.again) in_.flags.reordering = true;
     const Duration rtt = now - record.sent_at;
-    if (record.again) {  // perhaps it is the first transmission that is answered
+    if (record.again || record.joined) {  // perhaps it is an earlier transmission that is answered
         const std::uint32_t sent = host_.defence.timestamp(path().hash, record.sent_at);
         if (echo && std::int32_t(*echo - sent) < 0) return;
         if (rtt < tcb_.timing.min_rtt) return;

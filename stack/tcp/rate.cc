@@ -50,10 +50,16 @@ void Connection::record_sent(const Span& span, bool again, Instant now) {
         SentRecord& newest = host_.sent[rate.newest];
         const bool alike = newest.sent_at == now && newest.again == again && newest.app_limited == record.app_limited &&
                            newest.delivered == record.delivered && newest.fate == Fate::out;
-        if (alike || (rate.records >= most_records && newest.fate == Fate::out)) {
+        if (alike) {
             newest.end = end;
             newest.in_flight = record.in_flight;
             return;
+        }
+        if (rate.records >= most_records && newest.fate == Fate::out) {  // it left now, as the rest of it did before
+            newest.end = end;
+            stamp(newest, newest.again || again, now);
+            newest.joined = true;
+            return records().leave_last(rate.newest);
         }
     }
     records().append(record);
@@ -94,7 +100,7 @@ RateSample Connection::rate_sample(const SentRecord* last, std::uint32_t text, I
     rate.delivered += text;
     if (text > 0 || last) rate.delivered_at = now;
     if (last) {
-        sample.rtt_valid = !last->again;
+        sample.rtt_valid = !last->again && !last->joined;
         sample.rtt = now - last->sent_at;
         if (sample.rtt_valid && sample.rtt > Duration{} && sample.rtt < tcb_.timing.min_rtt)
             tcb_.timing.min_rtt = sample.rtt;

@@ -26,6 +26,7 @@ struct SentRecord {
     Fate fate{};
     bool app_limited{false};       // there was too little to send
     bool again{false};             // sent before: its acknowledgement tells no round-trip time (Karn)
+    bool joined{false};            // sent at several times, of which `sent_at` is the last: neither does its
 
     std::uint32_t length() const { return end - begin; }
 };

@@ -121,6 +121,12 @@ void Flight::join(std::uint32_t first) {
     release(second);
 }
 
+void Flight::leave_last(std::uint32_t index) {
+    if (!board_) return;
+    board_->out.remove(index, order());
+    board_->out.append(index, order());
+}
+
 void Flight::lose(std::uint32_t index) {
     leave_list(index);
     sent_[index].fate = Fate::lost;

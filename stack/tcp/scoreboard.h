@@ -90,23 +90,29 @@ public:
         }
     }
 
-    // The peer has what lies in the block. Calls visit(record, end) for what that newly delivers.
+    // The peer has what lies in the block. Calls visit(record, end) for what that newly delivers. False: there was not room for
+    // all that it would split, and it should be told again.
     template <class Visit>
-    void select(wire::SackBlock block, Visit&& visit) {
+    bool select(wire::SackBlock block, Visit&& visit) {
+        bool all = true;
         for (std::uint32_t at = find(block.left); at != none && before(sent_[at].begin, block.right);) {
             if (sent_[at].fate != Fate::sacked) {
                 at = isolate(at, block);
-                if (at == none) return;
+                if (at == none) return false;
                 if (inside(at, block)) {
                     visit(static_cast<const SentRecord&>(sent_[at]), sent_[at].end);
                     at = mark_sacked(at);
+                } else {
+                    all = false;
                 }
             }
             board_->hint = at;
             at = sent_[at].line.next;
         }
+        return all;
     }
 
+    void leave_last(std::uint32_t index);  // a record of `out`: what was added to it left now
     void lose(std::uint32_t index);  // a record of `out`
     void lose_all();  // all that the peer does not have
     void forget_sacks();  // the peer may have dropped what it said to have (RFC 2018, section 8)

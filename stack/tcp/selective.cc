@@ -114,12 +114,13 @@ void Connection::take_delivered(const Segment& segment, News& news, Instant now)
         for (; at > 0 && before(block.left, blocks[at - 1].left); --at) blocks[at] = blocks[at - 1];
         blocks[at] = block;
     }
+    std::size_t told = 0;
     for (std::size_t i = 0; i < count; ++i) {
         const wire::SackBlock block = untold(blocks[i]);
-        if (before(block.left, block.right)) flight.select(block, delivered);
+        if (!before(block.left, block.right) || flight.select(block, delivered)) blocks[told++] = blocks[i];
     }
-    board().told_count = std::uint8_t(count);
-    std::copy_n(blocks.begin(), count, board().told.begin());
+    board().told_count = std::uint8_t(told);
+    std::copy_n(blocks.begin(), told, board().told.begin());
 }
 
 // What of a block the acknowledgement before did not say.

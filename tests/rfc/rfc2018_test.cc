@@ -152,6 +152,24 @@ TEST(Rfc2018, BlocksThatNameNothingThatWasSentAreIgnored) {  // section 5: what 
     EXPECT_EQ(flow.peer.snd_una(), nxt);
 }
 
+TEST(Rfc2018, ABlockThatCouldNotBeRememberedIsTakenWhenItIsToldAgain) {  // the records of a flow are bounded
+    NumberedFlow flow{20};
+    Peer& peer = flow.peer;
+    const auto told = [&](SeqNum ack_to, std::uint32_t from, std::uint32_t to) {
+        peer.sends(ack().ack(ack_to).sacks({{flow.begin + from, flow.begin + to}}));
+        peer.ignores_what_was_sent();
+    };
+    for (std::uint32_t i = 1; i < 4'000; ++i) told(flow.begin, 2 * i, 2 * i + 1);  // single bytes
+    ASSERT_GE(peer.tcb().rate.records, 4'095u);
+    const std::uint32_t had = flow.board().sacked, from = 15 * flow.mss() + 10;
+    for (int i = 0; i < 3; ++i) told(flow.begin, from, from + 100);
+    EXPECT_EQ(flow.board().sacked, had) << "there is no room";
+    peer.sends(ack().ack(flow.begin + 2'000));
+    const std::uint32_t left = flow.board().sacked;
+    told(flow.begin + 2'000, from, from + 100);
+    EXPECT_EQ(flow.board().sacked, left + 100);
+}
+
 TEST(Rfc2018, LeftEdgeIsSentAgainAfterATimeoutEvenIfItWasSacked) {  // section 8: the peer may have dropped it
     Flow10 flow;
     flow.sacks({{1, 4}});

@@ -218,6 +218,31 @@ TEST(DeliveryRate, RecordsAreBoundedHoweverSmallTheSegments) {
     EXPECT_EQ(flow.rate().records, 0u);
 }
 
+TEST(DeliveryRate, WhatWasJoinedForWantOfRecordsTellsNoRoundTrip) {  // it left at several times
+    Rated flow;
+    flow.writes(600);
+    flow.peer.ignores_what_was_sent();
+    for (int i = 0; i < 40; ++i) flow.acks(ms(1), 10);
+    for (; flow.peer.snd_una() != flow.peer.snd_nxt();) flow.acks(ms(1), (flow.peer.snd_nxt() - flow.peer.snd_una()) / mss);
+    const auto write_bytes = [&](int count) {
+        for (int i = 0; i < count; ++i) {
+            ASSERT_EQ(flow.peer.writes(1, {.nodelay = true}), 1u);
+            flow.peer.now = flow.peer.now + Duration::nanoseconds(1);
+        }
+    };
+    write_bytes(4'096);
+    flow.peer.after(ms(50));
+    write_bytes(10);
+    ASSERT_EQ(flow.rate().records, 4'096u);
+    const auto acks_bytes = [&](std::uint32_t bytes) {
+        flow.peer.sends(ack().ack(flow.peer.snd_una() + bytes));
+        return flow.samples.back();
+    };
+    flow.peer.after(ms(7));
+    EXPECT_TRUE(is(acks_bytes(4'000), WEFT_ACK_RTT_VALID));
+    EXPECT_FALSE(is(acks_bytes(101), WEFT_ACK_RTT_VALID)) << "the second is of 7 or of 57 ms: nobody knows";
+}
+
 TEST(DeliveryRate, RecordsAreThereExactlyWhileSomethingIsInFlight) {  // whatever is lost, repeated or late
     for (std::uint64_t seed = 0; seed < 40; ++seed) {
         std::mt19937_64 random{seed};

@@ -119,9 +119,26 @@ TEST(Scoreboard, RecordsAreBoundedWhateverBlocksCome) {
     for (std::uint32_t i = 1; i < 50'000; ++i) board.selects(2 * i, 2 * i + 1);  // every second byte
     EXPECT_LE(board.ends.records, tcp::Flight::most_records + 1);
     EXPECT_TRUE(board.flight.sound());
+    const auto nobody = [](const tcp::SentRecord&, SeqNum) {};
+    EXPECT_FALSE(board.flight.select({board.una + 90'000, board.una + 90'001}, nobody))
+        << "no room: it should be told again";
+    EXPECT_TRUE(board.flight.select({board.una, board.una + 1'000}, nobody)) << "whole records";
     board.selects(0, 100'000);
     EXPECT_EQ(board.state.sacked, 100'000u) << "what covers whole records can always be marked";
     EXPECT_EQ(board.ends.records, 1u) << "neighbours that the peer has are one";
+}
+
+TEST(Scoreboard, WhatIsAddedToARecordPutsItBehindAllThatLeftBefore) {
+    Board board;
+    for (int i = 0; i < 5; ++i) board.sends(100);
+    board.flight.lose(board.state.out.first);
+    const std::uint32_t again = board.flight.take_lost(100), newest = board.ends.newest;
+    board.flight[again].sent_at = Instant::from_nanoseconds(++board.clock);
+    board.flight[newest].end += 50;
+    board.flight[newest].sent_at = Instant::from_nanoseconds(++board.clock);
+    board.flight.leave_last(newest);
+    EXPECT_TRUE(board.flight.sound());
+    EXPECT_EQ(board.state.out.last, newest);
 }
 
 TEST(Scoreboard, NothingWasLostAfterAllPutsItBackInTheOrderOfSending) {

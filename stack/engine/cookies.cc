@@ -34,22 +34,23 @@ void Engine::State::send_cookie(const engine::Packet& packet, ListenerId id, Ins
                                                : link(packet.link).options.mtu;
     const std::uint16_t default_mss = family == Family::ipv4 ? 536 : 1'220;
     const tcp::CookieOf of = cookie_of(packet, syn.seq);
+    const tcp::Offer offer = listener.offer(host.settings, mtu - std::uint32_t(net::header_size(family)) - 20u);
+    if (listener.cookies_until <= now) {
+        listener.cookie_window = offer.window;
+        listener.cookie_shift = offer.rcv_shift;
+    }
     constexpr std::uint16_t both = wire::ece | wire::cwr;
     wire::TcpHeader answer{.seq = tcp::make_cookie(host.defence, of, said.mss.value_or(default_mss), now),
                            .ack = syn.seq + 1,
                            .flags = wire::syn | wire::ack,
-                           .window = std::uint16_t(std::min(host.settings.receive_buffer, 65'535u))};
-    answer.options.mss =
-        std::uint16_t(std::min<std::uint32_t>(mtu - std::uint32_t(net::header_size(family)) - 20u, 65'535u));
-    if (const std::uint16_t allowed = listener.options.maximum_segment)
-        answer.options.mss = std::min(*answer.options.mss, allowed);
-    if (const std::uint32_t buffer = listener.options.receive_buffer)
-        answer.window = std::uint16_t(std::min<std::uint32_t>(buffer, answer.window));
+                           .window = listener.cookie_window};
+    answer.options.mss = offer.mss;
+    if (offer.user_timeout != 0) answer.options.user_timeout = offer.user_timeout;
     if (said.timestamps && host.settings.timestamps) {  // without them nothing could carry the rest
         tcp::CookieOptions offered;
         if (said.window_scale && host.settings.window_scaling) {
             offered.shift = std::min(*said.window_scale, tcp::maximum_shift);
-            answer.options.window_scale = host.receive_shift();
+            answer.options.window_scale = listener.cookie_shift;
         }
         offered.ecn = (syn.flags & both) == both && host.settings.ecn != 0;
         if (offered.ecn) answer.flags |= wire::ece;
@@ -59,7 +60,7 @@ void Engine::State::send_cookie(const engine::Packet& packet, ListenerId id, Ins
     }
     listener.cookies_until = now + tcp::cookie_life;
     ++host.statistics.cookies_sent;
-    reply_to(packet, answer);
+    reply_to(packet, answer, offer.dscp, offer.hop_limit);
 }
 
 // False: the segment acknowledges nothing that was sent.
@@ -90,6 +91,8 @@ bool Engine::State::take_cookie(const engine::Packet& packet, ListenerId id, Ins
         half.sack = offered.sack && host.settings.sack;
     }
     half.window = segment.window;
+    half.rcv_shift = listener.cookie_shift;
+    half.offered = listener.cookie_window;
     half.born_at = now;  // when the SYN,ACK left is forgotten: it is no sample
     ++host.statistics.cookies_received;
     host.hold_path(path);

@@ -144,14 +144,17 @@ void Engine::State::reset_unclaimed(const engine::Packet& packet) {
 }
 
 // Built from the packet: a forged one must not cost a path. Ports are filled in.
-void Engine::State::reply_to(const engine::Packet& packet, const wire::TcpHeader& answer) {
+void Engine::State::reply_to(const engine::Packet& packet, const wire::TcpHeader& answer, std::uint8_t dscp,
+                             std::uint8_t hop_limit) {
     if (packet.path != 0)
         return host.reply({{packet.path, packet.local_port, packet.remote_port},
                            answer.seq,
                            answer.ack,
                            answer.flags,
                            answer.window,
-                           answer.options});
+                           answer.options,
+                           dscp,
+                           hop_limit});
     if (host.replies.size() >= tcp::Host::max_replies) return;
     tcp::Reply& reply = host.replies.emplace_back();
     std::size_t at = 0;
@@ -163,7 +166,7 @@ void Engine::State::reply_to(const engine::Packet& packet, const wire::TcpHeader
     const std::size_t transport = net::write_header(packet.local, packet.remote, network);
     wire::TcpHeader header = answer;
     header.source_port = packet.local_port, header.destination_port = packet.remote_port;
-    net::finish_header(packet.local.family(), network, 0, Ecn::not_capable, 64, 0);
+    net::finish_header(packet.local.family(), network, dscp, Ecn::not_capable, hop_limit, 0);
     reply.frame.link = packet.link;
     reply.frame.network = std::uint8_t(at);
     reply.frame.transport = std::uint16_t(at + transport);

@@ -42,7 +42,8 @@ struct Engine::State {
     bool wants_cookie(const tcp::Listener& listener) const;
     void send_cookie(const engine::Packet& packet, ListenerId id, Instant now);
     bool take_cookie(const engine::Packet& packet, ListenerId id, Instant now);
-    void reply_to(const engine::Packet& packet, const wire::TcpHeader& header);
+    void reply_to(const engine::Packet& packet, const wire::TcpHeader& header, std::uint8_t dscp = 0,
+                  std::uint8_t hop_limit = 64);
     ListenerId listener_for(const Address& local, std::uint32_t scope, std::uint16_t port) const;
     std::uint64_t listener_word(const Address& local, std::uint32_t scope, std::uint16_t port) const;
 
@@ -86,8 +87,6 @@ struct Engine::State {
     void receive_trouble(const net::Arrived& packet, const wire::IcmpView& error, Instant now);
     void lower_mtu(std::uint32_t index, std::uint32_t mtu, std::uint32_t quoted, Instant now);
     void forget_lowered(std::uint32_t index);
-    void carry_less(std::uint32_t index, std::uint32_t mtu, Instant now);
-    void shrink_suspects(Instant now);
     void raise_mtus(Instant now);
     auto lowered_place() {
         return [this](std::uint32_t i) -> Place& { return paths[i].lowered; };

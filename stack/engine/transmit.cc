@@ -144,7 +144,6 @@ void Engine::State::advance(Instant now) {
         now, [&](std::uint32_t index) { tcp::Connection{host, index}.expire(now); },
         [&](std::uint32_t index) { host.fetch(index); });
     host.half_open_wheel.advance(now, [&](std::uint32_t index) { tcp::expire_half(host, index, now); });
-    if (!host.suspects.empty()) shrink_suspects(now);
     tcp::expire_time_waits(host, now);
     advance_neighbours(now);
     raise_mtus(now);

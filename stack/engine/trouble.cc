@@ -74,30 +74,11 @@ void Engine::State::lower_mtu(std::uint32_t index, std::uint32_t mtu, std::uint3
         return reject(engine::Reject::unbelieved, now);
     }
     ++host.statistics.mtu_lowered;
-    carry_less(index, mtu, now);
-}
-
-void Engine::State::carry_less(std::uint32_t index, std::uint32_t mtu, Instant now) {
-    net::Path& path = paths[index];
     forget_lowered(index);
     path.lowered_mtu = std::uint16_t(mtu);
     path.lowered_until = now + lowered_for;
     lowered.append(index, lowered_place());
     set_mtu(index, now);
-}
-
-// No message came, but full segments vanish: first what every IPv6 link carries, then what IPv4 hosts must take (RFC 1191, 7.1).
-void Engine::State::shrink_suspects(Instant now) {
-    for (const std::uint32_t index : std::exchange(host.suspects, {})) {
-        if (!paths.alive(index) || paths[index].remote.family() == Family::overlay) continue;  // a session measures its own
-        const std::uint32_t mtu = host.paths[index].mtu;
-        const std::uint32_t next = mtu > least_mtu6                                                   ? least_mtu6
-                                   : paths[index].remote.family() == Family::ipv4 && mtu > least_mtu4 ? least_mtu4
-                                                                                                      : mtu;
-        if (next == mtu) continue;
-        ++host.statistics.black_holes;
-        carry_less(index, next, now);
-    }
 }
 
 void Engine::State::forget_lowered(std::uint32_t index) {

@@ -28,7 +28,7 @@ struct Config {
     Duration user_timeout_least{Duration::seconds(100)}, user_timeout_most{Duration::seconds(86'400)};  // RFC 5482, 3.1
     std::uint8_t fast_open{3};                          // 1: active opens, 2: listeners that want it, 3: both (RFC 7413)
     std::uint64_t fast_open_key[2]{};                   // of the cookies that listeners give; zero: from the seed
-    std::uint8_t mtu_probing{1};                        // 0: off, 1: a path that swallows full segments carries less
+    std::uint8_t mtu_probing{1};                        // 0: off, 1: a flow whose full segments vanish sends smaller ones
     std::uint8_t syncookies{1};                         // 0: off, 1: beyond the backlog, 2: always (RFC 4987)
     bool rfc1337{false};                                // no reset ends TIME-WAIT
     Duration initial_rto{Duration::seconds(1)};         // RFC 6298, 2.1

@@ -104,7 +104,6 @@ private:
     void negotiate(const wire::TcpOptions& options);
     void established(Instant now);
     void derive_mss();
-    std::uint32_t largest_segment() const;
     void set_limits(const FlowOptions& options);
     void give_back_queues();
     ByteQueue& receive_queue();
@@ -239,7 +238,8 @@ private:
     // timeouts.cc
     void retransmission_timeout(Instant now);
     void persist_timeout();
-    void suspect_path();
+    void suspect_size(Instant now);
+    void try_larger(Instant now);
     void go_back(Instant now);
     void arm_loss(Instant now);
     void start_probing(Instant now);

@@ -17,27 +17,17 @@ void send_syn_ack(Host& host, std::uint32_t index, Instant now) {
     HalfOpen& half = host.half_open[index];
     const Path& path = host.paths[half.key.path];
     const Listener* listener = host.listeners.find(half.listener);
-    Host::Answer answer{half.key,
-                        half.iss,
-                        half.irs + 1,
-                        std::uint16_t(wire::syn | wire::ack | (half.ecn ? wire::ece : 0)),
-                        std::uint16_t(std::min(host.settings.receive_buffer, 65'535u)),
-                        {}};
-    answer.options.mss = std::uint16_t(std::min(path.mtu - path.header_size - 20u, 65'535u));
-    if (half.scales) answer.options.window_scale = host.receive_shift();
+    if (!listener) return;
+    const Offer offer = listener->offer(host.settings, path.mtu - path.header_size - 20u);
+    Host::Answer answer{
+        half.key,     half.iss, half.irs + 1, std::uint16_t(wire::syn | wire::ack | (half.ecn ? wire::ece : 0)),
+        half.offered, {},       offer.dscp,   offer.hop_limit};
+    answer.options.mss = offer.mss;
+    if (half.scales) answer.options.window_scale = half.rcv_shift;
     if (half.timestamps)
         answer.options.timestamps = wire::TcpTimestamps{host.defence.timestamp(path.hash, now), half.ts_recent};
     answer.options.sack_permitted = half.sack;
-    if (listener) {
-        if (const std::uint16_t allowed = listener->options.maximum_segment)
-            answer.options.mss = std::min(*answer.options.mss, allowed);
-        if (const std::uint32_t buffer = listener->options.receive_buffer)
-            answer.window = std::uint16_t(std::min<std::uint32_t>(buffer, answer.window));
-        answer.dscp = listener->options.dscp;
-        answer.hop_limit = listener->options.hop_limit;
-        if (listener->options.exchange_user_timeout && listener->options.user_timeout != Duration{})
-            answer.options.user_timeout = option_of(listener->options.user_timeout);
-    }
+    if (offer.user_timeout != 0) answer.options.user_timeout = offer.user_timeout;
     if (half.grants) answer.options.fast_open = option_of_cookie(half.grant);
     answer.flow = host.name_half(index).place;
     answer.generation = host.name_half(index).generation;
@@ -47,9 +37,8 @@ void send_syn_ack(Host& host, std::uint32_t index, Instant now) {
 
 void acknowledge(Host& host, std::uint32_t index, Instant now) {
     const HalfOpen& half = host.half_open[index];
-    Host::Answer answer{
-        half.key, half.iss + 1, half.irs + 1, wire::ack, std::uint16_t(std::min(host.settings.receive_buffer, 65'535u)), {}};
-    if (half.scales) answer.window = std::uint16_t(answer.window >> host.receive_shift());
+    Host::Answer answer{half.key, half.iss + 1, half.irs + 1, wire::ack, half.offered, {}};
+    if (half.scales) answer.window = std::uint16_t(answer.window >> half.rcv_shift);
     if (half.timestamps)
         answer.options.timestamps =
             wire::TcpTimestamps{host.defence.timestamp(host.paths[half.key.path].hash, now), half.ts_recent};
@@ -95,8 +84,9 @@ void forget_half(Host& host, std::uint32_t index) {
     host.half_open.erase(host.half_open.handle(index));
 }
 
-// The record becomes a connection that waits for accept(). False: no room for it now, the peer will try again.
-bool promote(Host& host, const HalfOpen& half, std::uint32_t index, Instant now) {
+// The record becomes a connection that waits for accept(). False: no room for it now, the peer will try again. An `index` of
+// none: there is no such record, a segment alone made the connection.
+bool promote(Host& host, const HalfOpen& half, std::uint32_t index, std::uint16_t segment_flags, Instant now) {
     Listener* listener = host.listeners.find(half.listener);
     if (!listener || listener->waiting_count >= listener->backlog) {
         ++host.statistics.backlog_overflows;
@@ -115,6 +105,10 @@ bool promote(Host& host, const HalfOpen& half, std::uint32_t index, Instant now)
         forget_half(host, index);
     }
     Connection{host, *opened}.adopt(half, now);
+    const bool moved = index != none;
+    host.tell_state(host.name({Found::Kind::connection, *opened}), moved ? State::syn_received : State::listen,
+                    State::syn_received, Cause::segment, now, moved ? std::uint16_t{0} : segment_flags,
+                    moved ? trace::moved_flag : std::uint16_t{0});
     listener->waiting.append(*opened, host.event_place());
     ++listener->waiting_count;
     ++host.statistics.connections_accepted;
@@ -126,6 +120,18 @@ bool promote(Host& host, const HalfOpen& half, std::uint32_t index, Instant now)
 }
 
 }  // namespace
+
+Offer Listener::offer(const Config& settings, std::uint32_t room) const {
+    const std::uint32_t buffer = options.receive_buffer != 0 ? options.receive_buffer : settings.receive_buffer;
+    const std::uint32_t allowed = options.maximum_segment != 0 ? options.maximum_segment : 65'535u;
+    const bool says = options.exchange_user_timeout && options.user_timeout != Duration{};
+    return {std::uint16_t(std::min(room, allowed)),
+            std::uint16_t(std::min(buffer, 65'535u)),
+            says ? option_of(options.user_timeout) : std::uint16_t{0},
+            receive_shift(settings, options.receive_buffer),
+            options.dscp,
+            options.hop_limit};
+}
 
 void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn, const SeqNum* floor,
                const std::uint64_t* cookie, Instant now) {
@@ -158,12 +164,15 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
     const std::uint16_t both = wire::ece | wire::cwr;
     half.ecn = (syn.flags & both) == both && host.settings.ecn != 0;
     half.user_timeout = options.user_timeout.value_or(0);
+    const Offer offer = listener->offer(host.settings, 0);
+    half.rcv_shift = offer.rcv_shift;
+    half.offered = offer.window;
     half.sack = options.sack_permitted && host.settings.sack;
     half.born_at = now;
     if (cookie && options.fast_open) {
         const bool valid = says(*options.fast_open, *cookie);
         if (valid && syn.length > 0 && listener->early_count < listener->backlog) {  // section 5.1: pending ones are bounded
-            if (!promote(host, half, none, now)) return;
+            if (!promote(host, half, none, syn.flags, now)) return;
             ++listener->early_count;
             ++host.statistics.fast_opens;
             return Connection{host, host.find(key).index}.open_early(syn, now);
@@ -195,7 +204,6 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
 void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instant now) {
     HalfOpen& half = host.half_open[index];
     const SeqNum rcv_nxt = half.irs + 1;
-    const std::uint32_t window = std::min(host.settings.receive_buffer, 65'535u);
     if (segment.syn() && !segment.ack_set() && !segment.rst() && segment.seq == half.irs)  // again
         return half.asked == HalfOpen::Asked::no ? send_syn_ack(host, index, now) : ask(host, index);
     if (half.asked != HalfOpen::Asked::no) {  // all that counts is whether the peer gave up
@@ -205,7 +213,7 @@ void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instan
     }
     const bool outdated =
         half.timestamps && segment.timestamps && std::int32_t(segment.ts_value - half.ts_recent) < 0 && !segment.rst();
-    if (outdated || !acceptable(segment.seq, segment.sequence_length(), rcv_nxt, window)) {
+    if (outdated || !acceptable(segment.seq, segment.sequence_length(), rcv_nxt, half.offered)) {
         if (!segment.rst()) acknowledge(host, index, now);
         return;
     }
@@ -219,12 +227,12 @@ void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instan
     if (segment.ack != half.iss + 1) return host.reply({half.key, segment.ack, SeqNum{}, wire::rst, 0, {}});
     const FlowKey key = half.key;
     const HalfOpen done = half;  // the record goes
-    if (!promote(host, done, index, now)) return;
+    if (!promote(host, done, index, segment.flags, now)) return;
     Connection{host, host.find(key).index}.arrive(segment, now);
 }
 
 bool open_by_cookie(Host& host, const HalfOpen& half, const Segment& segment, Instant now) {
-    if (!promote(host, half, none, now)) return false;
+    if (!promote(host, half, none, segment.flags, now)) return false;
     Connection{host, host.find(half.key).index}.arrive(segment, now);
     return true;
 }

@@ -85,7 +85,6 @@ struct Host {
     IndexList output, events, listener_events, time_waits;
     std::vector<Reply> replies;
     FastOpenCache fast_open;
-    std::vector<std::uint32_t> suspects;  // paths that may swallow full segments
     std::vector<Handle<HalfOpen>> questions;  // to be told, from next_question on
     std::size_t next_question{0};
     std::vector<Slice> lent;                // payload of what transmit() showed last
@@ -130,9 +129,6 @@ struct Host {
                                         std::uint8_t(segment_flags), who.generation},
                      record_flags);
     }
-
-    // The scale of our windows: large enough for what a receive buffer may become.
-    std::uint8_t receive_shift() const { return shift_for(std::max(settings.receive_buffer, settings.receive_buffer_most)); }
 
     const Personality& look() const { return personalities[settings.personality]; }
 

@@ -67,7 +67,7 @@ TcpInfo Connection::info(Instant now) const {
     info.total_retrans = cold_.retransmissions;
     if (cold_.segments_out > 0) info.last_data_sent = milliseconds_since(timing.sent_at, now);
     info.last_data_recv = info.last_ack_recv = milliseconds_since(timing.heard_at, now);
-    info.pmtu = way.mtu;
+    info.pmtu = carried();
     info.rtt = microseconds(timing.srtt);
     info.rttvar = microseconds(timing.rttvar);
     info.min_rtt = microseconds(timing.min_rtt);

@@ -57,7 +57,7 @@ void Connection::start(Instant now, bool wanted_fast_open) {
     in_.flags.scaling = host_.settings.window_scaling;
     in_.flags.timestamps = host_.settings.timestamps;  // offered until the peer's SYN lacks them
     in_.flags.fast_open = wanted_fast_open;
-    in_.rcv_shift = in_.flags.scaling ? host_.receive_shift() : std::uint8_t{0};
+    in_.rcv_shift = in_.flags.scaling ? receive_shift(host_.settings, in_.limit) : std::uint8_t{0};
     out_.peer_mss = path().default_mss;
     derive_mss();
     enter(State::syn_sent, Cause::call, now);
@@ -68,9 +68,9 @@ void Connection::start(Instant now, bool wanted_fast_open) {
 void Connection::adopt(const HalfOpen& half, Instant now) {
     cold_.irs = half.irs;
     in_.rcv_nxt = in_.last_ack_sent = half.irs + 1;
-    in_.rcv_adv = in_.rcv_nxt + std::min(in_.limit, 65'535u);  // what the SYN,ACK could say
+    in_.rcv_adv = in_.rcv_nxt + half.offered;  // what the SYN,ACK said
     in_.flags.scaling = half.scales;
-    in_.rcv_shift = half.scales ? host_.receive_shift() : std::uint8_t{0};
+    in_.rcv_shift = half.scales ? half.rcv_shift : std::uint8_t{0};
     if (half.user_timeout != 0) hear_user_timeout(half.user_timeout, now);
     in_.snd_shift = half.snd_shift;
     in_.flags.timestamps = half.timestamps;
@@ -87,7 +87,6 @@ void Connection::adopt(const HalfOpen& half, Instant now) {
     if (half.retransmissions == 0 && half.sent_at != Instant{})
         sample_round_trip(tcb_.timing, now - half.sent_at, host_.settings.minimum_rto, host_.look().rto_above_srtt);
     in_.state = State::syn_received;
-    host_.tell_state(name(), in_.state, in_.state, Cause::segment, now, 0, trace::moved_flag);
 }
 
 // What both ends said in their SYNs (RFC 9293, section 3.7.1; RFC 7323, sections 2.2 and 3.2; RFC 2018, section 2).
@@ -102,17 +101,19 @@ void Connection::negotiate(const wire::TcpOptions& options) {
 }
 
 // What the path carries and the application allows: also what we say that we take (MUST-67).
-std::uint32_t Connection::largest_segment() const {
+std::uint32_t Standing::largest_segment() const {
     const std::uint32_t headers = path().header_size + 20u;
-    const std::uint32_t room = path().mtu > headers + least_peer_mss ? path().mtu - headers : least_peer_mss;
+    const std::uint32_t room = carried() > headers + least_peer_mss ? carried() - headers : least_peer_mss;
     const std::uint32_t allowed = cold_.extra == none ? 0 : host_.extras[cold_.extra].maximum_segment;
     return allowed == 0 ? room : std::min(room, std::max<std::uint32_t>(allowed, least_peer_mss));
 }
 
-// Eff.snd.MSS: the least of what the peer takes and what the path carries, options taken off (MUST-16).
+// Eff.snd.MSS: the least of what the peer takes and what the path carries, options taken off (MUST-16). The window always lets one
+// such segment out.
 void Connection::derive_mss() {
     const std::uint32_t mss = std::min<std::uint32_t>({largest_segment(), out_.peer_mss, 65'000});
     in_.mss = std::uint16_t(mss - (in_.flags.timestamps ? option_bytes_of_timestamps : 0));
+    if (in_.state >= State::established) out_.steering.cwnd = std::max<std::uint32_t>(out_.steering.cwnd, in_.mss);
 }
 
 void Connection::established(Instant now) {

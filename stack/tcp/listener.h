@@ -27,6 +27,14 @@ struct FlowOptions {
     bool fast_open{false};
 };
 
+// What a SYN,ACK says besides sequence numbers and what it answers.
+struct Offer {
+    std::uint16_t mss{0}, window{0};  // bytes: window as a SYN,ACK says it, never scaled
+    std::uint16_t user_timeout{0};    // as on the wire; 0: none is said
+    std::uint8_t rcv_shift{0};        // of all windows after it
+    std::uint8_t dscp{0}, hop_limit{64};
+};
+
 struct Listener {
     FlowOptions options;
     std::uint16_t port{0};
@@ -40,6 +48,11 @@ struct Listener {
     bool asks{false};
     std::uint32_t early_count{0};     // connections that took text with their SYN and are not through the handshake
     Instant cookies_until;            // a SYN cookie was given out: acknowledgements of one are believed until then
+    std::uint16_t cookie_window{0};  // bytes: with all of them this was said
+    std::uint8_t cookie_shift{0};  // and this scale
+
+    // Whether it leaves for a half-open record or is a cookie. `room`: bytes of text that the path carries in a segment.
+    Offer offer(const Config& settings, std::uint32_t room) const;
 };
 
 // A handshake that waits for its last acknowledgement: no TCB and no buffer before that.
@@ -47,20 +60,22 @@ struct HalfOpen {
     FlowKey key;
     Handle<Listener> listener;
     SeqNum iss, irs;
-    std::uint32_t window{0};          // bytes, of the SYN: never scaled
+    std::uint32_t window{0};  // bytes, of the SYN: never scaled
     std::uint32_t ts_recent{0};
     std::uint16_t peer_mss{536};
     std::uint8_t snd_shift{0};
     bool scales{false}, timestamps{false}, ecn{false}, sack{false};
     std::uint8_t retransmissions{0};
-    std::uint16_t user_timeout{0};    // that the SYN said, as on the wire; 0: none
+    std::uint16_t user_timeout{0};  // that the SYN said, as on the wire; 0: none
     enum class Asked : std::uint8_t { no, asked, later } asked{};  // the application decides: no SYN,ACK left yet
     bool in_questions{false};
-    bool grants{false};               // the SYN,ACK carries `grant`
-    std::uint64_t grant{0};           // a Fast Open cookie
-    Instant sent_at;                  // of the last SYN,ACK
+    bool grants{false};  // the SYN,ACK carries `grant`
+    std::uint8_t rcv_shift{0};  // what it says of windows stays said, whatever the stack is tuned to meanwhile
+    std::uint16_t offered{0};  // bytes: its window
+    std::uint64_t grant{0};  // a Fast Open cookie
+    Instant sent_at;  // of the last SYN,ACK
     Instant born_at;
-    Place place;                      // in Listener::half_open
+    Place place;  // in Listener::half_open
 };
 
 // 2 MSL after the end (RFC 9293, section 3.6.1): acknowledges a FIN that comes again, and keeps old duplicates from a new
@@ -68,14 +83,14 @@ struct HalfOpen {
 struct TimeWait {
     FlowKey key;
     SeqNum snd_nxt, rcv_nxt;
-    std::uint32_t window{0};          // bytes that the last acknowledgement offered
+    std::uint32_t window{0};  // bytes that the last acknowledgement offered
     std::uint32_t rcv_shift : 4 {0};
     std::uint32_t timestamps : 1 {false};
-    std::uint32_t flow : 24 {0};      // index and generation of the connection that it was: in the trace it still is that
+    std::uint32_t flow : 24 {0};  // index and generation of the connection that it was: in the trace it still is that
     std::uint32_t generation{0};
     std::uint32_t ts_recent{0};
     Instant expires;
-    Place place;                      // in Host::time_waits, the first to expire first
+    Place place;  // in Host::time_waits, the first to expire first
 };
 
 static_assert(std::is_trivially_copyable_v<Listener> && std::is_trivially_copyable_v<HalfOpen> &&

@@ -95,14 +95,16 @@ bool Connection::emit_resent(Transmit& frame, Instant now) {
     return true;
 }
 
-// One octet beyond a window of nothing, or as much as a window too small to be worth it lets out (MUST-36).
+// One octet beyond a window of nothing, or as much as a window too small to be worth it lets out (MUST-36). A FIN that is all
+// there is takes the octet's place.
 bool Connection::emit_probe(Transmit& frame, Instant now) {
     in_.flags.probe_now = false;
-    if (queued() == 0) return false;
+    const bool fin = queued() == 0 && fin_sent();
+    if (queued() == 0 && !fin) return false;
     const std::uint32_t room = usable(out_.snd_una, out_.snd_nxt, out_.snd_wnd);
     const std::uint32_t length = std::min({queued(), std::max(room, 1u), std::uint32_t{in_.mss}});
     if (room > 0) in_.flags.probing = false;  // an ordinary segment from now on, with its retransmission timer
-    send(frame, {out_.snd_una, length, false}, now);
+    send(frame, {out_.snd_una, length, fin}, now);
     if (room == 0) {
         forget_sent();
         out_.snd_nxt = out_.snd_una;  // the window did not let it out: it does not count as in flight
@@ -119,11 +121,12 @@ bool Connection::emit_text(Transmit& frame, Instant now) {
     if (before(end, out_.snd_nxt)) return false;  // the FIN is out, too
     const std::uint32_t unsent = end - out_.snd_nxt;
     if (unsent == 0 && !in_.flags.fin_wanted) return trace_limit(now), false;
+    if (in_.flags.shrunk) try_larger(now);
     if (out_.snd_una == out_.snd_max && now - tcb_.timing.sent_at > tcb_.timing.rto) hear_idle(now);  // RFC 5681, 4.1
     if (credit_ == 0 && !pace_allows(now)) return trace_limit(now), false;
     const std::uint32_t length = sendable(unsent);
     const bool fin = in_.flags.fin_wanted && length == unsent;
-    if (length == 0 && !fin) {
+    if (length == 0 && (!fin || in_.flags.probing)) {  // a FIN alone that the window did not let out is the probe's
         trace_limit(now);
         if (out_.snd_nxt == out_.snd_una && !in_.flags.probing && tcb_.deadlines.loss == Instant::never())
             start_probing(now);

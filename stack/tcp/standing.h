@@ -64,6 +64,12 @@ protected:
     std::uint32_t receive_window() const { return in_.rcv_adv - in_.rcv_nxt; }
     const Path& path() const { return host_.paths[in_.key.path]; }
     std::uint32_t place() const { return name().place; }
+    // Bytes of a packet: the path's MTU, or less while the flow has reason to think so.
+    std::uint32_t carried() const {
+        const std::uint32_t mtu = path().mtu, lowered = in_.flags.shrunk ? host_.extras[cold_.extra].lowered_mtu : mtu;
+        return mtu < lowered ? mtu : lowered;
+    }
+    std::uint32_t largest_segment() const;  // lifetime.cc
 
     Host& host_;
     std::uint32_t index_;

@@ -22,7 +22,7 @@ struct Statistics {
     std::uint64_t cookies_sent{0}, cookies_received{0}, cookies_failed{0};  // of SYNs (RFC 4987)
     std::uint64_t fast_opens{0};  // handshakes whose SYN brought text that was taken, at either end (RFC 7413)
     std::uint64_t ecn_cuts{0};  // times that an echoed mark cut a window
-    std::uint64_t mtu_lowered{0}, black_holes{0};  // times that the network, or its silence, lowered a path's MTU
+    std::uint64_t mtu_lowered{0}, black_holes{0};  // times that the network lowered a path's MTU, its silence a flow's
     std::uint64_t martians{0}, no_route{0}, unresolved{0};  // packets dropped: their source, no way, no neighbour's answer
     std::uint32_t connections{0}, half_open{0}, time_wait{0}, listeners{0}, paths{0};
 };

@@ -92,6 +92,7 @@ struct Flags {
     bool tail_out : 1 {false};  // timing.tail_end holds: TLP.end_seq
     bool tail_again : 1 {false};  // what the probe carried was sent before: TLP.is_retrans
     bool paced : 1 {false};  // text waits for deadlines.pace
+    bool shrunk : 1 {false};  // Extra::lowered_mtu holds
 };
 
 // Nested structs, because `alignas` on a list of declarators would align each one.
@@ -206,6 +207,8 @@ struct Extra {
     std::uint64_t read_then{0};  // bytes that the application had read by then
     std::uint16_t maximum_segment{0};  // bytes that the application allows; 0: any
     bool send_fixed{false};  // the application set the send buffer: it does not grow
+    std::uint16_t lowered_mtu{0};  // bytes: larger packets of this flow vanished, and nobody said why
+    Instant lowered_until;
 };
 static_assert(std::is_trivially_copyable_v<Extra>);
 

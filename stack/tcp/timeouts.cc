@@ -2,6 +2,7 @@
 // user timeout (sections 3.8.3 and 3.10.8); and what a path that changes, goes or comes back does to a connection.
 #include <algorithm>
 
+#include "stack/core/address.h"
 #include "stack/tcp/connection.h"
 #include "stack/tcp/rtt.h"
 
@@ -9,6 +10,9 @@ namespace weft::tcp {
 namespace {
 
 constexpr std::uint8_t most_doublings = 10;
+constexpr std::uint16_t mtu_of_ipv6 = 1'280,
+                        mtu_of_ipv4 = 552;  // bytes: what every link of the one carries, and hosts of the other take
+constexpr Duration lowered_for = Duration::seconds(600);  // RFC 8899, section 5.1.1: PMTU_RAISE_TIMER
 
 }  // namespace
 
@@ -91,7 +95,7 @@ void Connection::retransmission_timeout(Instant now) {
         cold_.soft_error = Error::timed_out;
         raise(Event::Kind::soft_error);
     }
-    suspect_path();
+    suspect_size(now);
     if (in_.flags.sack && !syn_unacknowledged()) return timeout_selective(now);
     trace_loss(flight(), 2, now);
     // A segment that is lost again says nothing new of the path: ssthresh stays (RFC 5681, section 3.1).
@@ -102,11 +106,26 @@ void Connection::retransmission_timeout(Instant now) {
 }
 
 // Full segments that time out again and again while the path is up may be too large for it, and nobody says so (RFC 8899, section
-// 4.3; RFC 4821, section 7.7): the engine lets the path carry less for a while.
-void Connection::suspect_path() {
+// 4.3; RFC 4821, section 7.7): first what every IPv6 link carries, then what IPv4 hosts must take. A guess of this flow, and so it
+// binds no other: its peer may be gone, or its port filtered. A session of the overlay measures its own.
+void Connection::suspect_size(Instant now) {
     const bool again = cold_.expiries == 3 || cold_.expiries == 5;
     if (host_.settings.mtu_probing == 0 || !again || in_.flags.unreachable || text_in_flight() < in_.mss) return;
-    host_.suspects.push_back(in_.key.path);
+    const auto family = Family(path().family);
+    const std::uint32_t mtu = carried();
+    if (family == Family::overlay || mtu <= (family == Family::ipv4 ? mtu_of_ipv4 : mtu_of_ipv6)) return;
+    ++host_.statistics.black_holes;
+    extra().lowered_mtu = mtu > mtu_of_ipv6 ? mtu_of_ipv6 : mtu_of_ipv4;
+    extra().lowered_until = now + lowered_for;
+    in_.flags.shrunk = true;
+    derive_mss();
+}
+
+// Before text leaves: has it been small for long enough?
+void Connection::try_larger(Instant now) {
+    if (now < host_.extras[cold_.extra].lowered_until) return;
+    in_.flags.shrunk = false;
+    derive_mss();
 }
 
 // All that is in flight counts as lost and is sent again from SND.UNA on, as the window allows.
@@ -169,6 +188,7 @@ void Connection::check_user_timeout(Instant now) {
 
 void Connection::path_changed(std::uint32_t mtu, Instant now) {
     if (ended()) return;
+    in_.flags.shrunk = false;
     derive_mss();
     if (syn_unacknowledged()) return;
     hear_path(mtu, now);

@@ -112,7 +112,7 @@ constexpr std::array table{
                          "text with the SYN (RFC 7413): for active opens that ask, for listeners that ask, or both",
                          fast_open_choices),
     plain<&C::mtu_probing>("mtu_probing", "tcp_mtu_probing", "choice", 0, 1,
-                           "a path on which full segments time out again and again carries less (RFC 8899, section 4.3)",
+                           "a flow whose full segments time out again and again sends smaller ones (RFC 8899, section 4.3)",
                            probing_choices),
     plain<&C::syncookies>("syncookies", "tcp_syncookies", "choice", 0, 2,
                           "answer SYNs without keeping state (RFC 4987): never, beyond the backlog, or always",

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "stack/core/seq.h"
+#include "stack/tcp/config.h"
 
 namespace weft::tcp {
 
@@ -15,6 +16,11 @@ constexpr std::uint8_t shift_for(std::uint32_t buffer) {
     std::uint8_t shift = 0;
     while (shift < maximum_shift && buffer >> shift > 0xffff) ++shift;
     return shift;
+}
+
+// The scale of our windows: large enough for what a receive buffer may become. `own`: bytes that a flow or listener asked for; 0: none.
+constexpr std::uint8_t receive_shift(const Config& settings, std::uint32_t own) {
+    return shift_for(std::max({settings.receive_buffer, settings.receive_buffer_most, own}));
 }
 
 // RFC 9293, section 3.10.7.4, first check: does [seq, seq + length) reach into [rcv_nxt, rcv_nxt + window)? A segment

@@ -1,6 +1,7 @@
 // Paths that swallow full segments and say nothing (RFC 4821, section 7.7; RFC 8899, section 4.3), and RFC 9293's buffers that grow.
 #include <gtest/gtest.h>
 
+#include "stack/tcp/info.h"
 #include "tests/tcp/peer.h"
 
 namespace weft::test {
@@ -34,8 +35,29 @@ TEST(Rfc8899, ALargerOneIsTriedAgainLater) {  // section 5.1.1: PMTU_RAISE_TIMER
     peer.ignores_what_was_sent();
     peer.sends(ack());
     EXPECT_EQ(peer.tcb().receiving.mss, 1'280 - 52);
-    peer.after(seconds(601));
-    EXPECT_EQ(peer.tcb().receiving.mss, 1'500 - 52);
+    for (const auto& [passed, size] : {std::pair{seconds(500), 1'280u}, {seconds(101), 1'500u}}) {
+        peer.after(passed);
+        EXPECT_EQ(peer.writes(3'000), 3'000u);
+        EXPECT_EQ(peer.next()->packet_size, size);
+        peer.ignores_what_was_sent();
+        peer.sends(ack());
+    }
+}
+
+TEST(Rfc8899, WhatOneFlowSuspectsBindsNoOtherOfTheSamePath) {  // its peer may be gone: anybody could do that to all
+    Peer peer = established();
+    const Flow well = peer.flow();
+    peer.begins_anew(50'000, SeqNum{7});
+    peer.sends(syn());
+    const Seen answer = peer.sees(syn_ack());
+    peer.sends(ack().ack(answer.seq + 1));
+    ASSERT_TRUE(peer.accepts());
+    EXPECT_EQ(peer.writes(20'000), 20'000u);
+    while (peer.statistics().black_holes == 0) peer.until_it_sends();
+    EXPECT_EQ(peer.tcb().receiving.mss, 1'280 - 52);
+    EXPECT_EQ(peer.engine().inspect(well)->receiving.mss, 1'500 - 52);
+    EXPECT_EQ(peer.engine().info(peer.flow(), peer.now)->pmtu, 1'280u);
+    EXPECT_EQ(peer.engine().info(well, peer.now)->pmtu, 1'500u);
 }
 
 TEST(Rfc8899, ShortSegmentsThatTimeOutSayNothingOfThePath) {

@@ -106,6 +106,38 @@ TEST(Rfc4987, AHandshakeByCookieHoldsNothingUntilItIsThrough) {
     }
 }
 
+TEST(Rfc4987, ACookieSaysWhatTheListenersOtherAnswersSay) {
+    for (const Family family : {Family::ipv4, Family::ipv6, Family::overlay}) {
+        std::vector<Seen> answers;
+        for (const std::uint8_t when : {std::uint8_t{0}, std::uint8_t{2}}) {
+            Opening how = cookies(when);
+            how.family = family;
+            how.options.dscp = 46;
+            how.options.hop_limit = 33;
+            how.options.maximum_segment = 900;
+            how.options.receive_buffer = 5'000;
+            how.options.user_timeout = seconds(90);
+            how.options.exchange_user_timeout = true;
+            Peer peer{how};
+            peer.listens();
+            peer.sends(syn());
+            answers.push_back(peer.sees(syn_ack().ack(peer.peer_next())));
+        }
+        for (const Seen& answer : answers) {
+            EXPECT_EQ(answer.options.mss, 900);
+            EXPECT_EQ(answer.window, 5'000);
+            EXPECT_TRUE(answer.options.user_timeout);
+            EXPECT_EQ(answer.options.user_timeout, answers.front().options.user_timeout);
+            EXPECT_EQ(answer.options.window_scale, answers.front().options.window_scale);
+            EXPECT_EQ(answer.hop_limit, answers.front().hop_limit);
+            EXPECT_EQ(answer.traffic_class, answers.front().traffic_class);
+            if (family == Family::overlay) continue;  // its header is the session's
+            EXPECT_EQ(answer.hop_limit, 33);
+            EXPECT_EQ(answer.traffic_class >> 2, 46);
+        }
+    }
+}
+
 TEST(Rfc4987, WithoutTimestampsTheMssIsAllThatIsKept) {
     Opening how = cookies();
     how.timestamps = false;

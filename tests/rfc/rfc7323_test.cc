@@ -67,6 +67,43 @@ TEST(Rfc7323Scale, IsLargeEnoughForTheReceiveBuffer) {
     }
 }
 
+TEST(Rfc7323Scale, StaysAsTheSynAckSaidItHoweverTheStackIsTunedMeanwhile) {
+    for (const std::uint8_t cookies : {std::uint8_t{0}, std::uint8_t{2}})
+        for (const std::uint32_t buffer : {16'384u, 64u << 20}) {
+            Opening how;
+            how.config.receive_buffer = 1 << 20;
+            how.config.syncookies = cookies;
+            Peer peer{how};
+            peer.listens();
+            peer.sends(syn());
+            const Seen answer = peer.sees(syn_ack());
+            Config tuned = how.config;
+            tuned.receive_buffer = buffer;
+            peer.engine().tune(tuned, peer.now);
+            peer.sends(syn().seq(how.irs));
+            EXPECT_EQ(peer.sees(syn_ack()).options.window_scale, answer.options.window_scale) << "it is the same SYN,ACK";
+            peer.sends(ack().ack(answer.seq + 1));
+            ASSERT_TRUE(peer.accepts());
+            EXPECT_EQ(peer.tcb().receiving.rcv_shift, answer.options.window_scale);
+            peer.sends(data(1'000));  // Peer looks at each window by the scale that it was told
+            EXPECT_EQ(peer.reads(), 1'000u);
+            peer.after(ms(500));
+        }
+}
+
+TEST(Rfc7323Scale, IsLargeEnoughForWhatAFlowAsksFor) {
+    for (const bool active : {false, true}) {
+        Opening how{.active = active};
+        how.config.receive_buffer = 32'768;
+        how.options.receive_buffer = 8 << 20;
+        Peer peer = established(how);
+        EXPECT_EQ(peer.engine_scale(), 8);
+        peer.sends(data(1));
+        peer.after(ms(500));
+        EXPECT_GT(peer.advertised() - peer.rcv_nxt(), (8u << 20) - 4'096);
+    }
+}
+
 TEST(Rfc7323Timestamps, EverySegmentEchoesTheLatestValueInOrder) {   // sections 3.2 and 4.3
     Peer peer = established();
     peer.sends(data(100).timestamps(1'000'000'001, peer.last_value()));

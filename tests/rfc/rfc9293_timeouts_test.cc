@@ -94,6 +94,28 @@ TEST(ZeroWindow, FinAloneIsSentIntoIt) {   // it is one octet of sequence space:
     EXPECT_LE(waited, seconds(3));
 }
 
+TEST(ZeroWindow, Must37_Shld30_FinAloneIsRepeatedWithBackOffWhileItIsAnswered) {   // as the octet of a probe would be
+    Opening how{.window = 0};
+    how.config.minimum_rto = seconds(1);
+    how.options.user_timeout = seconds(30);
+    Peer peer = established(how);
+    peer.closes();
+    peer.sees(fin().ack(peer.rcv_nxt()));
+    for (Duration expected = seconds(1); expected <= seconds(32); expected = expected * 2) {
+        const Duration waited = peer.until_it_sends();
+        EXPECT_GE(waited + ms(2), expected);
+        EXPECT_LE(waited, expected + ms(10));
+        peer.sees(fin().seq(peer.iss() + 1));
+        peer.sees_nothing();
+        peer.sends(ack().ack(peer.iss() + 1));
+    }
+    EXPECT_FALSE(peer.hears(Event::Kind::failed)) << "the peer answers, so the user may wait";
+    peer.sends(ack().ack(peer.iss() + 1).window(65'535));
+    peer.sees(fin().seq(peer.iss() + 1));
+    peer.sends(ack());
+    EXPECT_EQ(peer.state(), State::fin_wait_2);
+}
+
 TEST(ZeroWindow, Must35_ThatClosesOverTextUnderWayIsProbedWithThatText) {   // MUST-35: a window shrunk to zero
     Opening how{.timestamps = false};
     how.config.minimum_rto = seconds(1);

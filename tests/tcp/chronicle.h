@@ -86,7 +86,8 @@ private:
         EXPECT_EQ(body.role == 2, listens);
         EXPECT_LT(body.role, 3) << "only who is told again is in TIME-WAIT and nothing more";
         EXPECT_EQ(body.opened_ns, listens ? 0 : record.t_ns);
-        const auto first = trace::is_half_open(record.flow) ? tcp::State::listen : tcp::State::closed;
+        const bool comes_of_listener = trace::is_half_open(record.flow) || body.role == 1;
+        const auto first = comes_of_listener ? tcp::State::listen : tcp::State::closed;
         EXPECT_TRUE(living_.try_emplace({record.flow, body.generation}, first).second) << "begins twice";
     }
 

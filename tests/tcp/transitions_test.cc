@@ -318,6 +318,38 @@ TEST(Transitions, TableNamesEachPairOnceAndSaysWhereTheRfcHasIt) {
     EXPECT_EQ(trace::transition_of(std::uint8_t(listen), std::uint8_t(established)), trace::transitions.size());
 }
 
+// No half-open record was there before, and so nothing moves.
+TEST(Transitions, ConnectionBornOfASynCookieComesOfListenByTheAckThatBringsIt) {
+    Opening setup;
+    setup.config.syncookies = 2;
+    Walk walk{setup};
+    walk.peer.listens();
+    walk.skip();
+    walk.peer.sends(syn());
+    walk.told({});
+    walk.peer.sends(ack().ack(walk.peer.sees(syn_ack()).seq + 1));
+    walk.told({{listen, syn_received, Cause::segment, wire::ack}, {syn_received, established, Cause::segment, wire::ack}});
+    EXPECT_TRUE(walk.peer.accepts());
+}
+
+TEST(Transitions, ConnectionBornOfAFastOpenCookieComesOfListenByItsSyn) {
+    Opening setup{.scale = {}, .timestamps = false};
+    setup.options.fast_open = true;
+    Walk walk{setup};
+    walk.peer.listens();
+    walk.peer.sends(syn().raw_options({34, 2, 1, 1}));
+    const auto cookie = walk.peer.sees(syn_ack()).options.fast_open.value().cookie;
+    walk.peer.sends(rst().seq(walk.peer.peer_next()));
+    walk.skip();
+    walk.peer.begins_anew(50'000, SeqNum{1});
+    std::vector<std::uint8_t> option{34, 10};
+    for (std::size_t i = 0; i < 8; ++i) option.push_back(std::to_integer<std::uint8_t>(cookie[i]));
+    walk.peer.sends(syn().raw_options(option).length(100));
+    walk.told({{listen, syn_received, Cause::segment, wire::syn}});
+    walk.peer.sends(ack().ack(walk.peer.sees(syn_ack()).seq + 1));
+    walk.told({{syn_received, established, Cause::segment, wire::ack}});
+}
+
 // Figure 5, note 2, where it does not hold: text or the FIN itself cannot be taken with the segment.
 TEST(Transitions, FinThatCannotBeTakenYetLeavesFinWait1ByTheAckAlone) {
     Walk walk{active()};

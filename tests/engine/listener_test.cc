@@ -30,6 +30,19 @@ struct Asked : Station {
             if (event.kind == Event::Kind::asked) all.push_back(event);
         return all;
     }
+    // A SYN, nothing that leaves, and the one question about it.
+    Event asks(const Address& to, std::uint16_t port) {
+        EXPECT_TRUE(syn_to(to, port).empty());
+        const auto all = questions();
+        EXPECT_EQ(all.size(), 1u);
+        return all.empty() ? Event{} : all.front();
+    }
+    // The peer's acknowledgement of our SYN,ACK.
+    void acks(const Sent& answer, const Address& to) {
+        const wire::TcpView said = answer.tcp();
+        gets(tcp(other4, to,
+                 {said.destination_port(), said.source_port(), said.ack(), said.seq() + 1, wire::ack, 65'535, 0, 0, {}}));
+    }
     std::vector<Sent> says(const Event& question, Answer answer) {
         EXPECT_TRUE(engine.answer(question.question, answer, now));
         return sent();
@@ -39,11 +52,9 @@ struct Asked : Station {
 
 TEST(AskingListener, IsAskedWithBothEndpointsAndNothingLeavesBefore) {
     Asked s;
-    EXPECT_TRUE(s.syn_to(s.own4, 8'080).empty());
-    const auto asked = s.questions();
-    ASSERT_EQ(asked.size(), 1u);
-    EXPECT_EQ(asked[0].listener, s.listener);
-    const auto peers = s.engine.peers(asked[0].question);
+    const Event asked = s.asks(s.own4, 8'080);
+    EXPECT_EQ(asked.listener, s.listener);
+    const auto peers = s.engine.peers(asked.question);
     ASSERT_TRUE(peers);
     EXPECT_EQ(peers->local.address, s.own4);
     EXPECT_EQ(peers->local.port, 8'080);
@@ -55,27 +66,23 @@ TEST(AskingListener, IsAskedWithBothEndpointsAndNothingLeavesBefore) {
 
 TEST(AskingListener, AcceptSendsTheSynAckAndTheConnectionOpens) {
     Asked s;
-    s.syn_to(s.own4, 443);
-    const auto asked = s.questions();
-    ASSERT_EQ(asked.size(), 1u);
-    const auto answer = s.says(asked[0], Answer::accept);
+    const Event asked = s.asks(s.own4, 443);
+    const auto answer = s.says(asked, Answer::accept);
     ASSERT_EQ(answer.size(), 1u);
     EXPECT_EQ(answer[0].tcp().flags(), wire::syn | wire::ack);
     EXPECT_EQ(answer[0].tcp().ack(), SeqNum{101});
-    s.gets(tcp(s.other4, s.own4, {5'000, 443, SeqNum{101}, answer[0].tcp().seq() + 1, wire::ack, 65'535, 0, 0, {}}));
+    s.acks(answer[0], s.own4);
     const auto flow = s.engine.accept(s.listener, s.now);
     ASSERT_TRUE(flow);
     EXPECT_EQ(s.engine.peers(*flow)->local.port, 443);
-    EXPECT_FALSE(s.engine.answer(asked[0].question, Answer::refuse, s.now)) << "the question is no more";
-    EXPECT_FALSE(s.engine.peers(asked[0].question));
+    EXPECT_FALSE(s.engine.answer(asked.question, Answer::refuse, s.now)) << "the question is no more";
+    EXPECT_FALSE(s.engine.peers(asked.question));
 }
 
 TEST(AskingListener, RefuseIsAReset) {
     Asked s;
-    s.syn_to(s.own6, 22);
-    const auto asked = s.questions();
-    ASSERT_EQ(asked.size(), 1u);
-    const auto answer = s.says(asked[0], Answer::refuse);
+    const Event asked = s.asks(s.own6, 22);
+    const auto answer = s.says(asked, Answer::refuse);
     ASSERT_EQ(answer.size(), 1u);
     EXPECT_EQ(answer[0].tcp().flags(), wire::rst | wire::ack);
     EXPECT_EQ(answer[0].tcp().ack(), SeqNum{101});
@@ -84,10 +91,8 @@ TEST(AskingListener, RefuseIsAReset) {
 
 TEST(AskingListener, DropIsSilenceAndTheNextSynIsAskedAboutAnew) {
     Asked s;
-    s.syn_to(s.own4, 22);
-    auto asked = s.questions();
-    ASSERT_EQ(asked.size(), 1u);
-    EXPECT_TRUE(s.says(asked[0], Answer::drop).empty());
+    const Event asked = s.asks(s.own4, 22);
+    EXPECT_TRUE(s.says(asked, Answer::drop).empty());
     EXPECT_EQ(s.engine.statistics().half_open, 0u);
     s.syn_to(s.own4, 22);
     EXPECT_EQ(s.questions().size(), 1u);
@@ -95,16 +100,14 @@ TEST(AskingListener, DropIsSilenceAndTheNextSynIsAskedAboutAnew) {
 
 TEST(AskingListener, LaterKeepsItUntilTheApplicationSaysSo) {
     Asked s;
-    s.syn_to(s.own4, 80);
-    const auto asked = s.questions();
-    ASSERT_EQ(asked.size(), 1u);
-    EXPECT_TRUE(s.says(asked[0], Answer::later).empty());
+    const Event asked = s.asks(s.own4, 80);
+    EXPECT_TRUE(s.says(asked, Answer::later).empty());
     for (int i = 0; i < 3; ++i) {
         s.wait(seconds(3));
         EXPECT_TRUE(s.syn_to(s.own4, 80).empty()) << "the SYN again";
         EXPECT_TRUE(s.questions().empty()) << "it is not asked again";
     }
-    const auto answer = s.says(asked[0], Answer::accept);
+    const auto answer = s.says(asked, Answer::accept);
     ASSERT_EQ(answer.size(), 1u);
     EXPECT_EQ(answer[0].tcp().flags(), wire::syn | wire::ack);
     EXPECT_FALSE(s.wait(seconds(2)).empty()) << "and now it is sent again like any other";
@@ -121,21 +124,16 @@ TEST(AskingListener, WithoutAnAnswerEachSynAsksAgain) {
 
 TEST(AskingListener, AQuestionEndsWithThePeersResetItsTimeOrItsListener) {
     Asked s;
-    s.syn_to(s.own4, 80);
-    auto asked = s.questions();
-    ASSERT_EQ(asked.size(), 1u);
+    const auto gone = [&s](const Event& asked) { return !s.engine.answer(asked.question, Answer::accept, s.now); };
+    Event asked = s.asks(s.own4, 80);
     s.gets(tcp(s.other4, s.own4, {5'000, 80, SeqNum{101}, {}, wire::rst, 0, 0, 0, {}}));
-    EXPECT_FALSE(s.engine.answer(asked[0].question, Answer::accept, s.now));
-    s.syn_to(s.own4, 81);
-    asked = s.questions();
-    ASSERT_EQ(asked.size(), 1u);
+    EXPECT_TRUE(gone(asked));
+    asked = s.asks(s.own4, 81);
     s.wait(seconds(301));
-    EXPECT_FALSE(s.engine.answer(asked[0].question, Answer::accept, s.now));
-    s.syn_to(s.own4, 82);
-    asked = s.questions();
-    ASSERT_EQ(asked.size(), 1u);
+    EXPECT_TRUE(gone(asked));
+    asked = s.asks(s.own4, 82);
     ASSERT_TRUE(s.engine.unlisten(s.listener, s.now));
-    EXPECT_FALSE(s.engine.answer(asked[0].question, Answer::accept, s.now));
+    EXPECT_TRUE(gone(asked));
     EXPECT_EQ(s.engine.statistics().half_open, 0u);
     EXPECT_EQ(s.engine.statistics().paths, 0u);
 }
@@ -189,14 +187,12 @@ TEST(AnyPort, TakesWhatNoOtherListenerHas) {
 TEST(AnyAddress, ALinkMayBringEveryAddressToUs) {
     Asked s{true, {.any_address = true}};
     const Address foreign = ip4(203, 0, 113, 9);
-    s.syn_to(foreign, 25);
-    const auto asked = s.questions();
-    ASSERT_EQ(asked.size(), 1u);
-    EXPECT_EQ(s.engine.peers(asked[0].question)->local.address, foreign);
-    const auto answer = s.says(asked[0], Answer::accept);
+    const Event asked = s.asks(foreign, 25);
+    EXPECT_EQ(s.engine.peers(asked.question)->local.address, foreign);
+    const auto answer = s.says(asked, Answer::accept);
     ASSERT_EQ(answer.size(), 1u);
     EXPECT_EQ(answer[0].source(), foreign) << "it answers as who it was taken for";
-    s.gets(tcp(s.other4, foreign, {5'000, 25, SeqNum{101}, answer[0].tcp().seq() + 1, wire::ack, 65'535, 0, 0, {}}));
+    s.acks(answer[0], foreign);
     EXPECT_TRUE(s.engine.accept(s.listener, s.now));
     for (const Address& none : {ip4(224, 0, 0, 1), ip4(127, 0, 0, 1), ip4(255, 255, 255, 255)})
         EXPECT_TRUE(s.syn_to(none, 25).empty() && s.questions().empty());

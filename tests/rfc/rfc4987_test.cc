@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <utility>
 
 #include "stack/core/address.h"
 #include "stack/tcp/cookie.h"
@@ -15,6 +16,23 @@ Opening cookies(std::uint8_t when = 2) {
     how.config.syncookies = when;
     how.config.ecn = 1;
     return how;
+}
+
+// A listener, a SYN, and its answer.
+Seen answered(Peer& peer) {
+    peer.listens();
+    peer.sends(syn());
+    return peer.sees(syn_ack().ack(peer.peer_next()));
+}
+
+// SYNs of so many peers, each from a port of its own; nobody looks at what is answered.
+void flood(Peer& peer, std::uint16_t first_port, std::uint32_t count) {
+    const bool watched = std::exchange(peer.watches, false);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        peer.begins_anew(std::uint16_t(first_port + i), SeqNum{i * 1'000u});
+        peer.sends(syn());
+    }
+    peer.watches = watched;
 }
 
 TEST(Rfc4987, ACookieTellsTheMssAndWhetherItIsOurs) {  // section 3.6
@@ -143,9 +161,7 @@ TEST(Rfc4987, WithoutTimestampsTheMssIsAllThatIsKept) {
     how.timestamps = false;
     how.mss = 1'300;
     Peer peer{how};
-    peer.listens();
-    peer.sends(syn());
-    const Seen answer = peer.sees(syn_ack());
+    const Seen answer = answered(peer);
     EXPECT_FALSE(answer.options.window_scale) << "it could not be remembered";
     peer.sends(ack().ack(answer.seq + 1));
     ASSERT_TRUE(peer.accepts());
@@ -156,9 +172,7 @@ TEST(Rfc4987, WithoutTimestampsTheMssIsAllThatIsKept) {
 
 TEST(Rfc4987, TextMayComeWithTheAcknowledgement) {
     Peer peer{cookies()};
-    peer.listens();
-    peer.sends(syn());
-    const Seen answer = peer.sees(syn_ack());
+    const Seen answer = answered(peer);
     peer.sends(data(700).ack(answer.seq + 1));
     ASSERT_TRUE(peer.accepts());
     EXPECT_EQ(peer.reads(), 700u);
@@ -169,20 +183,12 @@ TEST(Rfc4987, CookiesBeginWhereTheBacklogEnds) {
     how.options.backlog = 3;
     Peer peer{how};
     peer.listens();
-    peer.watches = false;
-    for (std::uint16_t i = 0; i < 3; ++i) {
-        peer.begins_anew(std::uint16_t(50'000 + i), SeqNum{i * 1'000u});
-        peer.sends(syn());
-    }
+    flood(peer, 50'000, 3);
     EXPECT_EQ(peer.statistics().half_open, 3u);
     EXPECT_EQ(peer.statistics().cookies_sent, 0u);
-    for (std::uint32_t i = 0; i < 1'000; ++i) {
-        peer.begins_anew(std::uint16_t(51'000 + i), SeqNum{i});
-        peer.sends(syn());
-    }
+    flood(peer, 51'000, 1'000);
     EXPECT_EQ(peer.statistics().half_open, 3u) << "those that are under way are not pushed out";
     EXPECT_EQ(peer.statistics().cookies_sent, 1'000u);
-    peer.watches = true;
     peer.begins_anew(60'000, SeqNum{9});
     peer.sends(syn());
     const Seen answer = peer.sees(syn_ack());
@@ -192,9 +198,7 @@ TEST(Rfc4987, CookiesBeginWhereTheBacklogEnds) {
 
 TEST(Rfc4987, AGuessIsAnsweredByAReset) {
     Peer peer{cookies()};
-    peer.listens();
-    peer.sends(syn());
-    const Seen answer = peer.sees(syn_ack());
+    const Seen answer = answered(peer);
     for (std::uint32_t i = 2; i < 200; ++i) {
         peer.sends(ack().ack(answer.seq + i));
         peer.sees(rst().seq(answer.seq + i));
@@ -218,11 +222,7 @@ TEST(Rfc4987, OffMeansThatTheOldestHalfOpenRecordGoes) {
     how.options.backlog = 3;
     Peer peer{how};
     peer.listens();
-    peer.watches = false;
-    for (std::uint16_t i = 0; i < 10; ++i) {
-        peer.begins_anew(std::uint16_t(50'000 + i), SeqNum{i * 1'000u});
-        peer.sends(syn());
-    }
+    flood(peer, 50'000, 10);
     EXPECT_EQ(peer.statistics().half_open, 3u);
     EXPECT_EQ(peer.statistics().cookies_sent, 0u);
     EXPECT_EQ(peer.statistics().backlog_overflows, 7u);

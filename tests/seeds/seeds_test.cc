@@ -105,9 +105,9 @@ TEST(Seeds, EveryTestIsNamedByARowOfItsSystemAndRunsInAllThreeFamilies) {
         const auto system = suites.find(test.suite);
         if (system == suites.end()) continue;
         EXPECT_TRUE(named[test.full()].contains(system->second)) << test.full() << " is in no row";
-        EXPECT_EQ(std::set<std::string>(test.parameters.begin(), test.parameters.end()),
-                  (std::set<std::string>{"Ipv4", "Ipv6", "Bits512"}))
-            << test.full();
+        const std::set<std::string> families(test.parameters.begin(), test.parameters.end());
+        if (test.suite == "IPvCoyo") EXPECT_TRUE(families.empty()) << "it knows 512 bits alone";
+        else EXPECT_EQ(families, (std::set<std::string>{"Ipv4", "Ipv6", "Bits512"})) << test.full();
     }
 }
 

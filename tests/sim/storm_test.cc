@@ -36,12 +36,8 @@ Outcome weather(std::uint64_t seed, std::uint64_t copy_at_step = 0) {
         transfer.a->continue_with_a_copy();
         transfer.b->continue_with_a_copy();
     }
-    const bool finished = transfer.run_until_finished(Duration::seconds(36'000));
-    std::string fault;
-    if (!finished) fault += "not finished; ";
-    if (!transfer.a->app.bytes_equal() || !transfer.b->app.bytes_equal()) fault += "bytes differ; ";
-    if (!transfer.a->app.orderly() || !transfer.b->app.orderly()) fault += "no orderly end; ";
-    if (!fault.empty()) fault += transfer.describe() + "; ";
+    std::string fault = transfer.run_well(Duration::seconds(36'000));
+    const bool finished = transfer.a->app.finished() && transfer.b->app.finished();
     if (const std::string held = transfer.back_to_base(); finished && !held.empty()) fault += "still held:" + held;
     return {fault, transfer.digest()};
 }

@@ -189,6 +189,13 @@ Transfer::Plan Transfer::storm(std::uint64_t seed) {
     return plan;
 }
 
+Transfer::Plan Transfer::plain(std::uint64_t seed, std::uint64_t forth, const sim::WireOptions& wire) {
+    Plan plan{.seed = seed, .forth = forth};
+    plan.config_a.seed[0] = seed, plan.config_b.seed[0] = seed + 1;
+    plan.wire_ab = plan.wire_ba = wire;
+    return plan;
+}
+
 Transfer::Transfer(BufferPool& pool, const Plan& plan) : world{pool, plan.seed}, plan_{plan}, base_in_use_{pool.in_use()} {
     const Address from = host_address(plan.family, 1), to = host_address(plan.family, 2);
     Talker::Plan pa = plan.a, pb = plan.b;
@@ -225,6 +232,14 @@ Transfer::Transfer(BufferPool& pool, const Plan& plan) : world{pool, plan.seed},
 
 bool Transfer::run_until_finished(Duration limit) {
     return world.run(world.now() + limit, [&] { return a->app.finished() && b->app.finished(); });
+}
+
+std::string Transfer::run_well(Duration limit) {
+    std::string fault;
+    if (!run_until_finished(limit)) fault += "not finished; ";
+    if (!a->app.bytes_equal() || !b->app.bytes_equal()) fault += "bytes differ; ";
+    if (!a->app.orderly() || !b->app.orderly()) fault += "no orderly end; ";
+    return fault.empty() ? fault : fault + describe() + "; ";
 }
 
 std::string Transfer::back_to_base() {

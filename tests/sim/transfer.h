@@ -85,8 +85,10 @@ public:
     Transfer(BufferPool& pool, const Plan& plan);
 
     static Plan storm(std::uint64_t seed);     // all that the seed decides
+    static Plan plain(std::uint64_t seed, std::uint64_t forth, const sim::WireOptions& wire);  // the same wire each way
 
     bool run_until_finished(Duration limit);   // both have heard how it ended
+    std::string run_well(Duration limit = Duration::seconds(3'600));  // the same; empty, or what was not as it should be
     void run_for(Duration duration) { world.run_until(world.now() + duration); }
     std::string back_to_base();                // empty, or what is still held after 2 MSL
     std::string digest() const;                // of both engines' records

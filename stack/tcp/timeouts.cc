@@ -2,7 +2,6 @@
 // user timeout (sections 3.8.3 and 3.10.8); and what a path that changes, goes or comes back does to a connection.
 #include <algorithm>
 
-#include "stack/core/address.h"
 #include "stack/tcp/connection.h"
 #include "stack/tcp/rtt.h"
 
@@ -111,9 +110,8 @@ void Connection::retransmission_timeout(Instant now) {
 void Connection::suspect_size(Instant now) {
     const bool again = cold_.expiries == 3 || cold_.expiries == 5;
     if (host_.settings.mtu_probing == 0 || !again || in_.flags.unreachable || text_in_flight() < in_.mss) return;
-    const auto family = Family(path().family);
-    const std::uint32_t mtu = carried();
-    if (family == Family::overlay || mtu <= (family == Family::ipv4 ? mtu_of_ipv4 : mtu_of_ipv6)) return;
+    const std::uint32_t mtu = carried(), header = path().header_size;  // IPv4's 20 bytes, IPv6's 40, or the overlay's
+    if (header > 40 || mtu <= (header == 20 ? mtu_of_ipv4 : mtu_of_ipv6)) return;
     ++host_.statistics.black_holes;
     extra().lowered_mtu = mtu > mtu_of_ipv6 ? mtu_of_ipv6 : mtu_of_ipv4;
     extra().lowered_until = now + lowered_for;

@@ -136,6 +136,7 @@ private:
             Chunk* const chunk = world_->pool().allocate(cut->next_size());
             if (!chunk) return;  // as a full queue would
             Receive packet{.frame = Slice{chunk, 0, std::uint32_t(cut->next_size())}, .ecn = whole.ecn};
+            if (link.path != 0) packet.protocol = wire::protocol_tcp;
             packet.checksum_verified = whole.sums_elided;  // the session answers for it
             cut->next({chunk->data(), chunk->capacity});
             world_->send(link.out, std::move(packet), std::max(whole.depart, now));

@@ -21,10 +21,14 @@ Instant held_up(Instant arrival, Duration batching) {
 
 }  // namespace
 
+std::uint64_t Wire::waiting(Instant now) const {
+    if (options.rate == 0 || busy_until_ <= now) return 0;
+    return std::uint64_t((busy_until_ - now).count()) * 1'000 / picoseconds_per_byte(options.rate);
+}
+
 bool Wire::queue_has_room(std::uint32_t size, Instant now) const {
-    if (options.rate == 0 || busy_until_ <= now) return true;
-    const std::uint64_t waiting = std::uint64_t((busy_until_ - now).count()) * 1'000 / picoseconds_per_byte(options.rate);
-    return waiting <= options.queue && size <= options.queue - waiting;
+    const std::uint64_t before = waiting(now);
+    return before == 0 || (before <= options.queue && size <= options.queue - before);
 }
 
 // When its last bit has left.
@@ -63,6 +67,7 @@ Fate Wire::carry(std::uint32_t size, Instant now) {
     if (size > options.mtu) return lose(statistics.too_large);
     if (now >= options.down_from && now < options.down_until) return lose(statistics.blacked_out);
     if (!queue_has_room(size, now)) return lose(statistics.overflowed);
+    const bool queued = waiting(now) > options.mark_above;
     const Instant departed = serialised(size, now);
     if (lost) return lose(statistics.lost);
     if (fate.corrupted) ++statistics.corrupted;
@@ -72,6 +77,7 @@ Fate Wire::carry(std::uint32_t size, Instant now) {
         ++statistics.duplicated;
         fate.second_arrival = arrival(departed, draws);
     }
+    fate.marked = draws.chance(options.marking) | queued;
     return fate;
 }
 

@@ -18,8 +18,11 @@ struct WireOptions {
     Duration jitter;                              // added to it: uniform over [0, jitter]
     bool keeps_order{true};                       // jitter alone never overtakes
     std::uint32_t loss{0}, duplication{0}, corruption{0}, reordering{0};  // packets in a million
+    // ECN-capable packets get the mark: so many in a million, and all that find more than so many bytes in front of the rate.
+    std::uint32_t marking{0};
+    std::uint64_t mark_above{std::numeric_limits<std::uint64_t>::max()};
     Duration reordering_delay{Duration::milliseconds(5)};  // a reordered packet waits up to so much longer
-    std::uint64_t lose_from{0}, lose_until{0};    // packets with these indices [from, until) are lost
+    std::uint64_t lose_from{0}, lose_until{0};  // packets with these indices [from, until) are lost
     Instant down_from{Instant::never()}, down_until{Instant::never()};  // a blackout: what is sent in [from, until) is lost
     std::uint32_t mtu{65'535};  // bytes, network header included; what is larger is lost
     Duration batching;  // arrivals are held up to multiples of it, as by a device's interrupt
@@ -30,13 +33,13 @@ struct WireOptions {
 struct WireStatistics {
     std::uint64_t sent{0}, bytes_sent{0}, delivered{0};
     std::uint64_t lost{0}, overflowed{0}, too_large{0}, blacked_out{0}, unauthentic{0}, no_memory{0};
-    std::uint64_t duplicated{0}, corrupted{0}, reordered{0};
+    std::uint64_t duplicated{0}, corrupted{0}, reordered{0}, marked{0};
 };
 
 // What becomes of one packet.
 struct Fate {
     std::optional<Instant> arrival, second_arrival;  // none: lost; the second is the duplicate's
-    bool corrupted{false};
+    bool corrupted{false}, marked{false};
     std::uint64_t corruption{0};  // where and how
 };
 
@@ -51,6 +54,7 @@ public:
     Fate carry(std::uint32_t size, Instant now);
 
 private:
+    std::uint64_t waiting(Instant now) const;  // bytes in front of the rate
     bool queue_has_room(std::uint32_t size, Instant now) const;
     Instant serialised(std::uint32_t size, Instant now);
     Instant arrival(Instant departed, Draws& draws);

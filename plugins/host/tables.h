@@ -16,7 +16,7 @@ namespace weft::plugins {
 inline constexpr std::uint32_t most_modules = 16, most_fields = 256, most_names = 64, largest_shared = 1 << 20;
 
 // What this host serves of weft_cc_v1.flags. A module that needs more is refused: it would steer by what never comes.
-inline constexpr std::uint32_t served_flags = WEFT_CC_OWN_RECOVERY;
+inline constexpr std::uint32_t served_flags = WEFT_CC_NEEDS_PACING | WEFT_CC_ECN | WEFT_CC_ACCECN | WEFT_CC_OWN_RECOVERY;
 
 // A congestion module of a file. Texts and code lie in the file's mapping.
 struct Congestion {

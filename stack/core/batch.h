@@ -68,6 +68,7 @@ struct Transmit {
     std::uint16_t payload_sum{0};  // ones' complement, folded, if `payload_summed`
     bool payload_summed{false};
     bool sums_elided{false};  // the path's session answers for integrity: no checksum is wanted
+    bool accurate_ecn{false};  // AE, CWR and ECE are a counter: each segment of a cut carries all three
     Ecn ecn{Ecn::not_capable};
     Instant depart;  // not before: pacing, done by the link where it can (SO_TXTIME)
     std::array<std::byte, 224> header{};  // Ethernet and VLAN tag 18, overlay 136, TCP with 40 bytes of options 60: 214

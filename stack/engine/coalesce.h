@@ -20,6 +20,7 @@ public:
         if (packet.path != first_.path || packet.local_port != first_.local_port || packet.remote_port != first_.remote_port)
             return false;
         if (packet.path == 0 || packet.ecn != first_.ecn || !alike(next)) return false;
+        if (packet.options.accurate != first_.options.accurate) return false;
         text_.push_back(packet.text);
         first_.segment.flags |= next.flags;
         first_.segment.length += next.length;
@@ -55,7 +56,7 @@ public:
     }
 
 private:
-    static constexpr std::uint16_t joinable = wire::ack | wire::psh | wire::fin | wire::ece | tcp::ce_mark;
+    static constexpr std::uint16_t joinable = wire::ack | wire::psh | wire::fin | wire::ace_bits | tcp::ce_mark;
     static constexpr std::uint32_t longest = 1 << 18;  // bytes
 
     static bool ends(const tcp::Segment& segment) { return (segment.flags & (wire::psh | wire::fin)) != 0; }

@@ -52,11 +52,17 @@ void Engine::State::send_cookie(const engine::Packet& packet, ListenerId id, Ins
             offered.shift = std::min(*said.window_scale, tcp::maximum_shift);
             answer.options.window_scale = listener.cookie_shift;
         }
-        offered.ecn = (syn.flags & both) == both && host.settings.ecn != 0;
+        const bool accurate = host.settings.accecn != 0 && tcp::asks_accurate(syn.flags);
+        offered.ecn = !accurate && (syn.flags & both) == both && host.settings.ecn != 0;
         if (offered.ecn) answer.flags |= wire::ece;
         offered.sack = answer.options.sack_permitted = said.sack_permitted && host.settings.sack;
         const std::uint32_t clock = host.defence.timestamp(of.path_hash, now);
         answer.options.timestamps = {tcp::cookie_timestamp(clock, offered), said.timestamps->value};
+    }
+    // Accurate ECN needs nothing that is kept: the acknowledgement says whether it was agreed on (RFC 9768, section 5.1).
+    if (host.settings.accecn != 0 && tcp::asks_accurate(syn.flags)) {
+        answer.flags |= tcp::handshake_flags(packet.ecn);
+        tcp::offer_counters({}, answer.options);
     }
     listener.cookies_until = now + tcp::cookie_life;
     ++host.statistics.cookies_sent;
@@ -90,6 +96,10 @@ bool Engine::State::take_cookie(const engine::Packet& packet, ListenerId id, Ins
         half.ecn = offered.ecn && host.settings.ecn != 0;
         half.sack = offered.sack && host.settings.sack;
     }
+    const bool pure = segment.sequence_length() == 0 && segment.sack_count == 0;
+    half.accurate =
+        host.settings.accecn != 0 && tcp::ace_of(segment.flags) >= (pure ? 0b010u : 0b100u);  // RFC 3168 has no AE
+    half.ecn = half.ecn && !half.accurate;
     half.window = segment.window;
     half.rcv_shift = listener.cookie_shift;
     half.offered = listener.cookie_window;

@@ -131,6 +131,7 @@ std::expected<void, Reject> PacketReader::read(const Receive& frame, std::uint32
     segment.ack = view->ack();
     segment.flags = std::uint16_t(view->flags() | (out.ecn == Ecn::congestion_experienced ? tcp::ce_mark : 0) |
                                   (out.options.user_timeout ? tcp::rare_option : 0));
+    segment.ecn = out.ecn;
     segment.window = view->window();
     segment.urgent_pointer = view->urgent_pointer();
     if (out.options.timestamps) {

@@ -14,7 +14,7 @@ void blank(Transmit& frame) {
     frame.complete = false;
     frame.to = {};
     frame.segment_size = frame.payload_sum = 0;
-    frame.payload_summed = frame.sums_elided = false;
+    frame.payload_summed = frame.sums_elided = frame.accurate_ecn = false;
     frame.ecn = Ecn::not_capable;
     frame.depart = {};
     frame.payload = {};

@@ -138,7 +138,7 @@ private:
         Transmit one = whole;
         one.payload_summed = false;
         if (one.transport + wire::TcpView::min_size > one.header_length || one.header_length > one.header.size()) return one;
-        wire::shape_segment(one.header.data() + one.transport, before, last);
+        wire::shape_segment(one.header.data() + one.transport, before, last, whole.accurate_ecn);
         std::byte* const network = one.header.data() + one.network;
         if (std::to_integer<unsigned>(*network) >> 4 == 4) {
             std::byte* const id = network + wire::Ipv4View::id_at;

@@ -72,7 +72,10 @@ Tap::State::Outcome Tap::State::send_offloaded(const Transmit& transmit, std::si
         if ((flags & wire::urg) != 0) return Outcome::unfit;  // the kernel would give each segment the same pointer
         const bool v4 = std::to_integer<unsigned>(header[transmit.network]) >> 4 == 4;
         vnet.kind = v4 ? VnetHeader::tcp4 : VnetHeader::tcp6;
-        if ((flags & wire::cwr) != 0) vnet.kind |= VnetHeader::with_ecn;  // on the first segment alone
+        if ((flags & wire::cwr) != 0) {
+            if (transmit.accurate_ecn) return Outcome::unfit;  // all segments carry it: the kernel would clear it
+            vnet.kind |= VnetHeader::with_ecn;  // on the first segment alone
+        }
         vnet.segment_size = transmit.segment_size;
         segments = (payload + transmit.segment_size - 1) / transmit.segment_size;
     }

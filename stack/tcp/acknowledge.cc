@@ -8,7 +8,8 @@ namespace weft::tcp {
 
 // False: the segment is done with.
 bool Connection::arrive_ack(const Segment& segment, Instant now) {
-    if (in_.state == State::syn_received) {
+    const bool handshake = in_.state == State::syn_received;
+    if (handshake) {
         if (!before(out_.snd_una, segment.ack) || before(out_.snd_max, segment.ack)) {
             reply(segment.ack, SeqNum{}, wire::rst);
             return false;
@@ -19,7 +20,9 @@ bool Connection::arrive_ack(const Segment& segment, Instant now) {
         out_.snd_una += 1;
         out_.snd_nxt = later(out_.snd_nxt, out_.snd_una);
         in_.flags.timing = false;
+        const bool marked = in_.accurate != none && hear_handshake_end(segment);
         established(now);
+        if (marked) answer_handshake_mark(now);
     }
     tcb_.timing.heard_at = now;
     const bool sane = at_or_before(out_.snd_una - out_.max_snd_wnd, segment.ack) && at_or_before(segment.ack, out_.snd_max);
@@ -28,6 +31,7 @@ bool Connection::arrive_ack(const Segment& segment, Instant now) {
         return false;
     }
     if (in_.flags.ecn) hear_echo(segment, now);  // before the window grows by it
+    if (in_.accurate != none && !(handshake && segment.sequence_length() == 0)) hear_accurate(segment, now);
     in_.flags.probe_out = false;  // answered probes keep the connection (MUST-37)
     const bool selective = in_.flags.sack && (out_.scoreboard != none || segment.sack_count > 0 || in_.flags.tail_out);
     if (selective && at_or_before(out_.snd_una, segment.ack)) arrive_selective(segment, now);

@@ -38,6 +38,7 @@ struct Config {
     std::uint32_t challenges_a_second{10};              // of one connection (RFC 5961, section 7)
     bool timestamps{true}, window_scaling{true};        // RFC 7323: offered and accepted
     std::uint8_t ecn{2};                                // 0: off, 1: asked for and accepted, 2: accepted (RFC 3168)
+    std::uint8_t accecn{1};                             // RFC 9768. 0: off, 1: accepted, 2: asked for and accepted
     Duration keepalive_idle{Duration::seconds(7'200)}, keepalive_interval{Duration::seconds(75)};  // MUST-27, MUST-28
     std::uint8_t keepalive_probes{9};                   // unanswered ones in a row; never one alone (MUST-29)
     bool sack{true};                                    // RFC 2018: offered and accepted

@@ -105,14 +105,15 @@ void Connection::hear_ack(const RateSample& sample, std::uint32_t text, std::uin
     event.size = sizeof event;
     event.flags = flag(sample.rtt_valid, WEFT_ACK_RTT_VALID) | flag(sample.rate_valid, WEFT_ACK_RATE_VALID) |
                   flag(sample.app_limited, WEFT_ACK_APP_LIMITED) | flag(sample.round_start, WEFT_ACK_ROUND_START) |
-                  flag((heard_ & wire::ece) != 0 && in_.flags.ecn, WEFT_ACK_ECN_ECHO) |
+                  flag(marked_ > 0 || ((heard_ & wire::ece) != 0 && in_.flags.ecn), WEFT_ACK_ECN_ECHO) |
                   flag(in_.flags.cwnd_limited && may_grow, WEFT_ACK_CWND_LIMITED) |
                   flag(in_.flags.recovering, WEFT_ACK_IN_RECOVERY);
     event.now = now.nanoseconds();
     event.random = random(0, now);
     event.newly_acked = text;
     event.newly_lost = lost;
-    event.newly_marked = event.flags & WEFT_ACK_ECN_ECHO ? text : 0;
+    event.newly_marked = marked_ > 0 ? marked_ : event.flags & WEFT_ACK_ECN_ECHO ? text : 0;
+    event.marked = in_.accurate == none ? 0 : marked_bytes();
     event.delivered = rate.delivered;
     event.lost = rate.lost;
     event.in_flight = in_flight();
@@ -137,9 +138,9 @@ void Connection::hear_ack(const RateSample& sample, std::uint32_t text, std::uin
 // `prior`: bytes in flight before the loss was counted.
 void Connection::hear_congestion(std::uint32_t cause, std::uint32_t lost, std::uint32_t prior, Instant now) {
     tcb_.rate.lost += lost;
-    if (in_.flags.ecn && cause != WEFT_CONGESTION_RECOVERED &&
+    if ((in_.flags.ecn || in_.accurate != none) && cause != WEFT_CONGESTION_RECOVERED &&
         cause != WEFT_CONGESTION_SPURIOUS) {  // the window is cut once, whatever says so
-        in_.flags.ecn_cut = true;
+        in_.flags.ecn_cut = in_.flags.ecn;  // CWR is RFC 3168's alone (RFC 9768, section 3.1.5)
         tcb_.pace.ecn_point = out_.snd_max;
     }
     CongestionEvent event{};
@@ -150,6 +151,7 @@ void Connection::hear_congestion(std::uint32_t cause, std::uint32_t lost, std::u
     event.in_flight = out_.scoreboard == none ? flight() - std::min(lost, flight()) : in_flight();
     event.prior_in_flight = prior;
     event.newly_lost = lost;
+    event.newly_marked = marked_;
     event.delivered = tcb_.rate.delivered;
     event.mss = in_.mss;
     steer(now, [&](auto& module, Control& out) { module.on_congestion(event, out); });

@@ -146,6 +146,36 @@ private:
     Duration user_timeout() const;
     void hear_marks(const Segment& segment);
     void hear_echo(const Segment& segment, Instant now);
+    void answer_marks(const Segment& segment, Instant now);
+    bool may_be_marked(const Span& span) const;
+
+    // accurate.cc
+    Accurate& accurate();
+    const Accurate& accurate() const;
+    void lend_accurate();
+    void give_back_accurate();
+    std::uint16_t syn_flags(bool again);
+    std::uint16_t syn_ack_flags(wire::TcpOptions& options);
+    bool negotiate_ecn(const Segment& segment, Instant now);
+    void adopt_accurate(const HalfOpen& half);
+    void hear_first_option(const Segment& segment);
+    void hear_handshake_again(const Segment& segment, bool answered);
+    bool hear_handshake_end(const Segment& segment);
+    void stop_ect();
+    void answer_handshake_mark(Instant now);
+    void count_packet(const Segment& arrived);
+    void count_text(const Segment& arrived);
+    void hear_repeat();
+    std::uint16_t accurate_ack(wire::TcpOptions& said);
+    void note_offered();
+    bool accurate_text(Transmit& frame, const Span& span, std::uint16_t& flags, wire::TcpOptions& said);
+    bool says_more(const Segment& segment) const;
+    std::uint32_t newly_acknowledged(SeqNum ack) const;
+    std::optional<std::uint32_t> hear_option(const Segment& segment);
+    void hear_accurate(const Segment& segment, Instant now);
+    std::uint32_t marked_bytes() const;
+    void watch_marks(std::uint32_t marks, std::uint32_t segments);
+
     // acknowledge.cc
     bool arrive_ack(const Segment& segment, Instant now);
     void update_window(const Segment& segment, Instant now);

@@ -14,9 +14,18 @@ void Connection::hear_marks(const Segment& segment) {
 
 // Section 6.1.2, the sender: cuts its window as for a loss, at most once for each window of text, and says so.
 void Connection::hear_echo(const Segment& segment, Instant now) {
-    if (!segment.has(wire::ece) || !before(tcb_.pace.ecn_point, segment.ack) || out_.snd_una == out_.snd_max) return;
+    if (segment.has(wire::ece)) answer_marks(segment, now);
+}
+
+void Connection::answer_marks(const Segment& segment, Instant now) {
+    if (!before(tcb_.pace.ecn_point, segment.ack) || out_.snd_una == out_.snd_max) return;
     ++host_.statistics.ecn_cuts;
     if (!in_.flags.recovering) hear_congestion(WEFT_CONGESTION_ECN, 0, in_flight(), now);
+}
+
+// Sections 6.1.4 to 6.1.6: new text alone, and no window probe.
+bool Connection::may_be_marked(const Span& span) const {
+    return span.length > 0 && !before(span.seq, out_.snd_max) && !in_.flags.probing && !in_.flags.probe_out;
 }
 
 }  // namespace weft::tcp

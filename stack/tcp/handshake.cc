@@ -13,15 +13,21 @@ namespace {
 
 constexpr Duration least_syn_timeout = Duration::seconds(180);  // R2 of a SYN where none was set (MUST-23)
 
+// Of a SYN,ACK. One that may have been lost for it says nothing of ECN, and then nothing may be marked (RFC 9768, 3.2.3.2.2).
+std::uint16_t ecn_of(HalfOpen& half) {
+    if (!half.accurate) return half.ecn ? wire::ece : 0;
+    if (half.retransmissions >= 2) half.plain = true;
+    return half.retransmissions >= 2 ? std::uint16_t{0} : handshake_flags(Ecn(half.came_with));
+}
+
 void send_syn_ack(Host& host, std::uint32_t index, Instant now) {
     HalfOpen& half = host.half_open[index];
     const Path& path = host.paths[half.key.path];
     const Listener* listener = host.listeners.find(half.listener);
     if (!listener) return;
     const Offer offer = listener->offer(host.settings, path.mtu - path.header_size - 20u);
-    Host::Answer answer{
-        half.key,     half.iss, half.irs + 1, std::uint16_t(wire::syn | wire::ack | (half.ecn ? wire::ece : 0)),
-        half.offered, {},       offer.dscp,   offer.hop_limit};
+    Host::Answer answer{half.key,     half.iss, half.irs + 1, std::uint16_t(wire::syn | wire::ack | ecn_of(half)),
+                        half.offered, {},       offer.dscp,   offer.hop_limit};
     answer.options.mss = offer.mss;
     if (half.scales) answer.options.window_scale = half.rcv_shift;
     if (half.timestamps)
@@ -29,15 +35,28 @@ void send_syn_ack(Host& host, std::uint32_t index, Instant now) {
     answer.options.sack_permitted = half.sack;
     if (offer.user_timeout != 0) answer.options.user_timeout = offer.user_timeout;
     if (half.grants) answer.options.fast_open = option_of_cookie(half.grant);
+    half.without_option = half.without_option || half.retransmissions > 0;
+    if (half.accurate && !half.without_option) offer_counters({}, answer.options);
     answer.flow = host.name_half(index).place;
     answer.generation = host.name_half(index).generation;
     half.sent_at = now;
     host.reply(answer);
 }
 
+// A SYN once more. The latest one's mark is told; who asks for both kinds of ECN is reset (RFC 9768, section 3.1.5).
+bool same_ecn(const Host& host, HalfOpen& half, const Segment& syn) {
+    if (half.ecn) return host.settings.accecn == 0 || !asks_accurate(syn.flags);
+    if (!half.accurate) return true;
+    half.came_with = unsigned(syn.ecn) & 3;
+    half.without_option = true;
+    half.plain = half.plain || ace_of(syn.flags) == 0;
+    return ace_of(syn.flags) != 0b011;
+}
+
 void acknowledge(Host& host, std::uint32_t index, Instant now) {
     const HalfOpen& half = host.half_open[index];
     Host::Answer answer{half.key, half.iss + 1, half.irs + 1, wire::ack, half.offered, {}};
+    if (half.accurate) answer.flags |= flags_of_ace(first_cep);
     if (half.scales) answer.window = std::uint16_t(answer.window >> half.rcv_shift);
     if (half.timestamps)
         answer.options.timestamps =
@@ -161,8 +180,9 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
     half.snd_shift = half.scales ? std::min(*options.window_scale, maximum_shift) : std::uint8_t{0};
     half.timestamps = options.timestamps.has_value() && host.settings.timestamps;
     half.ts_recent = half.timestamps ? options.timestamps->value : 0;
-    const std::uint16_t both = wire::ece | wire::cwr;
-    half.ecn = (syn.flags & both) == both && host.settings.ecn != 0;
+    half.accurate = host.settings.accecn != 0 && asks_accurate(syn.flags);
+    half.came_with = unsigned(syn.ecn) & 3;
+    half.ecn = !half.accurate && (ace_of(syn.flags) & 0b011) == 0b011 && host.settings.ecn != 0;
     half.user_timeout = options.user_timeout.value_or(0);
     const Offer offer = listener->offer(host.settings, 0);
     half.rcv_shift = offer.rcv_shift;
@@ -204,8 +224,10 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
 void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instant now) {
     HalfOpen& half = host.half_open[index];
     const SeqNum rcv_nxt = half.irs + 1;
-    if (segment.syn() && !segment.ack_set() && !segment.rst() && segment.seq == half.irs)  // again
+    if (segment.syn() && !segment.ack_set() && !segment.rst() && segment.seq == half.irs) {  // again
+        if (!same_ecn(host, half, segment)) return refuse_half(host, index, now);
         return half.asked == HalfOpen::Asked::no ? send_syn_ack(host, index, now) : ask(host, index);
+    }
     if (half.asked != HalfOpen::Asked::no) {  // all that counts is whether the peer gave up
         if (segment.rst() && segment.seq == rcv_nxt)
             drop_half(host, index, State::listen, Cause::segment, now, segment.flags);

@@ -15,6 +15,7 @@
 #include "stack/core/slab.h"
 #include "stack/core/timer_wheel.h"
 #include "stack/core/trace_sink.h"
+#include "stack/tcp/accurate.h"
 #include "stack/tcp/config.h"
 #include "stack/tcp/defence.h"
 #include "stack/tcp/event.h"
@@ -73,6 +74,7 @@ struct Host {
     Lent<Scoreboard, 6> scoreboards;
     Lent<Controller> congestion;
     Lent<Extra> extras;
+    Lent<Accurate> accurate;
     Modules modules;
     Slab<HalfOpen> half_open;
     Slab<TimeWait> time_wait;
@@ -85,6 +87,7 @@ struct Host {
     IndexList output, events, listener_events, time_waits;
     std::vector<Reply> replies;
     FastOpenCache fast_open;
+    AccurateCache accurate_cache;
     std::vector<Handle<HalfOpen>> questions;  // to be told, from next_question on
     std::size_t next_question{0};
     std::vector<Slice> lent;                // payload of what transmit() showed last

@@ -52,6 +52,20 @@ TcpInfo Connection::info(Instant now) const {
     }
     if (in_.flags.ecn) info.options |= TcpInfo::ecn, info.ecn_mode = 1;
     if (in_.flags.ecn_echo) info.options |= TcpInfo::ecn_seen;
+    if (in_.accurate != none && !syn_unacknowledged()) {
+        const Accurate& counts = accurate();
+        info.options |= TcpInfo::ecn;
+        if (counts.ever != 0) info.options |= TcpInfo::ecn_seen;
+        info.ecn_mode = 2;
+        info.delivered_ce = counts.s_cep - first_cep;
+        info.received_ce = counts.r_cep - first_cep;
+        info.delivered_e0_bytes = counts.told[Accurate::ect0] - first_e0b;
+        info.delivered_e1_bytes = counts.told[Accurate::ect1] - first_e1b;
+        info.delivered_ce_bytes = counts.told[Accurate::ce] - first_ceb;
+        info.received_e0_bytes = counts.received[Accurate::ect0] - first_e0b;
+        info.received_e1_bytes = counts.received[Accurate::ect1] - first_e1b;
+        info.received_ce_bytes = counts.received[Accurate::ce] - first_ceb;
+    }
     info.rto = microseconds(timing.rto);
     info.ato = microseconds(host_.settings.delayed_ack);
     info.snd_mss = mss;

@@ -19,7 +19,10 @@ void Connection::arrive(const Segment& arrived, Instant now) {
     cold_.segments_in += arrived.count;
     heard_ = arrived.flags;
     if (in_.state == State::syn_sent) return arrive_syn_sent(arrived, now);
-    if (in_.state == State::syn_received && is_other_syn_ack(arrived)) return arrive(without_syn(arrived), now);
+    if (in_.state == State::syn_received && is_other_syn_ack(arrived)) {
+        hear_handshake_again(arrived, false);
+        return arrive(without_syn(arrived), now);
+    }
     if (predicted(arrived)) return take_predicted(arrived, now);
     if (outdated(arrived, now)) return answer_unacceptable(arrived, now);  // PAWS, never for RST (RFC 7323, 5.3)
     if (!acceptable(arrived)) return answer_unacceptable(arrived, now);  // first: the sequence number
@@ -32,6 +35,7 @@ void Connection::arrive(const Segment& arrived, Instant now) {
     remember_timestamp(arrived, now);
     if (!arrive_ack(segment, now)) return;
     if (in_.flags.ecn) hear_marks(segment);
+    if (in_.accurate != none && (arrived.flags & was_syn) == 0) count_packet(arrived);
     if ((arrived.flags & rare_option) != 0 && arrived.options) hear_user_timeout(*arrived.options->user_timeout, now);
     if (segment.has(wire::urg)) arrive_urgent(segment);  // sixth: the URG bit (MUST-30 to 33)
     arrive_text(segment, now);  // seventh: the segment text
@@ -44,7 +48,7 @@ bool Connection::is_other_syn_ack(const Segment& segment) const {
 }
 
 Segment Connection::without_syn(Segment segment) const {
-    segment.flags &= std::uint16_t(~wire::syn);
+    segment.flags = std::uint16_t((segment.flags & ~wire::syn) | was_syn);
     segment.seq += 1;
     segment.window = std::uint16_t(segment.window >> in_.snd_shift);  // it was not scaled
     return segment;
@@ -69,10 +73,7 @@ void Connection::arrive_syn_sent(const Segment& segment, Instant now) {
     in_.rcv_adv = in_.rcv_nxt + std::min(in_.limit, 65'535u);
     negotiate(*segment.options);
     if (segment.options->user_timeout) hear_user_timeout(*segment.options->user_timeout, now);
-    const std::uint16_t said = segment.flags & (wire::ece | wire::cwr | wire::ae);  // RFC 3168, section 6.1.1
-    in_.flags.ecn = segment.ack_set()
-                        ? in_.flags.ecn_asked && said == wire::ece
-                        : host_.settings.ecn != 0 && (said & (wire::ece | wire::cwr)) == (wire::ece | wire::cwr);
+    const bool marked = negotiate_ecn(segment, now);
     in_.ts_recent_at = seconds(now);
     out_.snd_wnd = out_.max_snd_wnd = segment.window;  // never scaled in a SYN
     out_.snd_wl1 = segment.seq;
@@ -87,6 +88,7 @@ void Connection::arrive_syn_sent(const Segment& segment, Instant now) {
     out_.snd_una = segment.ack;
     out_.snd_nxt = out_.snd_una;  // text of the SYN that was not taken goes again at once
     established(now);
+    if (marked) answer_handshake_mark(now);
     in_.flags.ack_now = true;
     const Segment rest = segment.within(in_.rcv_nxt, in_.rcv_adv);
     if (rest.has(wire::urg)) arrive_urgent(rest);
@@ -96,7 +98,8 @@ void Connection::arrive_syn_sent(const Segment& segment, Instant now) {
 
 // The next text, or an acknowledgement of ours, with nothing out of the ordinary in it.
 bool Connection::predicted(const Segment& segment) const {
-    if (in_.state != State::established || (segment.flags & ~wire::psh) != wire::ack) return false;
+    const unsigned usual = in_.accurate == none ? wire::psh : wire::psh | wire::ace_bits | ce_mark;
+    if (in_.state != State::established || (segment.flags & ~usual) != wire::ack) return false;
     if (segment.seq != in_.rcv_nxt || segment.length > receive_window() || in_.reassembly != none || in_.flags.read_shut)
         return false;
     if (std::uint32_t{segment.window} << in_.snd_shift != out_.snd_wnd || out_.snd_wnd == 0) return false;
@@ -112,6 +115,10 @@ void Connection::take_predicted(const Segment& segment, Instant now) {
     remember_timestamp(segment, now);
     out_.snd_wl1 = segment.seq;
     out_.snd_wl2 = segment.ack;
+    if (in_.accurate != none) {
+        hear_accurate(segment, now);
+        count_packet(segment);
+    }
     if (segment.ack != out_.snd_una) advance(segment, now);
     if (segment.length > 0) accept_text(segment, now);
 }
@@ -130,6 +137,7 @@ bool Connection::acceptable(const Segment& segment) const {
 // An acknowledgement, to tell the peer where we are; none for a RST. One without text might be an answer to an answer.
 void Connection::answer_unacceptable(const Segment& segment, Instant now) {
     if (segment.rst()) return;
+    hear_handshake_again(segment, true);
     if (in_.flags.timestamps && !segment.timestamps) return;  // dropped without a word (RFC 7323, 3.2)
     if (segment.length > 0 && before(segment.text_begin(), in_.rcv_nxt))
         note_duplicate(segment.text_begin(), earlier(segment.text_end(), in_.rcv_nxt));
@@ -257,6 +265,7 @@ void Connection::give_back_reassembly() {
 
 // RFC 2883, section 4: text came that was there already. The next acknowledgement says so.
 void Connection::note_duplicate(SeqNum begin, SeqNum end) {
+    if (in_.accurate != none) hear_repeat();
     if (!in_.flags.sack || ended() || syn_unacknowledged()) return;
     reassembly().set_duplicate({begin, end});
     ++host_.statistics.duplicates_told;
@@ -313,6 +322,7 @@ void Connection::arrive_fin(Instant now) {
 void Connection::remember_timestamp(const Segment& segment, Instant now) {
     if (!segment.timestamps || !in_.flags.timestamps) return;
     if (std::int32_t(segment.ts_value - in_.ts_recent) < 0 && seconds(now) - in_.ts_recent_at < timestamp_lifetime) return;
+    newer_ = segment.ts_value != in_.ts_recent;
     if (before(in_.last_ack_sent, segment.seq)) return;
     in_.ts_recent = segment.ts_value;
     in_.ts_recent_at = seconds(now);

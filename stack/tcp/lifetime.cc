@@ -74,7 +74,7 @@ void Connection::adopt(const HalfOpen& half, Instant now) {
     if (half.user_timeout != 0) hear_user_timeout(half.user_timeout, now);
     in_.snd_shift = half.snd_shift;
     in_.flags.timestamps = half.timestamps;
-    in_.flags.ecn = half.ecn;
+    adopt_accurate(half);
     in_.flags.sack = half.sack;
     in_.ts_recent = half.ts_recent;
     in_.ts_recent_at = std::uint32_t(now.nanoseconds() / 1'000'000'000);
@@ -112,7 +112,8 @@ std::uint32_t Standing::largest_segment() const {
 // such segment out.
 void Connection::derive_mss() {
     const std::uint32_t mss = std::min<std::uint32_t>({largest_segment(), out_.peer_mss, 65'000});
-    in_.mss = std::uint16_t(mss - (in_.flags.timestamps ? option_bytes_of_timestamps : 0));
+    const std::uint32_t counters = in_.accurate == none ? 0 : accurate().room;
+    in_.mss = std::uint16_t(mss - (in_.flags.timestamps ? option_bytes_of_timestamps : 0) - counters);
     if (in_.state >= State::established) out_.steering.cwnd = std::max<std::uint32_t>(out_.steering.cwnd, in_.mss);
 }
 
@@ -179,6 +180,7 @@ void Connection::enter_time_wait(Instant now) {
                     receive_window(),
                     in_.rcv_shift & 15u,
                     in_.flags.timestamps,
+                    in_.accurate == none ? 0 : accurate().r_cep % ace_cycle,
                     index_ & 0xff'ffff,
                     name().generation,
                     in_.ts_recent,
@@ -246,6 +248,7 @@ void Connection::remove() {
             --listener->waiting_count;
         }
     if (cold_.extra != none) host_.extras.give_back(cold_.extra);
+    give_back_accurate();
     host_.modules.give_back(host_.congestion[out_.congestion]);
     host_.congestion.give_back(out_.congestion);
     host_.paths[in_.key.path].flows.remove(index_, host_.path_place());

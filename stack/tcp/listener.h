@@ -64,7 +64,11 @@ struct HalfOpen {
     std::uint32_t ts_recent{0};
     std::uint16_t peer_mss{536};
     std::uint8_t snd_shift{0};
-    bool scales{false}, timestamps{false}, ecn{false}, sack{false};
+    bool scales : 1 {false}, timestamps : 1 {false}, ecn : 1 {false}, sack : 1 {false};
+    bool accurate : 1 {false};  // accurate ECN was asked for (RFC 9768), and then `ecn` is not set
+    bool plain : 1 {false};  // one of the handshake's packets did without ECN: none of ours is ECN-capable
+    bool without_option : 1 {false};  // a SYN,ACK may have been lost for its counters
+    std::uint8_t came_with : 2 {0};  // the Ecn of the latest SYN
     std::uint8_t retransmissions{0};
     std::uint16_t user_timeout{0};  // that the SYN said, as on the wire; 0: none
     enum class Asked : std::uint8_t { no, asked, later } asked{};  // the application decides: no SYN,ACK left yet
@@ -86,6 +90,7 @@ struct TimeWait {
     std::uint32_t window{0};  // bytes that the last acknowledgement offered
     std::uint32_t rcv_shift : 4 {0};
     std::uint32_t timestamps : 1 {false};
+    std::uint32_t ace : 3 {0};  // of accurate ECN, as it stood; 0 without
     std::uint32_t flow : 24 {0};  // index and generation of the connection that it was: in the trace it still is that
     std::uint32_t generation{0};
     std::uint32_t ts_recent{0};

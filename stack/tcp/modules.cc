@@ -22,9 +22,8 @@ struct Need {
     std::uint32_t flag;
     std::string_view what;
 };
-// What a module may ask for and this engine does not give. Pacing, ECN (RFC 3168) and WEFT_CC_OWN_RECOVERY it does.
+// What a module may ask for and this engine does not give. Pacing, ECN (RFC 3168, RFC 9768) and WEFT_CC_OWN_RECOVERY it does.
 constexpr std::array needs = std::to_array<Need>({
-    {WEFT_CC_ACCECN, "counted ECN marks (WEFT_CC_ACCECN)"},
     {WEFT_CC_ECT1, "sending ECT(1) (WEFT_CC_ECT1)"},
     {WEFT_CC_PACKETS, "lists of packets (WEFT_CC_PACKETS)"},
 });
@@ -33,7 +32,7 @@ std::string unmet(std::uint32_t flags) {
     std::string text;
     for (const Need& need : needs)
         if (flags & need.flag) text += (text.empty() ? "" : ", ") + std::string(need.what);
-    std::uint32_t known = WEFT_CC_OWN_RECOVERY | WEFT_CC_ECN;
+    std::uint32_t known = WEFT_CC_OWN_RECOVERY | WEFT_CC_NEEDS_PACING | WEFT_CC_ECN | WEFT_CC_ACCECN;
     for (const Need& need : needs) known |= need.flag;
     if (flags & ~known) text += (text.empty() ? "" : ", ") + std::string("a flag that this version does not know");
     return text;

@@ -23,6 +23,7 @@ bool Connection::emit(Transmit& frame, Instant now) {
     if (ended()) return false;
     if (syn_unacknowledged()) return emit_syn(frame, now) || emit_ack(frame, now);
     if (in_.duplicates_owed > 0) return emit_ack(frame, now);
+    if (in_.flags.ack_now && in_.accurate != none && accurate().owes_handshake) return emit_ack(frame, now);
     if (in_.flags.ack_now && in_.reassembly != none && in_.flags.sack) return emit_ack(frame, now);  // SACK wants room
     if (in_.flags.tells_timeout && queued() > in_.mss - 4u) {  // full segments have no room for the option (RFC 5482)
         in_.flags.ack_now = true;
@@ -65,13 +66,8 @@ bool Connection::emit_syn(Transmit& frame, Instant now) {
     if (in_.flags.tells_timeout) options.user_timeout = timeout_option();
     const bool again = out_.snd_max != out_.snd_una;
     std::uint16_t flags = first ? std::uint16_t{wire::syn} : std::uint16_t(wire::syn | wire::ack);
-    if (first) {  // a SYN that may have been lost for its flags goes without them (RFC 3168, section 6.1.1.1)
-        in_.flags.ecn_asked = host_.settings.ecn == 1 && !again;
-        if (in_.flags.ecn_asked) flags |= wire::ece | wire::cwr;
-    } else if (in_.flags.ecn) {
-        flags |= wire::ece;
-    }
     options.sack_permitted = first ? host_.settings.sack : bool{in_.flags.sack};
+    flags |= first ? syn_flags(again) : syn_ack_flags(options);
     const auto window = std::uint16_t(std::min(in_.limit, 65'535u));  // never scaled in a SYN
     const std::uint32_t text = first && in_.flags.fast_open ? fast_open_text(options, again) : 0;
     head(frame, out_.snd_una, flags, window, options);
@@ -244,6 +240,7 @@ void Connection::send_ack(Transmit& frame, SeqNum seq, Instant now) {
     std::uint16_t flags = wire::ack;
     if (in_.flags.snd_urgent && before(seq, cold_.snd_up)) flags |= wire::urg;
     if (in_.flags.ecn_echo) flags |= wire::ece;
+    if (in_.accurate != none) flags |= accurate_ack(said);
     head(frame, seq, flags, window, said);
     trace_sent(seq, 0, flags, window, now, said.sack_count);
     if (in_.duplicates_owed > 0) --in_.duplicates_owed;
@@ -258,6 +255,7 @@ void Connection::acknowledged(Instant now) {
     if (!syn_unacknowledged()) in_.flags.tells_timeout = false;
     in_.owed = 0;
     in_.last_ack_sent = in_.rcv_nxt;
+    if (in_.accurate != none) accurate().unsaid = 0;
     stop(tcb_.deadlines.delayed_ack, now);
 }
 
@@ -269,8 +267,10 @@ void Connection::send(Transmit& frame, const Span& span, Instant now) {
     if (span.length > in_.mss && host_.look().push_trains) flags |= wire::psh;
     if (in_.flags.snd_urgent && before(span.seq, cold_.snd_up)) flags |= wire::urg;
     if (in_.flags.ecn) flags |= ecn_flags(frame, span);
+    wire::TcpOptions said = options(now);
+    const bool shrinks = in_.accurate != none && accurate_text(frame, span, flags, said);
     const std::uint16_t window = window_field();
-    head(frame, span.seq, flags, window, options(now));
+    head(frame, span.seq, flags, window, said);
     if (span.length > in_.mss) frame.segment_size = in_.mss;
     if (span.length > 0)
         host_.queues[out_.queue].each(span.seq - first_text(), span.length,
@@ -279,13 +279,13 @@ void Connection::send(Transmit& frame, const Span& span, Instant now) {
     acknowledged(now);
     charge_pace(span.length, now);
     sent(span, span.length > in_.mss ? (span.length + in_.mss - 1u) / in_.mss : 1, before(span.seq, out_.snd_max), now);
+    if (shrinks) derive_mss();
 }
 
-// RFC 3168, sections 6.1.2 to 6.1.5: new text alone may be marked, and carries CWR after a cut; window probes are not new.
+// RFC 3168, sections 6.1.2 to 6.1.5: new text alone may be marked, and carries CWR after a cut.
 std::uint16_t Connection::ecn_flags(Transmit& frame, const Span& span) {
     std::uint16_t flags = in_.flags.ecn_echo ? std::uint16_t{wire::ece} : std::uint16_t{0};
-    const bool probe = in_.flags.probing || in_.flags.probe_out;
-    if (span.length == 0 || before(span.seq, out_.snd_max) || probe) return flags;
+    if (!may_be_marked(span)) return flags;
     frame.ecn = Ecn::ect0;
     if (in_.flags.ecn_cut) flags |= wire::cwr;
     in_.flags.ecn_cut = false;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "stack/core/batch.h"
 #include "stack/core/buffer.h"
 #include "stack/core/seq.h"
 #include "stack/wire/tcp.h"
@@ -14,6 +15,8 @@ namespace weft::tcp {
 // such a segment off the predicted path and from being joined to others at no cost.
 inline constexpr std::uint16_t ce_mark = 0x8000;
 inline constexpr std::uint16_t rare_option = 0x4000;  // likewise: a user timeout is among the options
+inline constexpr std::uint16_t was_syn =
+    0x2000;  // its SYN was taken away: the flags that are AccECN's counter say something else
 
 struct Segment {
     SeqNum seq, ack;
@@ -21,6 +24,7 @@ struct Segment {
     std::uint16_t window{0};  // as it stands in the header, not scaled
     std::uint16_t urgent_pointer{0};
     std::uint16_t count{1};  // segments on the wire that this one stands for
+    Ecn ecn{Ecn::not_capable};  // of the network header
     bool timestamps{false};
     std::uint8_t sack_count{0};  // blocks in `options`
     std::uint32_t ts_value{0}, ts_echo{0};

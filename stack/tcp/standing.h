@@ -78,6 +78,8 @@ protected:
     Tcb::Receiving& in_;
     Tcb::Sending& out_;
     std::uint16_t heard_{0};  // flags of the segment that arrives
+    bool newer_{false};  // its timestamp is later than those before
+    std::uint32_t marked_{0};  // bytes that it says were marked, where that is counted
     std::uint32_t resent_{none};  // the record that is being sent again
     std::uint32_t credit_{0};  // bytes of new text that may leave whatever the congestion window says
 };

@@ -22,6 +22,9 @@ struct Statistics {
     std::uint64_t cookies_sent{0}, cookies_received{0}, cookies_failed{0};  // of SYNs (RFC 4987)
     std::uint64_t fast_opens{0};  // handshakes whose SYN brought text that was taken, at either end (RFC 7413)
     std::uint64_t ecn_cuts{0};  // times that an echoed mark cut a window
+    std::uint64_t accurate_flows{0};  // that negotiated accurate ECN (RFC 9768)
+    std::uint64_t ecn_marks_in{0}, ecn_marks_told{0};  // of them: marked packets, and those that peers tell of
+    std::uint64_t ecn_mangled{0};  // and flows that found the bits mangled on their way
     std::uint64_t mtu_lowered{0}, black_holes{0};  // times that the network lowered a path's MTU, its silence a flow's
     std::uint64_t martians{0}, no_route{0}, unresolved{0};  // packets dropped: their source, no way, no neighbour's answer
     std::uint32_t connections{0}, half_open{0}, time_wait{0}, listeners{0}, paths{0};

@@ -116,6 +116,7 @@ struct Tcb {
         State state{State::closed};
         std::uint8_t rcv_shift{0}, snd_shift{0};  // RFC 7323, section 2
         std::uint8_t duplicates_owed{0};  // acknowledgements of single out-of-order segments (RFC 5681, 4.2)
+        std::uint32_t accurate{none};  // of accurate ECN, lent; none: not negotiated. In SYN-SENT: our SYN asked for it
     } receiving;
 
     struct alignas(64) Sending {

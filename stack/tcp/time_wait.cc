@@ -37,7 +37,8 @@ bool reusable(const TimeWait& record, const Segment& segment) {
 void answer_time_wait(Host& host, std::uint32_t index, Instant now) {
     const TimeWait& record = host.time_wait[index];
     const std::uint32_t window = std::min(record.window >> record.rcv_shift, 65'535u);
-    Host::Answer answer{record.key, record.snd_nxt, record.rcv_nxt, wire::ack, std::uint16_t(window), {}};
+    const auto flags = std::uint16_t(wire::ack | flags_of_ace(record.ace));
+    Host::Answer answer{record.key, record.snd_nxt, record.rcv_nxt, flags, std::uint16_t(window), {}};
     if (record.timestamps)
         answer.options.timestamps =
             wire::TcpTimestamps{host.defence.timestamp(host.paths[record.key.path].hash, now), record.ts_recent};

@@ -57,6 +57,7 @@ constexpr Tunable time(std::string_view name, std::string_view sysctl, std::int6
 using C = Config;
 
 constexpr std::array<std::string_view, 3> ecn_choices{"off", "on", "accept"}, cookie_choices{"off", "on", "always"};
+constexpr std::array<std::string_view, 3> accecn_choices{"off", "passive", "on"};
 constexpr std::array<std::string_view, 2> probing_choices{"off", "black-hole"};
 constexpr std::array<std::string_view, 4> fast_open_choices{"off", "connect", "listen", "both"};
 
@@ -104,6 +105,10 @@ constexpr std::array table{
                    "explicit congestion notification (RFC 3168): asked for by active opens, "
                    "or accepted where a peer asks",
                    ecn_choices),
+    plain<&C::accecn>("accecn", "", "choice", 0, 2,
+                      "accurate ECN (RFC 9768): accepted where a peer asks, or asked for by active opens, too. Linux has no "
+                      "name for it alone: its tcp_ecn of 0, 1, 2 turns it off, 3 on, 4 and 5 make it passive",
+                      accecn_choices),
     time<&C::user_timeout_least, s>("user_timeout_least", "", 100, 86'400,
                                     "the least that a peer's user timeout option may make of ours (RFC 5482, section 3.1)"),
     time<&C::user_timeout_most, s>("user_timeout_most", "", 100, 365 * 86'400,
@@ -209,6 +214,14 @@ std::expected<void, std::string> tune(Config& config, std::string_view name, std
     const Tunable* tunable = find_tunable(name);
     if (!tunable) return std::unexpected(unknown(name));
     const auto words = words_of(value);
+    // Linux has one number for two of ours: 3 is AccECN both ways, 4 and 5 accept it, and ask for RFC 3168's, or for none.
+    if (tunable->name == "ecn" && name != tunable->name)
+        if (const auto number = number_of(words[0]); number && *number >= 0 && *number <= 5) {
+            constexpr std::array<std::uint8_t, 6> classic{0, 1, 2, 1, 1, 2}, accurate{0, 0, 0, 2, 1, 1};
+            config.ecn = classic[std::size_t(*number)];
+            config.accecn = accurate[std::size_t(*number)];
+            return {};
+        }
     const auto wanted = value_of(*tunable, words[1].empty() ? words[0] : words[1]);
     if (!wanted)
         return std::unexpected("\"" + std::string(tunable->name) + "\": \"" + std::string(value) + "\" is not " +

@@ -34,9 +34,9 @@ const Layout* layout_of(unsigned version) {
 
 }  // namespace
 
-void shape_segment(std::byte* tcp, std::size_t before, bool last) {
+void shape_segment(std::byte* tcp, std::size_t before, bool last, bool accurate_ecn) {
     std::uint16_t word = load_big<std::uint16_t>(tcp + TcpView::flags_at);
-    if (before != 0) word &= std::uint16_t(~cwr);
+    if (before != 0 && !accurate_ecn) word &= std::uint16_t(~cwr);
     if (!last) word &= std::uint16_t(~(psh | fin));
     if (before != 0 && (word & urg) != 0) {
         const std::size_t pointer = load_big<std::uint16_t>(tcp + TcpView::urgent_at);
@@ -113,7 +113,7 @@ std::size_t Cut::next(MutableBytes out) {
     std::copy_n(whole_->header.begin() + std::ptrdiff_t(from_), header, out.begin());
     std::byte* tcp = out.data() + (whole_->transport - from_);
     if (from_ == 0) finish_network(out.data() + whole_->network, whole_->header_length - whole_->network + payload);
-    shape_segment(tcp, done_ * segment_size_, done_ + 1 == segments_);
+    shape_segment(tcp, done_ * segment_size_, done_ + 1 == segments_, whole_->accurate_ecn);
     store_big(tcp + TcpView::checksum_at, std::uint16_t{0});
 
     const MutableBytes text = out.subspan(header, payload);

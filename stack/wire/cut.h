@@ -12,19 +12,20 @@
 namespace weft::wire {
 
 // Gives a copy of the super-segment's TCP header the flags, sequence number and urgent pointer of the segment that has
-// `before` bytes of payload in front of it. The checksum is left as it is.
-void shape_segment(std::byte* tcp, std::size_t before, bool last);
+// `before` bytes of payload in front of it. The checksum is left as it is. `accurate_ecn`: CWR is a bit of a counter, which all
+// segments carry alike (RFC 9768, section 3.3.4).
+void shape_segment(std::byte* tcp, std::size_t before, bool last, bool accurate_ecn);
 
 // Copies a Transmit's segments, one after the other, into buffers of the caller. The Transmit stays alive meanwhile.
 //
-// Of the header that was written once: CWR goes with the first segment alone (RFC 3168, section 6.1.2), PSH and FIN with
-// the last; URG with those at or before whose begin the urgent octet does not lie; sequence number, urgent pointer, IP
+// Of the header that was written once: CWR goes with the first segment alone (RFC 3168, section 6.1.2; not AccECN's), PSH and
+// FIN with the last; URG with those at or before whose begin the urgent octet does not lie; sequence number, urgent pointer, IP
 // lengths, IPv4's identification and checksum are each segment's own. All else, timestamps too, is equal. The TCP checksum
 // is computed, or 0 where the path's session answers for integrity.
 class Cut {
 public:
     enum class Part : std::uint8_t {
-        packet,    // from the first byte of Transmit::header on
+        packet,  // from the first byte of Transmit::header on
         transport  // from the TCP header on: a session carries the network header in another form
     };
 

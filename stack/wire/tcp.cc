@@ -1,4 +1,4 @@
-// TCP options read and written: RFC 9293, section 3.2; RFC 7323, sections 2.2 and 3.2; RFC 2018, sections 2 and 3.
+// TCP options read and written: RFC 9293, section 3.2; RFC 7323, sections 2.2 and 3.2; RFC 2018, sections 2 and 3; RFC 9768, 3.2.3.
 #include "stack/wire/tcp.h"
 
 #include <algorithm>
@@ -15,8 +15,19 @@ enum Kind : std::uint8_t {
     sack_kind = 5,
     stamps_kind = 8,
     timeout_kind = 28,
-    fast_open_kind = 34
+    fast_open_kind = 34,
+    accurate0_kind = 172,
+    accurate1_kind = 174
 };
+
+// RFC 9768, section 3.2.3: of any length the whole fields count, and what is left is padding.
+AccurateEcn accurate_of(bool ect1_first, Bytes body) {
+    AccurateEcn read{std::uint8_t(std::min<std::size_t>(body.size() / 3, 3)), ect1_first};
+    for (std::size_t i = 0; i < read.fields; ++i)
+        read.counters[i] =
+            std::to_integer<std::uint32_t>(body[3 * i]) << 16 | load_big<std::uint16_t>(body.data() + 3 * i + 1);
+    return read;
+}
 
 // `body` is what lies behind kind and length. False: a length that the kind does not have.
 bool read_option(TcpOptions& options, std::uint8_t kind, Bytes body) {
@@ -54,8 +65,17 @@ bool read_option(TcpOptions& options, std::uint8_t kind, Bytes body) {
         options.fast_open = FastOpen{std::uint8_t(body.size())};
         std::copy(body.begin(), body.end(), options.fast_open->cookie.begin());
         return true;
+    case accurate0_kind:
+    case accurate1_kind: options.accurate = accurate_of(kind == accurate1_kind, body); return true;
     default: return true;
     }
+}
+
+void write_accurate(Writer& to, const AccurateEcn& option) {
+    for (std::size_t size = 2u + 3u * option.fields; size % 4 != 0; ++size) to.u8(nop);
+    to.u8(option.ect1_first ? accurate1_kind : accurate0_kind), to.u8(std::uint8_t(2 + 3 * option.fields));
+    for (std::size_t i = 0; i < option.fields; ++i)
+        to.u8(std::uint8_t(option.counters[i] >> 16)), to.big(std::uint16_t(option.counters[i]));
 }
 
 void write_fast_open(Writer& to, const FastOpen& option) {
@@ -98,6 +118,7 @@ std::size_t TcpOptions::size_without_sack() const {
     if (window_scale) size += 4;
     if (user_timeout) size += 4;
     if (fast_open) size += fast_open_fits(size) ? fast_open_size() : 0;
+    if (accurate_fits(size)) size += accurate->size();
     return size;
 }
 
@@ -133,8 +154,11 @@ std::size_t TcpOptions::write_aligned(MutableBytes out) const {
     }
     if (user_timeout) align(0), to.u8(timeout_kind), to.u8(4), to.big(*user_timeout);
     TcpOptions rest = *this;
+    rest.accurate.reset();
+    const std::size_t others = rest.size_without_sack();
     rest.fast_open.reset();
     if (fast_open && fast_open_fits(rest.size_without_sack())) align(0), write_fast_open(to, *fast_open);
+    if (accurate_fits(others)) align(0), write_accurate(to, *accurate);
     while (to.size() % 4 != 0) to.u8(end);
     return to.size();
 }
@@ -156,6 +180,7 @@ std::size_t TcpOptions::write(MutableBytes out, OptionOrder order) const {
     if (window_scale) to.u8(nop), to.u8(scale_kind), to.u8(3), to.u8(*window_scale);
     if (user_timeout) to.u8(timeout_kind), to.u8(4), to.big(*user_timeout);
     if (fast_open && fast_open_fits(to.size())) write_fast_open(to, *fast_open);
+    if (accurate_fits(to.size())) write_accurate(to, *accurate);
     if (const std::size_t blocks = room_for_sack(); blocks != 0) {
         to.u8(nop), to.u8(nop), to.u8(sack_kind), to.u8(std::uint8_t(2 + 8 * blocks));
         for (std::size_t i = 0; i < blocks; ++i) to.big(sack[i].left.raw()), to.big(sack[i].right.raw());

@@ -1,4 +1,5 @@
-// TCP segments (RFC 9293, section 3.1) and their options (RFC 9293, 7323, 2018, 5482, 7413): a view over received bytes, and a writer.
+// TCP segments (RFC 9293, section 3.1) and their options (RFC 9293, 7323, 2018, 5482, 7413, 9768): a view over received bytes,
+// and a writer.
 #pragma once
 
 #include <array>
@@ -25,6 +26,7 @@ enum TcpFlag : std::uint16_t {
     ae = 0x100
 };
 inline constexpr std::uint16_t tcp_flag_bits = 0xfff;
+inline constexpr std::uint16_t ace_bits = ae | cwr | ece;  // RFC 9768, figure 3
 
 struct TcpTimestamps {
     std::uint32_t value{0}, echo{0};  // TSval, TSecr
@@ -49,6 +51,15 @@ struct FastOpen {
     friend constexpr bool operator==(const FastOpen&, const FastOpen&) = default;
 };
 
+// Bytes that came, by codepoint (RFC 9768, section 3.2.3): the low 24 bits of up to three counters.
+struct AccurateEcn {
+    std::uint8_t fields{0};  // 0 to 3 of them, the first ones in the order; the rest are zero
+    bool ect1_first{false};  // order 1 (kind 174): ECT(1), CE, ECT(0); else order 0 (kind 172): ECT(0), CE, ECT(1)
+    std::array<std::uint32_t, 3> counters{};  // as they stand in the option
+    std::size_t size() const { return (2u + 3u * fields + 3u) / 4 * 4; }  // bytes, padded to whole words
+    friend constexpr bool operator==(const AccurateEcn&, const AccurateEcn&) = default;
+};
+
 // What the options of one segment say. Of an option that comes twice the last one counts.
 struct TcpOptions {
     static constexpr std::size_t max_size = 40;  // bytes: the data offset has four bits
@@ -58,6 +69,7 @@ struct TcpOptions {
     std::optional<TcpTimestamps> timestamps;
     std::optional<std::uint16_t> user_timeout;  // RFC 5482, section 3: top bit set: minutes, else seconds
     std::optional<FastOpen> fast_open;  // of a SYN
+    std::optional<AccurateEcn> accurate;
     bool sack_permitted{false};
     std::uint8_t sack_count{0};  // of `sack`; the rest are zero
     std::array<SackBlock, 4> sack{};
@@ -66,8 +78,8 @@ struct TcpOptions {
     // padding (MUST-69). A length that is zero, one, too long, or wrong for a known kind is an error (MUST-7).
     static Parsed<TcpOptions> parse(Bytes options);
 
-    // The bytes that write() needs, a multiple of four. A Fast Open cookie that does not fit is left out, and
-    // so are SACK blocks, the last ones first.
+    // The bytes that write() needs, a multiple of four. A Fast Open cookie that does not fit is left out, then AccECN's counters,
+    // and then SACK blocks, the last ones first.
     std::size_t size() const;
 
     // Returns size(), or 0 without writing when `out` is shorter.
@@ -77,10 +89,11 @@ struct TcpOptions {
 
 private:
     std::size_t write_aligned(MutableBytes out) const;
-    std::size_t size_without_sack() const;  // bytes, at most 20
+    std::size_t size_without_sack() const;  // bytes
     std::size_t room_for_sack() const;  // blocks
     std::size_t fast_open_size() const;  // bytes
     bool fast_open_fits(std::size_t taken) const;
+    bool accurate_fits(std::size_t taken) const { return accurate && taken + accurate->size() <= max_size; }
 };
 
 //   0                   1                   2                   3

@@ -207,7 +207,7 @@ TEST_F(PluginHost, TablesThatCannotBeServedAreRefusedWithTheirMend) {
     const std::pair<std::string_view, std::vector<std::string_view>> cases[]{
         {"-DTABLE_SIZE=8", {"its table says that it has 8 bytes", "sizeof(weft_cc_v1)"}},
         {"-DTABLE_SIZE=100000", {"its table says that it has 100000 bytes"}},
-        {"-DFLAGS=4", {"asks for what this host does not serve: WEFT_CC_ACCECN", "leave that out of .flags"}},
+        {"-DFLAGS=8", {"asks for what this host does not serve: WEFT_CC_ECT1", "leave that out of .flags"}},
         {"-DFLAGS=0x80000000u", {"does not serve: bit 31"}},
         {"-DSTATE_SIZE=65537", {"a state of 65537 bytes a flow", "at most 65536"}},
         {"-DOFFSET=16", {"the parameter \"step\" lies at offset 16, beyond the 16 bytes of the state", "offsetof()"}},

@@ -186,6 +186,12 @@ Transfer::Plan Transfer::storm(std::uint64_t seed) {
         each->recovery = recovery.chance(300'000) ? Config::Recovery::sack : Config::Recovery::rack;
         each->pacing = recovery.chance(250'000);
     }
+    sim::Draws ecn{seed, 0x65'636e};
+    for (Config* each : {&plan.config_a, &plan.config_b}) {
+        each->ecn = std::uint8_t(ecn.below(3));
+        each->accecn = std::uint8_t(ecn.below(3));
+    }
+    for (sim::WireOptions* each : {&plan.wire_ab, &plan.wire_ba}) each->marking = ecn.chance(500'000) ? 50'000 : 0;
     return plan;
 }
 

@@ -34,14 +34,15 @@ Address address(Family family, std::uint8_t last) {
 }
 
 std::string flag_names(std::uint16_t flags) {
-    static constexpr std::array<std::pair<std::uint16_t, const char*>, 8> names{{{wire::syn, "SYN"},
+    static constexpr std::array<std::pair<std::uint16_t, const char*>, 9> names{{{wire::syn, "SYN"},
                                                                                  {wire::fin, "FIN"},
                                                                                  {wire::rst, "RST"},
                                                                                  {wire::psh, "PSH"},
                                                                                  {wire::ack, "ACK"},
                                                                                  {wire::urg, "URG"},
                                                                                  {wire::ece, "ECE"},
-                                                                                 {wire::cwr, "CWR"}}};
+                                                                                 {wire::cwr, "CWR"},
+                                                                                 {wire::ae, "AE"}}};
     std::string text;
     for (const auto& [flag, name] : names)
         if ((flags & flag) != 0) text += (text.empty() ? "" : ",") + std::string{name};
@@ -309,6 +310,7 @@ std::vector<std::byte> Peer::build(const Segment& segment) {
     if (segment.timestamps_) header.options.timestamps = segment.timestamps_;
     if (segment.echo_ && header.options.timestamps) header.options.timestamps->echo = *segment.echo_;
 
+    header.options.accurate = segment.accurate_;
     header.options.sack_count = segment.sack_count_;
     header.options.sack = segment.sack_;
 

@@ -41,6 +41,11 @@ public:
         std::copy_n(blocks.begin(), sack_count_, sack_.begin());
         return *this;
     }
+    Segment& accurate(std::initializer_list<std::uint32_t> counters, bool ect1_first = false) {  // an option of RFC 9768
+        accurate_ = wire::AccurateEcn{std::uint8_t(std::min<std::size_t>(counters.size(), 3)), ect1_first};
+        std::copy_n(counters.begin(), accurate_->fields, accurate_->counters.begin());
+        return *this;
+    }
     Segment& no_timestamps() { return plain_ = true, *this; }
     // In place of the options: these bytes, at most 40, with zeros up to the next word.
     Segment& raw_options(std::span<const std::uint8_t> bytes) {
@@ -64,6 +69,7 @@ private:
     std::optional<std::uint8_t> scale_;
     std::optional<std::uint32_t> length_, echo_;
     std::optional<wire::TcpTimestamps> timestamps_;
+    std::optional<wire::AccurateEcn> accurate_;
     std::array<wire::SackBlock, 4> sack_{};
     std::uint8_t sack_count_{0};
     std::array<std::uint8_t, wire::TcpOptions::max_size> raw_options_{};

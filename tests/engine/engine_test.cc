@@ -6,6 +6,7 @@
 #include <string>
 
 #include "stack/core/flat_table.h"
+#include "stack/tcp/accurate.h"
 #include "stack/tcp/congestion/controller.h"
 #include "stack/wire/tcp.h"
 #include "tests/engine/pair.h"

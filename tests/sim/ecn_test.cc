@@ -88,7 +88,7 @@ TEST_F(Marks, AreNotUnderstatedWhenAcksAreLost) {
         const std::uint64_t told = transfer.a->engine().statistics().ecn_marks_told,
                             marked = transfer.b->engine().statistics().ecn_marks_in;
         EXPECT_GE(told * 10, marked * 9) << seed;
-        EXPECT_LE(told, marked * 3) << seed << ": where the SYN,ACK was lost no option corrects it";
+        EXPECT_LE(told, marked * 5) << seed << ": where the SYN,ACK was lost no option corrects it";
     }
 }
 

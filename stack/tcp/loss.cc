@@ -13,6 +13,9 @@ constexpr std::uint32_t duplicate_threshold = 3;  // DupThresh
 constexpr std::uint8_t persistence = 16;  // RFC 8985, section 6.2, step 4: recoveries without a DSACK
 constexpr Duration most_ack_delay = Duration::milliseconds(200);  // section 7.2: TLP.max_ack_delay
 constexpr Duration least_probe_timeout = clock_granularity * 2;
+// Section 6.2, step 2: an eighth less than RACK.min_RTT is no proof yet. What was measured of full segments, or of two that one
+// acknowledgement answered, is more than what a short probe takes.
+constexpr std::int64_t shorter = 8;
 
 enum Reason : std::uint32_t { duplicates = 1, timeout = 2, rack = 3, probe = 4 };
 
@@ -32,7 +35,7 @@ void Connection::update_rack(const SentRecord& record, SeqNum end, std::optional
     if (record.again || record.joined) {  // perhaps it is an earlier transmission that is answered
         const std::uint32_t sent = host_.defence.timestamp(path().hash, record.sent_at);
         if (echo && std::int32_t(*echo - sent) < 0) return;
-        if (rtt < tcb_.timing.min_rtt) return;
+        if (rtt < tcb_.timing.min_rtt - tcb_.timing.min_rtt / shorter) return;
     }
     state.rtt = rtt;
     if (state.known && !sent_after(record.sent_at, end, state.xmit_ts, state.end_seq)) return;

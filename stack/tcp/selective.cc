@@ -20,7 +20,8 @@ void Connection::lend_scoreboard(Instant now) {
     const bool running = tcb_.deadlines.loss != Instant::never(), own = !in_.flags.tail_armed && !in_.flags.probing;
     fresh.rto_at = running && own ? tcb_.deadlines.loss
                                   : (running ? tcb_.deadlines.progress_at : now) + backed_off(tcb_.timing.rto, out_.backoff);
-    fresh.sampled_round = tcb_.rate.round;
+    fresh.sampled_round =
+        tcb_.rate.round - 1;  // what was being timed is forgotten: a flow in which much is reordered has one at least
     in_.flags.timing = false;  // from here on records are sampled
     records().begin_order();
 }

@@ -8,6 +8,7 @@
 
 #include "stack/core/address.h"
 #include "stack/tcp/congestion/controller.h"
+#include "stack/tcp/info.h"
 #include "stack/wire/tcp.h"
 #include "tests/sim/transfer.h"
 
@@ -44,36 +45,72 @@ TEST_F(Recovery, LostTailsAreRepairedWithoutATimeout) {
     }
 }
 
+// A transfer of 300,000 bytes, of which one segment in a hundred is lost, and the last two for certain, the first time: what a
+// tail is.
+struct LostTail {
+    LostTail(BufferPool& pool, Transfer::Plan plan) : transfer{pool, plan} {
+        transfer.world.tap(transfer.ab, [this](const Receive& packet, Instant) {
+            note_fate_of_the_one_before();
+            const auto view = wire::TcpView::parse(packet.frame.bytes().subspan(20));
+            if (!view) return true;
+            if (first == SeqNum{}) {  // the SYN is on its way already
+                first = highest = view->seq();
+                before_tail = transfer.a->engine().statistics().timeouts;
+            }
+            const SeqNum end = view->seq() + std::uint32_t(view->payload().size());
+            again = !before(highest, end) && !view->payload().empty();
+            highest = later(highest, end);
+            const bool dropped = !again && view->seq() - first >= 300'000 - 2 * 1'448 && !view->payload().empty();
+            tails += dropped;
+            return !dropped;
+        });
+    }
+    void note_fate_of_the_one_before() {
+        const std::uint64_t lost = transfer.world.wire(transfer.ab).statistics.lost;
+        repairs_lost += again && lost > lost_before;
+        lost_before = lost;
+        again = false;
+    }
+    Transfer transfer;
+    SeqNum first, highest;
+    bool again{false};  // what left last was a repair or a probe
+    std::uint64_t lost_before{0}, before_tail{0};
+    std::uint32_t tails{0}, repairs_lost{0};
+};
+
+// Data alone is lost. A timeout is due only where the repair or the probe is lost as well and nothing that left after it is
+// answered: RFC 8985 sends one probe, and none in a recovery (section 7.3). A lost SYN has no probe.
 TEST_F(Recovery, TailsUnderOneInAHundredLostNeedNoTimeout) {
-    std::uint64_t timeouts = 0, probes = 0, tails = 0;
+    std::uint64_t timeouts = 0, probes = 0, excused = 0;
+    for (std::uint64_t seed = 1; seed <= 240; ++seed) {
+        Transfer::Plan plan = fifty(seed, 300'000);
+        plan.wire_ab.loss = 10'000;
+        LostTail run{pool, plan};
+        const Statistics all = ends_well(run.transfer);
+        run.note_fate_of_the_one_before();
+        EXPECT_GE(run.tails, 1u);
+        const std::uint64_t late = all.timeouts - run.before_tail;
+        EXPECT_TRUE(late == 0 || run.repairs_lost > 0) << seed << ": " << late << " timeouts";
+        timeouts += late;
+        excused += late > 0;
+        probes += all.tail_probes;
+    }
+    EXPECT_GT(probes, 100u);
+    EXPECT_LE(excused, 4u);
+    std::printf("240 tails: %llu probes, %llu timeouts\n", static_cast<unsigned long long>(probes),
+                static_cast<unsigned long long>(timeouts));
+}
+
+TEST_F(Recovery, TailsAreRepairedWhereAcknowledgementsAreLostToo) {
+    std::uint64_t timeouts = 0;
     for (std::uint64_t seed = 1; seed <= 60; ++seed) {
         Transfer::Plan plan = fifty(seed, 300'000);
         plan.wire_ab.loss = plan.wire_ba.loss = 10'000;
-        Transfer transfer{pool, plan};
-        // The last segments of the text are lost for certain, the first time: what a tail is.
-        SeqNum first, highest;
-        std::uint32_t dropped = 0;
-        transfer.world.tap(transfer.ab, [&](const Receive& packet, Instant) {
-            const auto view = wire::TcpView::parse(packet.frame.bytes().subspan(20));
-            if (!view) return true;
-            if (first == SeqNum{}) first = highest = view->seq();  // the SYN is on its way already
-            const bool fresh = before(highest, view->seq() + std::uint32_t(view->payload().size()));
-            highest = later(highest, view->seq() + std::uint32_t(view->payload().size()));
-            if (!fresh || view->seq() - first < 300'000 - 2 * 1'448) return true;
-            ++dropped;
-            return false;
-        });
-        const Statistics all = ends_well(transfer);
-        timeouts += all.timeouts;
-        probes += all.tail_probes;
-        tails += dropped > 0;
+        LostTail run{pool, plan};
+        timeouts += ends_well(run.transfer).timeouts - run.before_tail;
     }
-    EXPECT_EQ(tails, 60u);
-    EXPECT_GT(probes, 0u);
-    // A timeout is due when probe or retransmission is lost as well: in about one of fifty tails.
-    EXPECT_LE(timeouts, 6u);
-    std::printf("60 tails: %llu probes, %llu timeouts\n", static_cast<unsigned long long>(probes),
-                static_cast<unsigned long long>(timeouts));
+    EXPECT_LE(timeouts, 5u) << "the last acknowledgement may be lost, or the only one that told of a hole";
+    std::printf("60 tails, acknowledgements lost too: %llu timeouts\n", static_cast<unsigned long long>(timeouts));
 }
 
 TEST_F(Recovery, ReorderingByAQuarterOfARoundTripIsLearnt) {
@@ -92,6 +129,23 @@ TEST_F(Recovery, ReorderingByAQuarterOfARoundTripIsLearnt) {
     std::printf("reordering: %llu segments were sent again until it was learnt, %llu after\n",
                 static_cast<unsigned long long>(learnt),
                 static_cast<unsigned long long>(all.retransmitted_segments - learnt));
+}
+
+// A queue that grows to half a second while packets overtake each other all the time: scoreboards come and go, samples must not.
+TEST_F(Recovery, AFlowInWhichMuchIsReorderedIsMeasured) {
+    Transfer::Plan plan = fifty(3, 24 << 20);
+    plan.config_a.send_buffer = plan.config_b.receive_buffer = 4 << 20;
+    plan.wire_ab.queue = 8 << 20;
+    plan.wire_ab.reordering = 50'000;
+    plan.wire_ab.reordering_delay = ms(10);
+    Transfer transfer{pool, plan};
+    EXPECT_TRUE(transfer.world.run(Instant{} + seconds(60), [&] { return transfer.b->app.received() > 16 << 20; }));
+    const auto info = transfer.a->engine().info(transfer.a->app.flow(), transfer.world.now());
+    ASSERT_TRUE(info.has_value());
+    EXPECT_GT(info->rtt, 300'000u) << "us; it is 500 to 700 ms";
+    EXPECT_LT(info->rtt, 900'000u);
+    const Statistics all = ends_well(transfer);
+    EXPECT_EQ(all.timeouts, 0u);
 }
 
 // A bucket of 256 KiB that 100 Mbit/s fill, and no queue: what is beyond it is lost at once, retransmissions alike.

@@ -6,9 +6,10 @@
 
 namespace weft::tcp {
 
-// Once a round trip: who reads half of the buffer in one is held back by it.
+// Once a round trip: who reads half of the buffer in one is held back by it. Nothing is kept of a flow that never had so much.
 void Connection::tune_receive(Instant now) {
-    Extra& extra = host_.extras[cold_.extra];
+    if (cold_.bytes_in < in_.limit / 2) return;
+    Extra& extra = this->extra();
     const std::uint64_t read = cold_.bytes_in - unread();
     const Duration round = std::max(tcb_.timing.srtt, Duration::milliseconds(1));
     if (extra.measured_at == Instant{}) {

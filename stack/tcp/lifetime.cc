@@ -44,10 +44,7 @@ std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const Flo
     connection.set(options, now);
     connection.set_keepalive(options.keepalive, now);
     connection.set_exchange(options.exchange_user_timeout);
-    if (options.receive_buffer == 0 && host.settings.receive_buffer_most > tcb.receiving.limit) {
-        static_cast<void>(connection.extra());
-        tcb.receiving.flags.tunes = true;
-    }
+    tcb.receiving.flags.tunes = options.receive_buffer == 0 && host.settings.receive_buffer_most > tcb.receiving.limit;
     if (host.paths[key.path].down) connection.path_down(now);
     return index;
 }

@@ -63,6 +63,11 @@ ConnectOptions Sockets::connect_options(const Socket& socket) const {
     options.dscp = o.dscp;
     options.hop_limit = o.hop_limit;
     options.congestion = o.congestion;
+    options.syn_retries = o.syn_count;
+    options.keep_failed = keep_failed_;
+    options.fast_open = o.fast_open > 0;
+    options.fast_open_queue = std::uint16_t(std::min(o.fast_open, 0xffffu));
+    std::ranges::copy(o.fast_open_key, options.fast_open_key);
     return options;
 }
 
@@ -153,7 +158,11 @@ Outcome<void> Sockets::set_tcp_level(Socket& socket, int name, std::span<const s
             }
         return fail(ENOENT);
     }
-    if (name == TCP_FASTOPEN_KEY) return fail(EOPNOTSUPP);  // one key a stack: a tunable
+    if (name == TCP_FASTOPEN_KEY) {
+        if (value.size() != sizeof o.fast_open_key) return fail(EINVAL);
+        std::memcpy(o.fast_open_key.data(), value.data(), value.size());
+        return apply(socket, now);
+    }
     const auto number = integer(value);
     if (!number) return fail(number.error());
     switch (name) {
@@ -195,10 +204,12 @@ Outcome<void> Sockets::set_tcp_level(Socket& socket, int name, std::span<const s
         return {};
     case TCP_FASTOPEN:
         if (socket.kind != Socket::Kind::fresh && socket.kind != Socket::Kind::listener) return fail(EINVAL);
-        o.fast_open = std::uint32_t(std::max(*number, 0));
+        if (*number < 0) return fail(EINVAL);
+        o.fast_open = std::uint32_t(*number);
         break;
     case TCP_FASTOPEN_CONNECT:
         if (*number < 0 || *number > 1) return fail(EINVAL);
+        if ((engine_->config().fast_open & 1) == 0) return fail(EOPNOTSUPP);
         if (socket.kind != Socket::Kind::fresh) return fail(EINVAL);
         o.fast_open_connect = *number != 0;
         return {};
@@ -235,6 +246,7 @@ Outcome<std::size_t> Sockets::get_option(SocketId id, int level, int name, std::
                 std::ranges::copy(linux_name(tcp::name_of(module.module)).substr(0, text.size() - 1), text.begin());
         return store(text, value);
     }
+    if (level == IPPROTO_TCP && name == TCP_FASTOPEN_KEY) return store(s.options.fast_open_key, value);
     Outcome<int> number = fail(ENOPROTOOPT);
     if (level == SOL_SOCKET) number = get_socket_level(s, name);
     else if (level == IPPROTO_TCP) number = get_tcp_level(s, name);

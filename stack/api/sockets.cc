@@ -30,6 +30,7 @@ Endpoint listened(const Endpoint& local) {
 Outcome<SocketId> Sockets::open(Family family) {
     Socket fresh;
     fresh.family = family;
+    fresh.options.congestion = congestion_;
     const SocketId id = sockets_.insert(fresh);
     if (id == SocketId{}) return fail(ENFILE);
     return id;
@@ -153,6 +154,7 @@ Outcome<SocketId> Sockets::accept(SocketId id, Instant now) {
         return fail(ENFILE);
     }
     own(*flow, made);
+    counted_.erase(flow->index());
     return made;
 }
 
@@ -163,6 +165,7 @@ Outcome<void> Sockets::connect(SocketId id, const Endpoint& remote, Instant now)
     switch (s.kind) {
     case Socket::Kind::listener: return fail(EISCONN);
     case Socket::Kind::connecting: return fail(EALREADY);
+    case Socket::Kind::deferred: return fail(EISCONN);
     case Socket::Kind::stream:
         if (std::exchange(s.told_connected, true)) return fail(EISCONN);
         return {};
@@ -175,8 +178,25 @@ Outcome<void> Sockets::connect(SocketId id, const Endpoint& remote, Instant now)
     case Socket::Kind::fresh: break;
     }
     if (remote.address.family() != s.family) return fail(EAFNOSUPPORT);
-    ConnectOptions options = connect_options(s);
-    if (s.bound) options.local = listened(s.local);
+    if (s.options.fast_open_connect && engine_->fast_open_room(remote, active_options(s), now) > 0) {
+        s.remote = remote;
+        s.kind = Socket::Kind::deferred;
+        return {};
+    }
+    if (const auto begun = begin(s, id, remote, s.options.fast_open_connect, now); !begun) return begun;
+    return fail(EINPROGRESS);
+}
+
+ConnectOptions Sockets::active_options(const Socket& socket) const {
+    ConnectOptions options = connect_options(socket);
+    if (socket.bound) options.local = listened(socket.local);
+    return options;
+}
+
+// The SYN is due.
+Outcome<void> Sockets::begin(Socket& s, SocketId id, const Endpoint& remote, bool fast_open, Instant now) {
+    ConnectOptions options = active_options(s);
+    options.fast_open = fast_open;
     const auto flow = engine_->connect(remote, options, now);
     if (!flow) return fail(flow.error());
     s.flow = *flow;
@@ -186,7 +206,8 @@ Outcome<void> Sockets::connect(SocketId id, const Endpoint& remote, Instant now)
         s.remote = peers->remote;
     }
     own(*flow, id);
-    return fail(EINPROGRESS);
+    counted_.erase(flow->index());
+    return {};
 }
 
 // connect() with AF_UNSPEC: what was connected is reset, and the socket may be used again.
@@ -214,7 +235,7 @@ Outcome<void> Sockets::shutdown(SocketId id, How how, Instant now) {
         if (how == How::write) return {};
         return disconnect(id, now);
     }
-    if (s.kind == Socket::Kind::connecting) return disconnect(id, now);
+    if (s.kind == Socket::Kind::connecting || s.kind == Socket::Kind::deferred) return disconnect(id, now);
     // What arrives for a socket that reads no more is kept, as Linux does it: it was promised by the window.
     s.read_shut = s.read_shut || how != How::write;
     if (how != How::read && !std::exchange(s.write_shut, true))
@@ -231,7 +252,9 @@ Outcome<void> Sockets::close(SocketId id, Instant now) {
     sockets_.erase(id);
     if (s.listener != ListenerId{}) (void)engine_->unlisten(s.listener, now);
     if (s.flow == Flow{}) return {};
-    if (s.options.linger && s.options.linger_seconds == 0) (void)engine_->abort(s.flow, now);
+    counted_.erase(s.flow.index());
+    const bool at_once = s.kind == Socket::Kind::ended || (s.options.linger && s.options.linger_seconds == 0);
+    if (at_once) (void)engine_->abort(s.flow, now);
     else (void)engine_->shutdown(s.flow, Engine::Direction::both, now);
     return {};
 }
@@ -331,7 +354,7 @@ void Sockets::take_event(const Event& event) {
         socket->error = event.error == Error::reset && socket->end ? EPIPE : to_errno(event.error);
         socket->fate = socket->error;
         socket->told_connected = socket->told_connected || socket->kind == Socket::Kind::stream;
-        socket->flow = {};
+        if (!engine_->inspect(event.flow)) socket->flow = {};  // else what had come can still be read
         socket->kind = Socket::Kind::ended;
         socket->end = true;
         return wake(id, in | out | trouble | hang_up);

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <span>
 #include <vector>
@@ -36,12 +37,14 @@ struct SocketOptions {
     std::uint16_t max_segment{0};  // bytes; 0: what the path lets through
     std::uint16_t congestion{0};  // slot of the module
     std::uint8_t defer_accept{0}, syn_count{0}, dscp{0}, ecn{0}, hop_limit{64};
-    std::uint32_t fast_open{0};  // listener: records that wait; 0: off
-    bool fast_open_connect{false};
+    std::uint32_t fast_open{0};  // listener: flows whose SYN brought text and whose handshake is not through; 0: off
+    std::array<std::uint64_t, 2> fast_open_key{};  // listener: of its cookies; zero: the stack's
+    bool fast_open_connect{false};  // connect() waits for the first text where a cookie of the server is known
 };
 
 struct Socket {
-    enum class Kind : std::uint8_t { fresh, listener, connecting, stream, ended };
+    // `deferred`: connect() has said 0, and the SYN leaves with the first text.
+    enum class Kind : std::uint8_t { fresh, listener, deferred, connecting, stream, ended };
     Kind kind{};
     Family family{};
     bool bound{false}, told_connected{false};  // bind() was called; connect() has said 0
@@ -68,7 +71,15 @@ enum Ready : std::uint32_t {
 };
 
 // Of send() and receive(), with Linux's values; others are refused with EINVAL or ignored as Linux does.
-enum MessageFlag : int { oob = 0x1, peek = 0x2, truncate = 0x20, dont_wait = 0x40, wait_all = 0x100, more = 0x8000 };
+enum MessageFlag : int {
+    oob = 0x1,
+    peek = 0x2,
+    truncate = 0x20,
+    dont_wait = 0x40,
+    end_of_record = 0x80,
+    wait_all = 0x100,
+    more = 0x8000
+};
 
 class Sockets {
 public:
@@ -84,6 +95,11 @@ public:
     Outcome<void> disconnect(SocketId id, Instant now);  // connect() with AF_UNSPEC
     Outcome<std::size_t> receive(SocketId id, std::span<const iovec> into, int flags, Instant now);
     Outcome<std::size_t> send(SocketId id, std::span<const iovec> from, int flags, Instant now);
+    // connect() and send() in one, the text with the SYN (MSG_FASTOPEN, RFC 7413): how much of it left so. EINPROGRESS: none, as no
+    // cookie of that server is known, or there is no text. EOPNOTSUPP: Fast Open is off; EALREADY: the handshake is under way.
+    // `all`: who waits for the handshake anyway has the rest queued behind the SYN, and 0 stands for EINPROGRESS.
+    Outcome<std::size_t> send_first(SocketId id, const Endpoint& remote, std::span<const iovec> from, int flags, Instant now,
+                                    bool all = false);
     Outcome<std::size_t> take(SocketId id, std::span<Slice> into, Instant now);  // lends what came, no copy: how many slices
     Outcome<std::size_t> give(SocketId id, const Slice& slice, Instant now);  // all of it or EAGAIN, no copy
     enum class How : std::uint8_t { read, write, both };
@@ -96,6 +112,14 @@ public:
     Outcome<Endpoint> remote(SocketId id) const;  // ENOTCONN
     const Socket* find(SocketId id) const { return sockets_.find(id); }
     Engine& engine() { return *engine_; }
+    // As Linux's sockets do it: what had come can be read after a reset, before accept(), too, and TCP_INFO tells of a flow that failed
+    // (ConnectOptions::keep_failed). Of sockets to come.
+    void keep_failed(bool wanted) { keep_failed_ = wanted; }
+    // Send buffers count as Linux's do: by the packets that text is put into, each with its overhead, filled to half of the peer's
+    // window whatever the bound says; ready to write is what has a third of it free. Of sockets to come.
+    void count_packets(bool wanted) { counts_packets_ = wanted; }
+    void unsent_low(std::uint32_t bytes) { unsent_low_ = bytes; }  // TCP_NOTSENT_LOWAT of sockets that set none; 0: no bound
+    void begin_with(std::uint16_t congestion) { congestion_ = congestion; }  // slot of the module, of sockets to come
 
     // options.cc: level, name and value as in <sys/socket.h> and <netinet/tcp.h>.
     Outcome<void> set_option(SocketId id, int level, int name, std::span<const std::byte> value, Instant now);
@@ -120,6 +144,7 @@ public:
 
 private:
     Outcome<Socket*> get(SocketId id);
+    Outcome<void> begin(Socket& socket, SocketId id, const Endpoint& remote, bool fast_open, Instant now);
     SocketId owner(Flow flow) const;
     void own(Flow flow, SocketId id);
     void take_event(const Event& event);
@@ -134,6 +159,7 @@ private:
     Outcome<void> may_send(Socket& socket);
     bool writable(const Socket& socket) const;
     ConnectOptions connect_options(const Socket& socket) const;
+    ConnectOptions active_options(const Socket& socket) const;  // from where it is bound, too
 
     Outcome<void> set_socket_level(Socket& socket, int name, std::span<const std::byte> value, Instant now);
     Outcome<void> set_tcp_level(Socket& socket, int name, std::span<const std::byte> value, Instant now);
@@ -143,6 +169,23 @@ private:
     Engine* engine_;
     HashKey ports_;
     std::uint64_t drawn_{0};
+    // What is in a send buffer that counts packets: all that was ever written, and where packets end in it.
+    struct Counted {
+        std::uint64_t written{0};
+        std::deque<std::uint64_t> ends;
+    };
+    Outcome<std::size_t> send_counted(Socket& socket, std::span<const iovec> from, int flags, Instant now);
+    std::size_t packets_take(const Socket& socket, Counted& counted, std::size_t wanted);
+    bool packets_ready(const Socket& socket, const Counted& counted) const;
+    std::uint64_t packet_memory(const Socket& socket, const Counted& counted) const;
+    std::uint64_t memory_limit(const Socket& socket) const;
+    std::map<std::uint32_t, Counted> counted_;  // under the place of the flow's handle
+    bool keep_failed_{false}, counts_packets_{false};
+    std::uint16_t congestion_{0};
+    std::uint32_t unsent_low_{0};
+    std::uint32_t unsent_low(const Socket& socket) const {
+        return socket.options.unsent_low > 0 ? socket.options.unsent_low : unsent_low_;
+    }
     Slab<Socket> sockets_;
     std::vector<SocketId> by_flow_, by_listener_;  // under the index of flow or listener
     std::multimap<std::uint16_t, SocketId> by_port_;  // who is bound to it

@@ -104,17 +104,20 @@ void Engine::State::arrive_unclaimed(const engine::Packet& packet, const SeqNum*
     const std::uint32_t index = path_of(packet, now);
     if (index == 0) return;
     host.hold_path(index);
-    const std::uint64_t cookie = packet.options.fast_open ? fast_open_cookie(index) : 0;
     const tcp::Listener& by = host.listeners[listener.index()];
-    const bool early = packet.options.fast_open && by.options.fast_open && !by.asks && (host.settings.fast_open & 2) != 0;
+    const bool bare = (host.settings.fast_open_bare & 2) != 0 && segment.length > 0;
+    const bool early = (packet.options.fast_open || bare) && (by.options.fast_open || host.settings.fast_open_all) &&
+                       !by.asks && (host.settings.fast_open & 2) != 0;
+    const std::uint64_t cookie = early ? fast_open_cookie(index, by) : 0;
     tcp::open_half(host, listener, {index, packet.local_port, packet.remote_port}, segment, floor, early ? &cookie : nullptr,
                    now);
     host.release_path(index);
 }
 
 // RFC 7413, section 4.1.2.
-std::uint64_t Engine::State::fast_open_cookie(std::uint32_t path) const {
-    const auto& given = host.settings.fast_open_key;
+std::uint64_t Engine::State::fast_open_cookie(std::uint32_t path, const tcp::Listener& by) const {
+    const auto& its = by.options.fast_open_key;
+    const auto& given = its[0] != 0 || its[1] != 0 ? its : host.settings.fast_open_key;
     const bool own = given[0] == 0 && given[1] == 0;
     const HashKey key = own ? host.defence.key(tcp::Defence::Use::fast_open) : HashKey{given[0], given[1]};
     return tcp::fast_open_cookie(key, paths[path].remote.bytes(), paths[path].local.bytes());

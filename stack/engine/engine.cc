@@ -38,7 +38,11 @@ tcp::FlowOptions flow_options(const ConnectOptions& options) {
             options.send_buffer == 0 ? 0 : std::clamp(options.send_buffer, least_buffer, most_buffer),
             options.receive_buffer == 0 ? 0 : std::clamp(options.receive_buffer, least_buffer, most_buffer),
             options.maximum_segment,
-            options.fast_open};
+            options.fast_open,
+            options.fast_open_queue,
+            options.syn_retries,
+            options.keep_failed,
+            {options.fast_open_key[0], options.fast_open_key[1]}};
 }
 
 constexpr auto stale = std::unexpected(Error::no_such_flow);
@@ -129,12 +133,31 @@ Result<Flow> Engine::connect(const Endpoint& remote, const ConnectOptions& optio
         const SeqNum iss = state.host.defence.initial_sequence(state.host.paths[path].hash, key, now);
         const auto index = tcp::Connection::open(state.host, key, flow_options(options), iss, now);
         if (!index) return std::unexpected(Error::no_memory);
-        tcp::Connection{state.host, *index}.start(now, options.fast_open && (state.host.settings.fast_open & 1) != 0);
+        tcp::Connection{state.host, *index}.start(now, options.fast_open);
         return state.host.connections.handle(*index);
     }();
     state.host.release_path(path);
     state.free_idle_paths();
     return opened;
+}
+
+std::uint32_t Engine::fast_open_room(const Endpoint& remote, const ConnectOptions& options, Instant now) const {
+    const State& state = *state_;
+    const net::Assigned* assigned = state.source_for(remote, options.local.address);
+    if (!assigned || assigned->address.family() != remote.address.family()) return 0;
+    const std::uint32_t scope = net::is_link_local(remote.address) ? assigned->link : remote.scope;
+    const std::uint32_t path = state.paths.find(assigned->address, remote.address, scope);
+    const std::uint32_t mtu = path != 0 ? state.host.paths[path].mtu : assigned->mtu;
+    const std::uint32_t headers = std::uint32_t(net::header_size(remote.address.family())) + 20u;
+    std::uint32_t largest = mtu > headers ? mtu - headers : 0;
+    if (options.maximum_segment != 0) largest = std::min<std::uint32_t>(largest, options.maximum_segment);
+    return tcp::fast_open_offer(state.host, state.paths.hash_of(assigned->address, remote.address, scope), largest, now)
+        .text;
+}
+
+void Engine::forget_cookies(Instant) {
+    state_->begin();
+    state_->host.fast_open = {};
 }
 
 // RFC 9293, section 3.10.1, passive. It disturbs no record of a connection (MUST-41, MUST-42).
@@ -208,16 +231,16 @@ Result<std::size_t> Engine::write(Flow flow, std::span<const std::byte> bytes, W
     state_->begin();
     const auto index = state_->find(flow);
     if (!index) return stale;
-    return tcp::Connection{state_->host, *index}.write(bytes,
-                                                       {options.nodelay, options.urgent, options.more, options.overflow});
+    return tcp::Connection{state_->host, *index}.write(
+        bytes, {options.nodelay, options.urgent, options.more, options.overflow, options.held_back, options.ends_record});
 }
 
 Result<void> Engine::write(Flow flow, const Slice& slice, WriteOptions options, Instant) {
     state_->begin();
     const auto index = state_->find(flow);
     if (!index) return stale;
-    return tcp::Connection{state_->host, *index}.write(slice,
-                                                       {options.nodelay, options.urgent, options.more, options.overflow});
+    return tcp::Connection{state_->host, *index}.write(
+        slice, {options.nodelay, options.urgent, options.more, options.overflow, options.held_back, options.ends_record});
 }
 
 Result<std::size_t> Engine::read(Flow flow, std::span<std::byte> into, Instant) {

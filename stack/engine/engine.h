@@ -100,6 +100,10 @@ public:
 
     // in: what the application asks
     Result<Flow> connect(const Endpoint& remote, const ConnectOptions& options, Instant now);
+    // Bytes of text that the SYN of a connect() with these options would carry now; 0: no cookie of that server is known, or Fast Open is
+    // off (RFC 7413, section 4.1.3).
+    std::uint32_t fast_open_room(const Endpoint& remote, const ConnectOptions& options, Instant now) const;
+    void forget_cookies(Instant now);  // what servers gave for Fast Open
     Result<ListenerId> listen(const ListenOptions& options, Instant now);
     Result<void> unlisten(ListenerId listener, Instant now);
     Result<Flow> accept(ListenerId listener, Instant now);  // would_block: none waits

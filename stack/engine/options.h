@@ -21,6 +21,13 @@ struct ConnectOptions {
     std::uint32_t send_buffer{0}, receive_buffer{0};  // bytes, which then stay; 0: as the stack is tuned
     std::uint16_t maximum_segment{0};            // bytes: no segment has more text, either way; 0: what the path carries
     bool fast_open{false};  // text that is written at once goes with the SYN; a listener takes it (RFC 7413)
+    std::uint16_t fast_open_queue{
+        0};  // listener: so many such flows wait for the end of their handshake; 0: as the backlog says
+    std::uint64_t fast_open_key[2]{};  // listener: of its cookies (SipHash-2-4); zero: as the stack is tuned
+    std::uint8_t syn_retries{0};  // a SYN that was sent again so often and not answered is given up; 0: as user_timeout says
+    // A flow that failed stays, with the text that came before, until abort(); without it the queues are flushed at once (RFC 9293,
+    // section 3.10.7.4), the handle is stale behind Event::failed, and accept() never gives a flow that failed.
+    bool keep_failed{false};
 };
 
 struct ListenOptions : ConnectOptions {  // what accepted flows begin with; `local` may be all wildcard
@@ -36,6 +43,10 @@ enum class Answer : std::uint8_t { accept, refuse, drop, later };
 struct WriteOptions {
     bool nodelay{false}, urgent{false}, more{false};  // for this call alone
     bool overflow{false};  // take all of it, beyond the send buffer
+    bool held_back{
+        false};  // `more` was said of this text alone: a stack that shows the habit leaves PSH off (tcp/personality.h)
+    bool ends_record{
+        false};  // no segment has text of this and of the next write; some such ends wait at a time, more are not kept
 };
 
 }  // namespace weft

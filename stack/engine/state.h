@@ -37,7 +37,7 @@ struct Engine::State {
     void arrive_unclaimed(const engine::Packet& packet, const SeqNum* floor, Instant now);
     void reset_unclaimed(const engine::Packet& packet);
     std::uint32_t path_of(const engine::Packet& packet, Instant now);
-    std::uint64_t fast_open_cookie(std::uint32_t path) const;
+    std::uint64_t fast_open_cookie(std::uint32_t path, const tcp::Listener& by) const;
     tcp::CookieOf cookie_of(const engine::Packet& packet, SeqNum irs) const;
     bool wants_cookie(const tcp::Listener& listener) const;
     void send_cookie(const engine::Packet& packet, ListenerId id, Instant now);
@@ -84,6 +84,7 @@ struct Engine::State {
         std::uint32_t path, connection;
     };
     std::optional<Quoted> quoted_flow(const net::Arrived& packet, const wire::IcmpQuote& quote);
+    bool forget_quoted(const net::Arrived& packet, const wire::IcmpQuote& quote, wire::IcmpMeaning meaning, Instant now);
     void receive_trouble(const net::Arrived& packet, const wire::IcmpView& error, Instant now);
     void lower_mtu(std::uint32_t index, std::uint32_t mtu, std::uint32_t quoted, Instant now);
     void forget_lowered(std::uint32_t index);

@@ -129,8 +129,12 @@ std::size_t Engine::State::events(std::span<Event> out) {
             out[made - 1].retransmissions = cold.retransmissions;
             out[made - 1].timeouts = cold.timeouts;
             out[made - 1].limit = Event::Limit(cold.ended_by);
-            tcp::Connection{host, index}.remove();
-        } else if (flow.events == 0) {
+            if (kind == Event::Kind::closed || !cold.keeps_failed) {
+                tcp::Connection{host, index}.remove();
+                continue;
+            }
+        }
+        if (flow.events == 0) {
             host.events.remove(index, host.event_place());
             flow.flags.in_events = false;
         }

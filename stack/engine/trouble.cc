@@ -1,6 +1,7 @@
 // ICMP errors about packets of ours: believed where they quote what a flow has in flight (RFC 5927, section 4), and what they change.
 #include "stack/engine/state.h"
 #include "stack/tcp/connection.h"
+#include "stack/tcp/handshake.h"
 #include "stack/wire/pseudo.h"
 
 namespace weft {
@@ -49,9 +50,27 @@ std::optional<Engine::State::Quoted> Engine::State::quoted_flow(const net::Arriv
     return Quoted{path, found.index};
 }
 
+// Who shows the habit forgets a half-open record whose SYN,ACK the network could not deliver, whatever the reason (RFC 5461, section 4.1).
+bool Engine::State::forget_quoted(const net::Arrived& packet, const wire::IcmpQuote& quote, wire::IcmpMeaning meaning,
+                                  Instant now) {
+    if (!host.look().soft_ends_opening || meaning == wire::IcmpMeaning::too_big) return false;
+    if (quote.protocol != wire::protocol_tcp || quote.transport.size() < 8) return false;
+    const std::uint32_t scope = net::is_link_local(quote.destination) ? packet.link : 0;
+    const std::uint32_t path = packet.path != 0 ? packet.path : paths.find(quote.source, quote.destination, scope);
+    if (path == 0) return false;
+    const auto local = load_big<std::uint16_t>(quote.transport.data());
+    const auto remote = load_big<std::uint16_t>(quote.transport.data() + 2);
+    const tcp::Found found = host.find({path, local, remote});
+    if (found.kind != tcp::Found::Kind::half_open) return false;
+    if (host.half_open[found.index].iss != SeqNum{load_big<std::uint32_t>(quote.transport.data() + 4)}) return false;
+    tcp::drop_half(host, found.index, tcp::State::listen, tcp::Cause::path, now);
+    return true;
+}
+
 void Engine::State::receive_trouble(const net::Arrived& packet, const wire::IcmpView& error, Instant now) {
     const auto quote = wire::IcmpQuote::parse(packet.family, error.body());
     const auto flow = quote && !packet.to_group ? quoted_flow(packet, *quote) : std::nullopt;
+    if (!flow && quote && !packet.to_group && forget_quoted(packet, *quote, error.meaning(), now)) return;
     if (!flow) {
         ++host.statistics.icmp_ignored;
         return reject(engine::Reject::unbelieved, now);

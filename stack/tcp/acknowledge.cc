@@ -23,6 +23,7 @@ bool Connection::arrive_ack(const Segment& segment, Instant now) {
         const bool marked = in_.accurate != none && hear_handshake_end(segment);
         established(now);
         if (marked) answer_handshake_mark(now);
+        if (out_.snd_una != out_.snd_max) arm_loss(now);  // text that left before the handshake was through
     }
     tcb_.timing.heard_at = now;
     const bool sane = at_or_before(out_.snd_una - out_.max_snd_wnd, segment.ack) && at_or_before(segment.ack, out_.snd_max);
@@ -34,7 +35,9 @@ bool Connection::arrive_ack(const Segment& segment, Instant now) {
     if (in_.accurate != none && !(handshake && segment.sequence_length() == 0)) hear_accurate(segment, now);
     in_.flags.probe_out = false;  // answered probes keep the connection (MUST-37)
     const bool selective = in_.flags.sack && (out_.scoreboard != none || segment.sack_count > 0 || in_.flags.tail_out);
-    if (selective && at_or_before(out_.snd_una, segment.ack)) arrive_selective(segment, now);
+    // Blocks are news also on an acknowledgement that was overtaken.
+    const bool told = segment.sack_count > 0 && out_.scoreboard != none;
+    if (selective && (told || at_or_before(out_.snd_una, segment.ack))) arrive_selective(segment, now);
     else if (before(out_.snd_una, segment.ack)) advance(segment, now);
     else if (!in_.flags.sack && duplicate(segment)) count_duplicate(now);
     if (ended()) return false;
@@ -105,6 +108,14 @@ bool Connection::pass(SeqNum ack, Instant now) {
     if (in_.flags.snd_urgent && at_or_before(cold_.snd_up, out_.snd_una)) in_.flags.snd_urgent = false;
     tcb_.deadlines.progress_at = now;
     cold_.expiries = 0;
+    if (cold_.extra != none) {
+        Extra& kept = host_.extras[cold_.extra];
+        const auto begin = kept.record_ends.begin(), end = begin + kept.records;
+        const auto left = std::find_if(begin, end, [&](SeqNum at) { return before(out_.snd_una, at); });
+        kept.records = std::uint8_t(std::copy(left, end, begin) - begin);
+        if (host_.look().keeps_times) keep_time(now, kept.times.by_window);
+    }
+    if (host_.look().lets_go) in_.flags.more = false;
     if (in_.flags.probing) {
         trace_timer(tcb_.deadlines.loss, 2, tcb_.deadlines.loss, now);
         in_.flags.probing = in_.flags.probe_now = false;

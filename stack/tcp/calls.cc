@@ -35,7 +35,9 @@ Result<std::size_t> Connection::write(Bytes bytes, const SendOptions& options) {
         }
         return std::unexpected(Error::no_memory);
     }
-    written(options);
+    SendOptions said = options;
+    if (bytes.empty()) said.held_back = cold_.held_back;  // it lets go of what was written before, and says nothing of it
+    written(said);
     return taken;
 }
 
@@ -54,6 +56,11 @@ Result<void> Connection::write(const Slice& slice, const SendOptions& options) {
 
 void Connection::written(const SendOptions& options) {
     in_.flags.more = options.more;
+    cold_.held_back = options.held_back;
+    if (options.ends_record && queued() > 0) {
+        Extra& kept = extra();
+        if (kept.records < kept.record_ends.size()) kept.record_ends[kept.records++] = end_of_text();
+    }
     in_.flags.push_all = in_.flags.push_all || options.nodelay;
     in_.flags.wants_sent = true;
     if (options.urgent && queued() > 0) {
@@ -111,7 +118,7 @@ void Connection::consumed() {
     const std::uint32_t left = unread();
     if (left == 0) discard_unread();
     if (ended() || in_.flags.fin_received) return;
-    const SeqNum edge = right_edge(in_.rcv_nxt, in_.rcv_adv, in_.limit, left, in_.their_mss);
+    const SeqNum edge = right_edge(in_.rcv_nxt, in_.rcv_adv, sayable(), left, in_.their_mss);
     if (!worth_telling(receive_window(), edge - in_.rcv_adv, in_.limit, in_.their_mss)) return;
     in_.flags.ack_now = true;
     want_output();
@@ -182,6 +189,8 @@ void Connection::set(const FlowOptions& options, Instant now) {
     in_.flags.nodelay = options.nodelay;
     in_.flags.quiet = !options.report_errors;
     set_limits(options);
+    cold_.keeps_failed = options.keep_failed;
+    if (options.syn_retries != 0 || cold_.extra != none) extra().syn_retries = options.syn_retries;
     if (ended()) return;
     tcb_.deadlines.user = Instant::never();
     if (out_.snd_una != out_.snd_max || in_.flags.probing || in_.flags.unreachable) schedule(tcb_.deadlines.user, now, now);

@@ -28,6 +28,9 @@ struct Config {
     Duration user_timeout_least{Duration::seconds(100)}, user_timeout_most{Duration::seconds(86'400)};  // RFC 5482, 3.1
     std::uint8_t fast_open{3};                          // 1: active opens, 2: listeners that want it, 3: both (RFC 7413)
     std::uint64_t fast_open_key[2]{};                   // of the cookies that listeners give; zero: from the seed
+    std::uint8_t fast_open_bare{0};                     // 1: active opens, 2: listeners, 3: both: text goes without a cookie
+    bool fast_open_all{false};                          // listeners take text with the SYN unasked
+    Duration fast_open_pause;                           // what active opens leave it for, first, when it fails; 0: never
     std::uint8_t mtu_probing{1};                        // 0: off, 1: a flow whose full segments vanish sends smaller ones
     std::uint8_t syncookies{1};                         // 0: off, 1: beyond the backlog, 2: always (RFC 4987)
     bool rfc1337{false};                                // no reset ends TIME-WAIT
@@ -40,13 +43,15 @@ struct Config {
     std::uint8_t ecn{2};                                // 0: off, 1: asked for and accepted, 2: accepted (RFC 3168)
     std::uint8_t accecn{1};                             // RFC 9768. 0: off, 1: accepted, 2: asked for and accepted
     Duration keepalive_idle{Duration::seconds(7'200)}, keepalive_interval{Duration::seconds(75)};  // MUST-27, MUST-28
-    std::uint8_t keepalive_probes{9};                   // unanswered ones in a row; never one alone (MUST-29)
-    bool sack{true};                                    // RFC 2018: offered and accepted
+    std::uint8_t keepalive_probes{9};  // unanswered ones in a row; never one alone (MUST-29)
+    bool sack{true};  // RFC 2018: offered and accepted
     // Of flows that have SACK: RACK-TLP (RFC 8985), or three duplicates (RFC 6675). Others recover by RFC 6582.
     enum class Recovery : std::uint8_t { rack, sack };
     Recovery recovery{Recovery::rack};
     bool pacing{false};  // also of flows whose module asks for no rate: by window and round trip
     std::uint8_t personality{0};  // row of tcp/personality.h: how the stack looks where the documents leave it open
+    std::uint32_t least_train{2};  // segments that a super-segment may have however slow the pace
+    bool idle_restart{true};  // RFC 5681, section 4.1
     std::uint32_t first_port{49'152}, last_port{65'535};  // of active opens (RFC 6056, section 3.2)
 };
 

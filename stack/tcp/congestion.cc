@@ -106,7 +106,7 @@ void Connection::hear_ack(const RateSample& sample, std::uint32_t text, std::uin
     event.flags = flag(sample.rtt_valid, WEFT_ACK_RTT_VALID) | flag(sample.rate_valid, WEFT_ACK_RATE_VALID) |
                   flag(sample.app_limited, WEFT_ACK_APP_LIMITED) | flag(sample.round_start, WEFT_ACK_ROUND_START) |
                   flag(marked_ > 0 || ((heard_ & wire::ece) != 0 && in_.flags.ecn), WEFT_ACK_ECN_ECHO) |
-                  flag(in_.flags.cwnd_limited && may_grow, WEFT_ACK_CWND_LIMITED) |
+                  flag((in_.flags.cwnd_limited || used_half()) && may_grow, WEFT_ACK_CWND_LIMITED) |
                   flag(in_.flags.recovering, WEFT_ACK_IN_RECOVERY);
     event.now = now.nanoseconds();
     event.random = random(0, now);

@@ -11,11 +11,6 @@
 
 namespace weft::tcp {
 
-// Of one SEND.
-struct SendOptions {
-    bool nodelay{false}, urgent{false}, more{false}, overflow{false};
-};
-
 class Connection : Standing {
 public:
     Connection(Host& host, std::uint32_t index) : Standing{host, index} {}
@@ -112,6 +107,7 @@ private:
     // input.cc
     void arrive_syn_sent(const Segment& segment, Instant now);
     bool is_other_syn_ack(const Segment& segment) const;
+    bool echoes_nothing_sent(const Segment& segment, Instant now) const;
     Segment without_syn(Segment segment) const;
     bool predicted(const Segment& segment) const;
     void take_predicted(const Segment& segment, Instant now);
@@ -126,6 +122,7 @@ private:
     void arrive_fin(Instant now);
     bool fin_is_next(const Segment& segment) const;
     void accept_text(const Segment& segment, Instant now);
+    bool acks_at_once(Instant now);
     void keep_for_later(const Segment& segment);
     void note_duplicate(SeqNum begin, SeqNum end);
     Reassembly& reassembly();
@@ -135,7 +132,7 @@ private:
     void remember_timestamp(const Segment& segment, Instant now);
 
     // fast_open.cc, buffers.cc, user_timeout.cc, ecn.cc
-    std::uint32_t fast_open_text(wire::TcpOptions& options, bool again);
+    std::uint32_t fast_open_text(wire::TcpOptions& options, bool again, Instant now);
     void hear_fast_open(const Segment& segment, std::uint32_t text_out);
     void end_early();
     void tune_receive(Instant now);
@@ -212,6 +209,7 @@ private:
 
     // loss.cc
     void update_rack(const SentRecord& record, SeqNum end, std::optional<std::uint32_t> echo, Instant now);
+    void note_reordering(std::uint32_t distance);
     void adapt_reordering(bool duplicate, bool leaves_recovery);
     Duration reordering_window() const;
     std::uint32_t detect_losses(Instant now);
@@ -289,11 +287,13 @@ private:
     bool emit_text(Transmit& frame, Instant now);
     bool emit_selective(Transmit& frame, Instant now);
     bool emit_ack(Transmit& frame, Instant now);
-    std::uint32_t sendable(std::uint32_t unsent);
+    std::uint32_t sendable(std::uint32_t unsent, bool record);
     bool short_may_go() const;
-    std::uint32_t congestion_room() const;
     std::uint64_t pacing_rate() const;
     std::uint32_t super_segment() const;
+    void note_flight();
+    void keep_time(Instant now, bool by_window);
+    std::uint64_t window_rate() const;
     bool pace_allows(Instant now);
     void charge_pace(std::uint32_t length, Instant now);
     void send(Transmit& frame, const Span& span, Instant now);

@@ -34,7 +34,7 @@ void send_syn_ack(Host& host, std::uint32_t index, Instant now) {
         answer.options.timestamps = wire::TcpTimestamps{host.defence.timestamp(path.hash, now), half.ts_recent};
     answer.options.sack_permitted = half.sack;
     if (offer.user_timeout != 0) answer.options.user_timeout = offer.user_timeout;
-    if (half.grants) answer.options.fast_open = option_of_cookie(half.grant);
+    if (half.grants) answer.options.fast_open = option_of_cookie(half.grant, half.experimental);
     half.without_option = half.without_option || half.retransmissions > 0;
     if (half.accurate && !half.without_option) offer_counters({}, answer.options);
     answer.flow = host.name_half(index).place;
@@ -189,15 +189,20 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
     half.offered = offer.window;
     half.sack = options.sack_permitted && host.settings.sack;
     half.born_at = now;
-    if (cookie && options.fast_open) {
-        const bool valid = says(*options.fast_open, *cookie);
-        if (valid && syn.length > 0 && listener->early_count < listener->backlog) {  // section 5.1: pending ones are bounded
+    const std::uint32_t queue = listener->options.fast_open_queue;
+    const bool pending =
+        cookie && listener->early_count < (queue == 0 ? listener->backlog : queue);  // RFC 7413, section 5.1
+    if (pending) {
+        const bool bare = (host.settings.fast_open_bare & 2) != 0;
+        const bool valid = bare || (options.fast_open && says(*options.fast_open, *cookie));
+        if (valid) {
             if (!promote(host, half, none, syn.flags, now)) return;
             ++listener->early_count;
-            ++host.statistics.fast_opens;
+            host.statistics.fast_opens += syn.length > 0;
             return Connection{host, host.find(key).index}.open_early(syn, now);
         }
-        half.grants = !valid;
+        half.grants = options.fast_open.has_value();
+        half.experimental = half.grants && options.fast_open->experimental;
         half.grant = *cookie;
     }
     const Handle<HalfOpen> handle = host.half_open.insert(half);

@@ -51,6 +51,10 @@ struct Reply {
     bool complete{false};  // the network header is written, too: built from the packet in hand
 };
 
+// Of a SYN over the path of this hash that leaves now, with segments of at most `largest_segment` bytes (RFC 7413, section 4.1.3).
+struct Host;
+FastOpenOffer fast_open_offer(const Host& host, std::uint64_t path_hash, std::uint32_t largest_segment, Instant now);
+
 // RFC 5482, section 3: a time as the option says it.
 std::uint16_t option_of(Duration timeout);
 
@@ -67,7 +71,7 @@ struct Host {
     Defence defence;
 
     Slab<Tcb> connections;
-    Pages<Cold> cold;                       // under the connection's index
+    Pages<Cold> cold;  // under the connection's index
     Lent<ByteQueue> queues;
     Lent<Reassembly> reassemblies;
     Lent<SentRecord> sent;
@@ -79,10 +83,10 @@ struct Host {
     Slab<HalfOpen> half_open;
     Slab<TimeWait> time_wait;
     Slab<Listener> listeners;
-    Pages<Path> paths;                      // under net/path's index
+    Pages<Path> paths;  // under net/path's index
     std::vector<std::uint32_t> idle_paths;  // whose last reference went; the engine frees them after the call
 
-    FlatTable demux;                        // FlowKey to Found
+    FlatTable demux;  // FlowKey to Found
     TimerWheel wheel, half_open_wheel;
     IndexList output, events, listener_events, time_waits;
     std::vector<Reply> replies;
@@ -90,7 +94,7 @@ struct Host {
     AccurateCache accurate_cache;
     std::vector<Handle<HalfOpen>> questions;  // to be told, from next_question on
     std::size_t next_question{0};
-    std::vector<Slice> lent;                // payload of what transmit() showed last
+    std::vector<Slice> lent;  // payload of what transmit() showed last
     Statistics statistics;
     trace::Sink sink;
 

@@ -29,7 +29,6 @@ TcpInfo info_of(Host& host, std::uint32_t index, Instant now) { return Connectio
 
 TcpInfo Connection::info(Instant now) const {
     const Tcb::Timing& timing = tcb_.timing;
-    const Path& way = path();
     const std::uint32_t mss = std::max<std::uint32_t>(in_.mss, 1);
     const auto segments = [&](std::uint64_t bytes) { return std::uint32_t((bytes + mss - 1) / mss); };
     TcpInfo info;
@@ -66,6 +65,7 @@ TcpInfo Connection::info(Instant now) const {
         info.received_e1_bytes = counts.received[Accurate::ect1] - first_e1b;
         info.received_ce_bytes = counts.received[Accurate::ce] - first_ceb;
     }
+    if (cold_.syn_text) info.options |= TcpInfo::syn_data;
     info.rto = microseconds(timing.rto);
     info.ato = microseconds(host_.settings.delayed_ack);
     info.snd_mss = mss;
@@ -78,6 +78,11 @@ TcpInfo Connection::info(Instant now) const {
         else if (!in_.flags.recovering && board().sacked > 0) info.ca_state = TcpInfo::disorder;
     }
     info.reord_seen = in_.flags.reordering;
+    std::uint32_t again = 0;  // bytes of retransmissions in flight
+    for (std::uint32_t at = tcb_.rate.oldest; at != none; at = host_.sent[at].line.next)
+        if (host_.sent[at].again && host_.sent[at].fate == Fate::out) again += host_.sent[at].end - host_.sent[at].begin;
+    info.retrans = segments(again);
+    if (out_.scoreboard != none) info.lost = segments(std::uint64_t{board().given_up} + again);
     info.total_retrans = cold_.retransmissions;
     if (cold_.segments_out > 0) info.last_data_sent = milliseconds_since(timing.sent_at, now);
     info.last_data_recv = info.last_ack_recv = milliseconds_since(timing.heard_at, now);
@@ -87,8 +92,19 @@ TcpInfo Connection::info(Instant now) const {
     info.min_rtt = microseconds(timing.min_rtt);
     info.snd_ssthresh = out_.steering.ssthresh >= Steering::cap ? TcpInfo::no_threshold : segments(out_.steering.ssthresh);
     info.snd_cwnd = out_.steering.cwnd / mss;
-    info.advmss = way.mtu - way.header_size - 20u;
+    info.advmss = largest_segment();
     info.reordering = 3;
+    if (cold_.extra != none) {
+        const Extra& kept = host_.extras[cold_.extra];
+        info.reordering = std::max<std::uint32_t>(kept.reordering, 3);
+        if (kept.reorderings > 0) info.reord_seen = kept.reorderings;
+        const Duration more = kept.times.since == Instant{} ? Duration{} : now - kept.times.since;
+        info.busy_time = std::uint64_t((kept.times.busy_for + (kept.times.busy ? more : Duration{})).count() / 1'000);
+        info.rwnd_limited =
+            std::uint64_t((kept.times.by_window_for + (kept.times.by_window ? more : Duration{})).count() / 1'000);
+        info.sndbuf_limited =
+            std::uint64_t((kept.times.by_buffer_for + (kept.times.by_buffer ? more : Duration{})).count() / 1'000);
+    }
     info.rcv_space = in_.limit;
     info.rcv_ssthresh = info.rcv_wnd = ended() ? 0 : receive_window();
     info.pacing_rate = pacing_rate() == 0 ? ~std::uint64_t{0} : pacing_rate();
@@ -99,7 +115,7 @@ TcpInfo Connection::info(Instant now) const {
     info.segs_out = cold_.segments_out;
     info.segs_in = cold_.segments_in;
     info.notsent_bytes = queued() - std::min(queued(), out_bytes);
-    info.delivered = segments(tcb_.rate.delivered);
+    info.delivered = segments(tcb_.rate.delivered) + (cold_.established_at != Instant{} ? 1u : 0u);  // the SYN is one
     info.delivery_rate_app_limited = tcb_.rate.limited_until != 0;
     info.bytes_sent = cold_.bytes_out;
     info.snd_wnd = out_.snd_wnd;

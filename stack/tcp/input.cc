@@ -21,7 +21,9 @@ void Connection::arrive(const Segment& arrived, Instant now) {
     if (in_.state == State::syn_sent) return arrive_syn_sent(arrived, now);
     if (in_.state == State::syn_received && is_other_syn_ack(arrived)) {
         hear_handshake_again(arrived, false);
-        return arrive(without_syn(arrived), now);
+        arrive(without_syn(arrived), now);
+        if (host_.look().tells_syn) note_duplicate(arrived.seq, arrived.seq + 1);
+        return;
     }
     if (predicted(arrived)) return take_predicted(arrived, now);
     if (outdated(arrived, now)) return answer_unacceptable(arrived, now);  // PAWS, never for RST (RFC 7323, 5.3)
@@ -61,6 +63,7 @@ void Connection::arrive_syn_sent(const Segment& segment, Instant now) {
         if (!segment.rst()) reply(segment.ack, SeqNum{}, wire::rst);
         return;
     }
+    if (echoes_nothing_sent(segment, now)) return reply(segment.ack, SeqNum{}, wire::rst);
     if (segment.rst()) {  // second: the RST bit
         if (!segment.ack_set()) return;
         ++host_.statistics.resets_received;
@@ -84,16 +87,29 @@ void Connection::arrive_syn_sent(const Segment& segment, Instant now) {
         return want_output();
     }
     if (in_.flags.timing) sample(segment, now);
+    const bool answers = queued() > out_.snd_max - out_.snd_una - 1;  // more than the SYN had: somebody waits to send it
     hear_fast_open(segment, out_.snd_max - out_.snd_una - 1);
     out_.snd_una = segment.ack;
     out_.snd_nxt = out_.snd_una;  // text of the SYN that was not taken goes again at once
     established(now);
     if (marked) answer_handshake_mark(now);
     in_.flags.ack_now = true;
+    if (answers) static_cast<void>(acks_at_once(now));
     const Segment rest = segment.within(in_.rcv_nxt, in_.rcv_adv);
     if (rest.has(wire::urg)) arrive_urgent(rest);
     arrive_text(rest, now);
     if (fin_is_next(rest)) arrive_fin(now);
+}
+
+// A SYN,ACK whose timestamp echo is none that a SYN of this flow said: an old one, or a guess. No document asks for the check.
+bool Connection::echoes_nothing_sent(const Segment& segment, Instant now) const {
+    if (!host_.look().checks_echo || !segment.syn() || !segment.ack_set() || !segment.options || !in_.flags.timestamps)
+        return false;
+    const auto& said = segment.options->timestamps;
+    if (!said || said->echo == 0) return false;
+    const std::uint32_t last = host_.defence.timestamp(path().hash, now);
+    const std::uint32_t first = host_.defence.timestamp(path().hash, cold_.opened_at);
+    return said->echo - first > last - first;
 }
 
 // The next text, or an acknowledgement of ours, with nothing out of the ordinary in it.
@@ -142,6 +158,7 @@ void Connection::answer_unacceptable(const Segment& segment, Instant now) {
     if (segment.length > 0 && before(segment.text_begin(), in_.rcv_nxt))
         note_duplicate(segment.text_begin(), earlier(segment.text_end(), in_.rcv_nxt));
     if (segment.sequence_length() == 0 || segment.syn()) return challenge(now);
+    if (cold_.extra != none) host_.extras[cold_.extra].attention.interactive = false;
     in_.flags.ack_now = true;
     want_output();
 }
@@ -168,7 +185,7 @@ void Connection::arrive_reset(const Segment& segment, Instant now) {
         leave_network(State::closed, Cause::segment, now);
         return settle_end();
     }
-    fail(in_.state == State::syn_received ? Error::refused : Error::reset, Cause::segment, now);
+    fail(in_.state == State::syn_received && !early() ? Error::refused : Error::reset, Cause::segment, now);
 }
 
 // An ACK that only who sees our sequence numbers can use (RFC 5961). Each connection has an allowance of its own: a common
@@ -199,7 +216,11 @@ void Connection::arrive_urgent(const Segment& segment) {
 void Connection::arrive_text(const Segment& segment, Instant now) {
     if (segment.length == 0 && !segment.fin()) return;
     if (in_.flags.fin_received || ended()) return;  // CLOSE-WAIT and later: this should not occur
-    if (segment.length > 0 && in_.flags.orphan) return reset_and_fail(Error::aborted, Cause::segment, now);  // SHLD-3
+    if (segment.length > 0 &&
+        in_.flags.orphan) {  // SHLD-3; where the peer must believe it: at its RCV.NXT (RFC 5961, section 3.2)
+        reply(segment.ack, SeqNum{}, wire::rst);
+        return fail(Error::aborted, Cause::segment, now);
+    }
     if (segment.text_begin() != in_.rcv_nxt) return keep_for_later(segment);
     if (segment.length > 0) accept_text(segment, now);
 }
@@ -228,11 +249,21 @@ void Connection::accept_text(const Segment& segment, Instant now) {
         drain_reassembly();
         in_.flags.ack_now = true;  // it fills a hole, or there still is one (RFC 5681, section 4.2)
     }
-    const bool quick = cold_.segments_in <= host_.look().quick_acks;
-    if (quick || in_.owed >= 2u * in_.their_mss) in_.flags.ack_now = true;  // SHLD-19
+    if (acks_at_once(now) || in_.owed >= 2u * in_.their_mss) in_.flags.ack_now = true;  // SHLD-19
     if (in_.flags.ack_now) return want_output();
     if (tcb_.deadlines.delayed_ack == Instant::never())
         schedule(tcb_.deadlines.delayed_ack, now + host_.settings.delayed_ack, now);
+}
+
+// Who shows the habit acknowledges the first segments of text at once, but not where it answers them with text of its own, which then
+// carries the acknowledgement (RFC 5681, section 4.2: a delay is a SHOULD; RFC 9293, section 3.8.6.3).
+bool Connection::acks_at_once(Instant now) {
+    const std::uint8_t most = host_.look().quick_acks;
+    if (most == 0) return false;
+    Extra::Attention& attention = extra().attention;
+    if (attention.text_at == Instant{} || now - attention.text_at > tcb_.timing.rto) attention.quick = most;
+    attention.text_at = now;
+    return attention.quick > 0 && !attention.interactive;
 }
 
 // Text beyond a hole: each segment is answered at once, so that the sender counts its duplicates (RFC 5681, section 4.2).

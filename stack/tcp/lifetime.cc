@@ -53,7 +53,7 @@ void Connection::start(Instant now, bool wanted_fast_open) {
     in_.flags.known = true;
     in_.flags.scaling = host_.settings.window_scaling;
     in_.flags.timestamps = host_.settings.timestamps;  // offered until the peer's SYN lacks them
-    in_.flags.fast_open = wanted_fast_open;
+    in_.flags.fast_open = wanted_fast_open && (host_.settings.fast_open & 1) != 0;
     in_.rcv_shift = in_.flags.scaling ? receive_shift(host_.settings, in_.limit) : std::uint8_t{0};
     out_.peer_mss = path().default_mss;
     derive_mss();
@@ -118,7 +118,7 @@ void Connection::established(Instant now) {
     cold_.established_at = now;
     if (cold_.expiries > 0 && tcb_.timing.srtt == Duration{}) tcb_.timing.rto = rto_after_lost_syn;  // RFC 6298, 5.7
     const std::uint16_t slot = congestion_slot();
-    begin_module(false, now);
+    if (!early()) begin_module(false, now);
     if (congestion_slot() != slot) {  // its first answer put it in quarantine
         out_.steering = {};
         begin_module(false, now);
@@ -207,8 +207,9 @@ void Connection::settle_end() {
 void Connection::fail(Error error, Cause cause, Instant now, Event::Limit limit) {
     ++host_.statistics.connections_failed;
     leave_network(State::closed, cause, now);
-    give_back_queues();
-    if (!in_.flags.known && cold_.listener != Handle<Listener>{}) return remove();  // nobody knows of it yet
+    if (!cold_.keeps_failed) give_back_queues();
+    if (!in_.flags.known && cold_.listener != Handle<Listener>{} && !cold_.keeps_failed)
+        return remove();  // nobody knows of it yet
     in_.events &= std::uint16_t(~(1u << unsigned(Event::Kind::readable) | 1u << unsigned(Event::Kind::writable)));
     cold_.failed = true;
     cold_.ended_by = std::uint8_t(limit) & 15;

@@ -25,6 +25,10 @@ struct FlowOptions {
     std::uint32_t send_buffer{0}, receive_buffer{0};  // bytes, which stay; 0: as the stack is tuned
     std::uint16_t maximum_segment{0};  // bytes; 0: what the path carries
     bool fast_open{false};
+    std::uint16_t fast_open_queue{0};  // listener: pending ones at most; 0: as its backlog says
+    std::uint8_t syn_retries{0};  // SYNs sent again, then it times out; 0: as the user timeout says
+    bool keep_failed{false};
+    std::uint64_t fast_open_key[2]{};  // listener: of its cookies; zero: the stack's
 };
 
 // What a SYN,ACK says besides sequence numbers and what it answers.
@@ -73,7 +77,7 @@ struct HalfOpen {
     std::uint16_t user_timeout{0};  // that the SYN said, as on the wire; 0: none
     enum class Asked : std::uint8_t { no, asked, later } asked{};  // the application decides: no SYN,ACK left yet
     bool in_questions{false};
-    bool grants{false};  // the SYN,ACK carries `grant`
+    bool grants{false}, experimental{false};  // the SYN,ACK carries `grant`, in the option of experiments
     std::uint8_t rcv_shift{0};  // what it says of windows stays said, whatever the stack is tuned to meanwhile
     std::uint16_t offered{0};  // bytes: its window
     std::uint64_t grant{0};  // a Fast Open cookie

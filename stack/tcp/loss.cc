@@ -30,7 +30,7 @@ bool sent_after(Instant at, SeqNum end, Instant other_at, SeqNum other_end) {
 void Connection::update_rack(const SentRecord& record, SeqNum end, std::optional<std::uint32_t> echo, Instant now) {
     Scoreboard::Rack& state = board().rack;
     if (before(state.fack, end)) state.fack = end;
-    else if (before(end, state.fack) && !record.again) in_.flags.reordering = true;
+    else if (before(end, state.fack) && !record.again) note_reordering(state.fack - record.begin);
     const Duration rtt = now - record.sent_at;
     if (record.again || record.joined) {  // perhaps it is an earlier transmission that is answered
         const std::uint32_t sent = host_.defence.timestamp(path().hash, record.sent_at);
@@ -42,6 +42,16 @@ void Connection::update_rack(const SentRecord& record, SeqNum end, std::optional
     state.known = true;
     state.xmit_ts = record.sent_at;
     state.end_seq = end;
+}
+
+// So far behind what was delivered before it came what was sent once. How far it was at most is kept where somebody may ask for it.
+void Connection::note_reordering(std::uint32_t distance) {
+    in_.flags.reordering = true;
+    if (!host_.look().keeps_times) return;
+    Extra& kept = extra();
+    const std::uint32_t segments = (distance + in_.mss - 1u) / in_.mss;
+    if (segments > std::max<std::uint32_t>(kept.reordering, 3)) kept.reordering = std::uint16_t(std::min(segments, 300u));
+    if (kept.reorderings < 65'535) ++kept.reorderings;
 }
 
 // Section 6.2, step 4: RACK_update_reo_wnd(), the part that remembers.
@@ -214,6 +224,12 @@ bool Connection::emit_lost(Transmit& frame, Instant now) {
     if (!in_.flags.resend && !pace_allows(now)) return false;
     in_.flags.resend = false;
     std::uint32_t length = std::min(most, edge - first.begin);
+    if (cold_.extra != none)  // records of the application stay apart
+        for (const SeqNum end : host_.extras[cold_.extra].ends())
+            if (before(first.begin, end)) {
+                length = std::min(length, end - first.begin);
+                break;
+            }
     if (fin_sent() && first.begin + length + 1 == out_.snd_max && before(first.begin + length, edge))
         ++length;  // its FIN, too
     resent_ = records().take_lost(length);

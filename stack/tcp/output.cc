@@ -21,7 +21,7 @@ void Connection::want_output() {
 
 bool Connection::emit(Transmit& frame, Instant now) {
     if (ended()) return false;
-    if (syn_unacknowledged()) return emit_syn(frame, now) || emit_ack(frame, now);
+    if (syn_unacknowledged()) return emit_syn(frame, now) || (early() && emit_text(frame, now)) || emit_ack(frame, now);
     if (in_.duplicates_owed > 0) return emit_ack(frame, now);
     if (in_.flags.ack_now && in_.accurate != none && accurate().owes_handshake) return emit_ack(frame, now);
     if (in_.flags.ack_now && in_.reassembly != none && in_.flags.sack) return emit_ack(frame, now);  // SACK wants room
@@ -68,8 +68,10 @@ bool Connection::emit_syn(Transmit& frame, Instant now) {
     std::uint16_t flags = first ? std::uint16_t{wire::syn} : std::uint16_t(wire::syn | wire::ack);
     options.sack_permitted = first ? host_.settings.sack : bool{in_.flags.sack};
     flags |= first ? syn_flags(again) : syn_ack_flags(options);
-    const auto window = std::uint16_t(std::min(in_.limit, 65'535u));  // never scaled in a SYN
-    const std::uint32_t text = first && in_.flags.fast_open ? fast_open_text(options, again) : 0;
+    const auto window =
+        std::uint16_t(std::min(in_.limit - std::min(in_.limit, unread()), 65'535u));  // never scaled in a SYN
+    if (!first) in_.rcv_adv = later(in_.rcv_adv, in_.rcv_nxt + window);
+    const std::uint32_t text = first && in_.flags.fast_open ? fast_open_text(options, again, now) : 0;
     head(frame, out_.snd_una, flags, window, options);
     if (text > 0) {
         host_.queues[out_.queue].each(0, text, [&](const Slice& part) { host_.lent.push_back(part); });
@@ -77,6 +79,7 @@ bool Connection::emit_syn(Transmit& frame, Instant now) {
     trace_sent(out_.snd_una, text, flags, window, now);
     acknowledged(now);
     sent({out_.snd_una, text, true}, 1, again, now);  // a SYN counts one, as a FIN does
+    if (in_.flags.timing) tcb_.timing.timed = out_.snd_una + 1;  // also where its text is not taken
     return true;
 }
 
@@ -97,6 +100,7 @@ bool Connection::emit_probe(Transmit& frame, Instant now) {
     in_.flags.probe_now = false;
     const bool fin = queued() == 0 && fin_sent();
     if (queued() == 0 && !fin) return false;
+    cold_.held_back = false;
     const std::uint32_t room = usable(out_.snd_una, out_.snd_nxt, out_.snd_wnd);
     const std::uint32_t length = std::min({queued(), std::max(room, 1u), std::uint32_t{in_.mss}});
     if (room > 0) in_.flags.probing = false;  // an ordinary segment from now on, with its retransmission timer
@@ -112,16 +116,18 @@ bool Connection::emit_probe(Transmit& frame, Instant now) {
 }
 
 bool Connection::emit_text(Transmit& frame, Instant now) {
-    if (in_.state != State::established && in_.state != State::close_wait && !fin_sent()) return false;
+    if (in_.state != State::established && in_.state != State::close_wait && !fin_sent() && !early()) return false;
     const SeqNum end = end_of_text();
     if (before(end, out_.snd_nxt)) return false;  // the FIN is out, too
-    const std::uint32_t unsent = end - out_.snd_nxt;
-    if (unsent == 0 && !in_.flags.fin_wanted) return trace_limit(now), false;
+    const std::uint32_t all = end - out_.snd_nxt, unsent = in_record(all);
+    if (all == 0 && (!in_.flags.fin_wanted || early())) return trace_limit(now), false;
     if (in_.flags.shrunk) try_larger(now);
-    if (out_.snd_una == out_.snd_max && now - tcb_.timing.sent_at > tcb_.timing.rto) hear_idle(now);  // RFC 5681, 4.1
+    const bool idle = out_.snd_una == out_.snd_max && now - tcb_.timing.sent_at > tcb_.timing.rto;
+    if (idle && host_.settings.idle_restart) hear_idle(now);  // RFC 5681, 4.1
     if (credit_ == 0 && !pace_allows(now)) return trace_limit(now), false;
-    const std::uint32_t length = sendable(unsent);
-    const bool fin = in_.flags.fin_wanted && length == unsent;
+    const std::uint32_t length = sendable(unsent, unsent < all);
+    const bool fin = in_.flags.fin_wanted && length == all && !early();
+    if (host_.look().keeps_times) keep_time(now, length == 0 && held_by_window(unsent));
     if (length == 0 && (!fin || in_.flags.probing)) {  // a FIN alone that the window did not let out is the probe's
         trace_limit(now);
         if (out_.snd_nxt == out_.snd_una && !in_.flags.probing && tcb_.deadlines.loss == Instant::never())
@@ -135,12 +141,13 @@ bool Connection::emit_text(Transmit& frame, Instant now) {
     }
     if (fin && in_.state == State::established) enter(State::fin_wait_1, Cause::call, now);
     if (fin && in_.state == State::close_wait) enter(State::last_ack, Cause::call, now);
-    if (length % in_.mss != 0 && length == unsent) {
+    if (length % in_.mss != 0 && length == all && !before(out_.snd_nxt, out_.snd_max)) {
         in_.flags.short_out = true;
         out_.snd_small = out_.snd_nxt + length;
     }
     send(frame, {out_.snd_nxt, length, fin}, now);
-    if (length == unsent) {
+    if (host_.look().grows_at_half) note_flight();
+    if (length == all) {
         in_.flags.push_all = false;
         if (in_.flags.wants_sent) {
             in_.flags.wants_sent = false;
@@ -152,7 +159,7 @@ bool Connection::emit_text(Transmit& frame, Instant now) {
 
 // How many of `unsent` bytes may go now: both windows, full segments, Nagle, and the sender's side of silly-window avoidance
 // (RFC 9293, section 3.8.6.2.1).
-std::uint32_t Connection::sendable(std::uint32_t unsent) {
+std::uint32_t Connection::sendable(std::uint32_t unsent, bool record) {
     if (unsent == 0) return 0;
     const std::uint32_t mss = in_.mss;
     const std::uint32_t congestion = std::max(congestion_room(), credit_);
@@ -163,23 +170,42 @@ std::uint32_t Connection::sendable(std::uint32_t unsent) {
     const std::uint32_t length = std::min({unsent, congestion, window, most});
     in_.flags.cwnd_limited = congestion - length < mss;
     const bool last = length == unsent;
-    if (length >= mss) return last && short_may_go() ? length : length - length % mss;
-    if (last) return short_may_go() ? length : 0;
+    const bool may_go = record || short_may_go();
+    if (length >= mss) return last && may_go ? length : length - length % mss;
+    if (last) return may_go ? length : 0;
     if (congestion < window) return 0;  // room for a segment comes with the next acknowledgement
     if (before(out_.snd_nxt, out_.snd_max)) return length;  // sent before: what the window lets out goes again
     return flight() == 0 && length >= out_.max_snd_wnd / 2 ? length : 0;
 }
 
-// Bytes that the congestion window lets out.
-std::uint32_t Connection::congestion_room() const {
-    const std::uint32_t window = out_.steering.cwnd + tcb_.recovery.inflation, used = in_flight();
-    return window > used ? window - used : 0;
+// As much as was in flight at once since what was in flight then has been acknowledged.
+void Connection::note_flight() {
+    Extra& kept = extra();
+    if (before(out_.snd_una, kept.most_out_until) && flight() <= kept.most_out) return;
+    kept.most_out = flight();
+    kept.most_out_until = out_.snd_nxt;
+}
+
+// Since it was looked at last the flow was as it was found then.
+void Connection::keep_time(Instant now, bool by_window) {
+    Extra::Times& times = extra().times;
+    const Duration passed = now - times.since;
+    if (times.busy) times.busy_for = times.busy_for + passed;
+    if (times.by_window) times.by_window_for = times.by_window_for + passed;
+    if (times.by_buffer) times.by_buffer_for = times.by_buffer_for + passed;
+    times.since = now;
+    times.busy = queued() > 0;
+    times.by_window = by_window;
+    times.by_buffer = in_.flags.wants_room && queued() > 0 && out_.snd_max - out_.snd_una >= queued();
 }
 
 // Bytes a second; 0: as fast as the window allows. By the window it is a fifth more than one window a round trip, so that
 // the window stays the limit, and twice as much in slow start.
 std::uint64_t Connection::pacing_rate() const {
-    if (tcb_.pace.rate != 0 || !host_.settings.pacing) return tcb_.pace.rate;
+    return tcb_.pace.rate != 0 || !host_.settings.pacing ? tcb_.pace.rate : window_rate();
+}
+
+std::uint64_t Connection::window_rate() const {
     const std::int64_t srtt = tcb_.timing.srtt.count();
     if (srtt <= 0) return 0;
     const bool slow_start = out_.steering.cwnd < out_.steering.ssthresh / 2;
@@ -187,11 +213,19 @@ std::uint64_t Connection::pacing_rate() const {
     return std::max<std::uint64_t>(slow_start ? a_second * 2 : a_second + a_second / 5, in_.mss);
 }
 
-// Bytes that may leave at once: what the module says, and a millisecond at the pacing rate, but two segments at least.
+// Bytes that may leave at once: what the module says, and a millisecond at the pacing rate, but some segments at least. Who shows
+// the habit counts so also where nothing is paced, a millisecond of 1024 to the second, and takes half of either window at most.
 std::uint32_t Connection::super_segment() const {
+    const bool short_trains = host_.look().short_trains;
     std::uint32_t most = tcb_.pace.quantum == 0 ? most_text : std::min(tcb_.pace.quantum, most_text);
-    if (const std::uint64_t rate = pacing_rate(); rate != 0)
-        most = std::min(most, std::max(std::uint32_t(std::min<std::uint64_t>(rate / 1'000, most_text)), 2u * in_.mss));
+    const std::uint32_t least = host_.settings.least_train * std::uint32_t{in_.mss};
+    if (const std::uint64_t rate = short_trains && tcb_.pace.rate == 0 ? window_rate() : pacing_rate(); rate != 0)
+        most = std::min(
+            most, std::max(std::uint32_t(std::min<std::uint64_t>(rate / (short_trains ? 1'024 : 1'000), most_text)), least));
+    if (short_trains) {
+        const std::uint32_t half = std::min(out_.steering.cwnd, out_.max_snd_wnd) / 2 / in_.mss;
+        most = std::min(most, std::max(half, 1u) * in_.mss);
+    }
     return most;
 }
 
@@ -253,6 +287,10 @@ void Connection::send_ack(Transmit& frame, SeqNum seq, Instant now) {
 void Connection::acknowledged(Instant now) {
     in_.flags.ack_now = false;
     if (!syn_unacknowledged()) in_.flags.tells_timeout = false;
+    if (in_.owed > 0 && cold_.extra != none) {
+        Extra::Attention& attention = host_.extras[cold_.extra].attention;
+        if (attention.quick > 0) --attention.quick;
+    }
     in_.owed = 0;
     in_.last_ack_sent = in_.rcv_nxt;
     if (in_.accurate != none) accurate().unsaid = 0;
@@ -263,7 +301,9 @@ void Connection::acknowledged(Instant now) {
 void Connection::send(Transmit& frame, const Span& span, Instant now) {
     std::uint16_t flags = wire::ack;
     if (span.fin) flags |= wire::fin;
-    if (span.length > 0 && span.seq + span.length == end_of_text()) flags |= wire::psh;  // MUST-61
+    const bool held = cold_.held_back && host_.look().lets_go;
+    if (span.length > 0 && span.seq + span.length == end_of_text() && !held) flags |= wire::psh;  // MUST-61
+    if (span.length > 0 && ends_record(span.seq + span.length)) flags |= wire::psh;
     if (span.length > in_.mss && host_.look().push_trains) flags |= wire::psh;
     if (in_.flags.snd_urgent && before(span.seq, cold_.snd_up)) flags |= wire::urg;
     if (in_.flags.ecn) flags |= ecn_flags(frame, span);
@@ -318,7 +358,7 @@ void Connection::head(Transmit& frame, SeqNum seq, std::uint16_t flags, std::uin
 
 // What to advertise, in units of the scale. The edge stays where it is while duplicates are owed: they must look alike.
 std::uint16_t Connection::window_field() {
-    if (in_.duplicates_owed == 0) in_.rcv_adv = right_edge(in_.rcv_nxt, in_.rcv_adv, in_.limit, unread(), in_.their_mss);
+    if (in_.duplicates_owed == 0) in_.rcv_adv = right_edge(in_.rcv_nxt, in_.rcv_adv, sayable(), unread(), in_.their_mss);
     return std::uint16_t(std::min(receive_window() >> in_.rcv_shift, 65'535u));
 }
 
@@ -353,11 +393,16 @@ void Connection::sent(const Span& span, std::uint32_t segments, bool again, Inst
         out_.snd_max = end;
     }
     out_.snd_nxt = later(out_.snd_nxt, end);
-    if (!syn_unacknowledged()) record_sent(span, again, now);
+    if (span.length + (span.fin ? 1u : 0u) > 0 && (!syn_unacknowledged() || (early() && span.seq != out_.snd_una)))
+        record_sent(span, again, now);
     if (out_.scoreboard != none) {
         Scoreboard& known = board();
         if (in_.flags.recovering) known.prr.out += end - span.seq;
         else if (known.sacked > 0 && !again && !known.after_timeout) known.limited += span.length;
+    }
+    if (span.length > 0 && cold_.extra != none) {
+        Extra::Attention& attention = host_.extras[cold_.extra].attention;
+        attention.interactive |= attention.text_at != Instant{} && now - attention.text_at < host_.settings.delayed_ack;
     }
     if (in_.flags.hears_sent && span.length > 0 && !syn_unacknowledged()) hear_sent(span.length, now);
     tcb_.timing.sent_at = now;

@@ -2,11 +2,17 @@
 // connection.h's.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "stack/tcp/host.h"
 
 namespace weft::tcp {
+
+// Of one SEND.
+struct SendOptions {
+    bool nodelay{false}, urgent{false}, more{false}, overflow{false}, held_back{false}, ends_record{false};
+};
 
 class Standing {
 protected:
@@ -40,6 +46,10 @@ protected:
 
     // Where the stream begins and ends in sequence space.
     bool syn_unacknowledged() const { return in_.state == State::syn_sent || in_.state == State::syn_received; }
+    // Passive, its SYN had text and a valid cookie, and the handshake is not through (RFC 7413, section 4.2.2).
+    bool early() const {
+        return in_.state == State::syn_received && in_.flags.fast_open && cold_.listener != Handle<Listener>{};
+    }
     bool fin_sent() const {
         return in_.state == State::fin_wait_1 || in_.state == State::closing || in_.state == State::last_ack;
     }
@@ -61,7 +71,39 @@ protected:
         if (syn_unacknowledged()) return 0;
         return flight() < queued() ? flight() : queued();
     }
+    // The receive buffer, as far as the window field can say it (RFC 7323, section 2.2).
+    std::uint32_t sayable() const {
+        const std::uint32_t most = 65'535u << in_.rcv_shift;
+        return in_.limit < most ? in_.limit : most;
+    }
     std::uint32_t receive_window() const { return in_.rcv_adv - in_.rcv_nxt; }
+
+    // Bytes that the congestion window lets out.
+    std::uint32_t congestion_room() const {
+        const std::uint32_t window = out_.steering.cwnd + tcb_.recovery.inflation, used = in_flight();
+        return window > used ? window - used : 0;
+    }
+    // The peer's window, and nothing else, holds text back.
+    bool held_by_window(std::uint32_t unsent) const {
+        const std::uint32_t wanted = std::min<std::uint32_t>(unsent, in_.mss);
+        return unsent > 0 && usable(out_.snd_una, out_.snd_nxt, out_.snd_wnd) < wanted && congestion_room() >= wanted;
+    }
+    // More than half of the window was in use in slow start, where the habit is to count that.
+    bool used_half() const {
+        return host_.look().grows_at_half && cold_.extra != none && out_.steering.cwnd < out_.steering.ssthresh &&
+               out_.steering.cwnd < 2 * host_.extras[cold_.extra].most_out;
+    }
+    // Of `unsent` bytes those up to the end of the record that they begin in.
+    std::uint32_t in_record(std::uint32_t unsent) const {
+        if (cold_.extra == none) return unsent;
+        for (const SeqNum end : host_.extras[cold_.extra].ends())
+            if (before(out_.snd_nxt, end)) return std::min(unsent, end - out_.snd_nxt);
+        return unsent;
+    }
+    bool ends_record(SeqNum at) const {
+        return cold_.extra != none &&
+               std::ranges::find(host_.extras[cold_.extra].ends(), at) != host_.extras[cold_.extra].ends().end();
+    }
     const Path& path() const { return host_.paths[in_.key.path]; }
     std::uint32_t place() const { return name().place; }
     // Bytes of a packet: the path's MTU, or less while the flow has reason to think so.

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
@@ -199,6 +200,11 @@ static_assert(sizeof(Tcb) <= 384);
 
 // What few flows have.
 struct Extra {
+    struct Attention {  // to the peer's text, of stacks that acknowledge the first of it at once
+        Instant text_at;  // when some came last
+        std::uint8_t quick{0};  // acknowledgements that still go at once
+        bool interactive{false};  // ours answers theirs: an acknowledgement may wait for it
+    } attention;
     Duration keepalive_idle, keepalive_interval;  // 0: no keep-alives
     Instant probed_at;  // when the last keep-alive left
     std::uint8_t keepalive_probes{0}, probes_out{0};
@@ -207,6 +213,19 @@ struct Extra {
     Instant measured_at;  // when the receive buffer was last looked at
     std::uint64_t read_then{0};  // bytes that the application had read by then
     std::uint16_t maximum_segment{0};  // bytes that the application allows; 0: any
+    std::uint8_t syn_retries{0};  // SYNs that go again before it times out; 0: as the user timeout says
+    // Where records end, in the order of the stream: what comes behind shares no segment with what is in front.
+    std::uint8_t records{0};
+    std::array<SeqNum, 15> record_ends{};
+    std::span<const SeqNum> ends() const { return std::span{record_ends}.first(records); }
+    std::uint32_t most_out{0};  // bytes that were in flight at once, up to `most_out_until`
+    SeqNum most_out_until;
+    std::uint16_t reordering{0}, reorderings{0};  // segments, at most; how often
+    struct Times {  // that the flow was busy, or held back
+        Duration busy_for, by_window_for, by_buffer_for;
+        Instant since;
+        bool busy{false}, by_window{false}, by_buffer{false};
+    } times;
     bool send_fixed{false};  // the application set the send buffer: it does not grow
     std::uint16_t lowered_mtu{0};  // bytes: larger packets of this flow vanished, and nobody said why
     Instant lowered_until;
@@ -227,7 +246,11 @@ struct Cold {
     std::uint8_t dscp{0}, hop_limit{64};  // MUST-48, MUST-49
     Error soft_error{}, failure{};  // of the events
     std::uint8_t failed : 1 {0}, ended_by : 4 {0};  // `failure` holds, and which Event::Limit it was
-    std::uint8_t limit{0};  // trace::Limit that was told last
+    bool keeps_failed : 1 {false};  // having failed it stays, to be read, until the application lets go of it
+    bool syn_text : 1 {false};  // the SYN's text was taken, all of it (RFC 7413)
+    bool held_back : 1 {false};  // the last write said so of its text (SendOptions)
+    bool asked_cookie : 1 {false}, asked_experimental : 1 {false};  // what our SYN said of Fast Open
+    std::uint8_t limit : 4 {0};  // trace::Limit that was told last
     std::uint8_t expiries{0};  // timeouts in a row (R1)
     std::uint8_t challenges{0};  // challenge acks in this second (RFC 5961, section 7)
     std::uint32_t challenged_at{0};  // that second on the engine's clock

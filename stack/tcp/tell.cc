@@ -128,7 +128,7 @@ void Connection::tell(const trace::Sink& to, Instant now) const {
 
 void Connection::note_told() {
     cold_.told = cold_.segments_in + cold_.segments_out;
-    if (module_began()) cold_.limit = std::uint8_t(held_by());
+    if (module_began()) cold_.limit = std::uint8_t(held_by()) & 15;
 }
 
 bool Connection::tell_changed(Instant now) {
@@ -155,7 +155,7 @@ std::uint32_t Connection::held_by() const {
 void Connection::tell_limit(Instant now) {
     const std::uint32_t limit = held_by();
     if (limit == cold_.limit) return;
-    cold_.limit = std::uint8_t(limit);
+    cold_.limit = std::uint8_t(limit) & 15;
     host_.sink.add(now, place(), trace::Type::limit, trace::Limit{limit, 0});
 }
 

@@ -22,6 +22,7 @@ void Connection::expire(Instant now) {
     if (at.delayed_ack <= now) {
         trace_timer(at.delayed_ack, 1, at.delayed_ack, now);
         at.delayed_ack = Instant::never();
+        if (cold_.extra != none) host_.extras[cold_.extra].attention.interactive = false;  // no text came in time
         in_.flags.ack_now = true;
         want_output();
     }
@@ -93,6 +94,11 @@ void Connection::retransmission_timeout(Instant now) {
         host_.settings.first_threshold) {  // R1 (SHLD-9); the network layer hears of it from the event, too (MUST-20)
         cold_.soft_error = Error::timed_out;
         raise(Event::Kind::soft_error);
+    }
+    if (in_.state == State::syn_sent) {
+        if (cold_.expiries == 2 && in_.flags.fast_open) host_.fast_open.pause(host_.settings.fast_open_pause, now);
+        const std::uint8_t most = cold_.extra == none ? std::uint8_t{0} : host_.extras[cold_.extra].syn_retries;
+        if (most != 0 && cold_.expiries > most) return fail(Error::timed_out, Cause::timer, now, Event::Limit::handshake);
     }
     suspect_size(now);
     if (in_.flags.sack && !syn_unacknowledged()) return timeout_selective(now);
@@ -201,6 +207,7 @@ void Connection::path_changed(std::uint32_t mtu, Instant now) {
 void Connection::path_mtu(bool lowered, Instant now) {
     if (ended()) return;
     derive_mss();
+    if (lowered && in_.state == State::syn_sent && out_.snd_max - out_.snd_una > 1) return go_back(now);  // without its text
     if (!lowered || syn_unacknowledged() || flight() <= in_.mss || in_.flags.probing) return;
     note_app_limit();
     trace_loss(flight(), 6, now);

@@ -11,7 +11,8 @@ bool Connection::in_flight(SeqNum seq) const {
 
 void Connection::trouble(Error error, bool hard, Instant now) {
     if (ended()) return;
-    if (hard && in_.state == State::syn_sent) return fail(error, Cause::path, now);
+    hard = hard || host_.look().soft_ends_opening;
+    if (hard && (in_.state == State::syn_sent || (early() && !in_.flags.known))) return fail(error, Cause::path, now);
     cold_.soft_error = error;
     raise(Event::Kind::soft_error);
 }

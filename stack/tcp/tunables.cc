@@ -116,6 +116,15 @@ constexpr std::array table{
     plain<&C::fast_open>("fast_open", "tcp_fastopen", "choice", 0, 3,
                          "text with the SYN (RFC 7413): for active opens that ask, for listeners that ask, or both",
                          fast_open_choices),
+    plain<&C::fast_open_bare>(
+        "fast_open_bare", "", "choice", 0, 3,
+        "text with the SYN goes, or is taken, without a cookie: only where no address can be forged (RFC "
+        "7413, section 5.1)",
+        fast_open_choices),
+    flag<&C::fast_open_all>("fast_open_all", "", "listeners take text with the SYN also where none asked for it"),
+    time<&C::fast_open_pause, s>("fast_open_pause", "tcp_fastopen_blackhole_timeout_sec", 0, 86'400,
+                                 "how long no active open sends text with its SYN after two such SYNs of a flow vanished, "
+                                 "doubled each time; 0: only the server in question is spared (RFC 7413, section 4.1.3.1)"),
     plain<&C::mtu_probing>("mtu_probing", "tcp_mtu_probing", "choice", 0, 1,
                            "a flow whose full segments time out again and again sends smaller ones (RFC 8899, section 4.3)",
                            probing_choices),
@@ -132,6 +141,10 @@ constexpr std::array table{
         "whose habits the stack shows where the documents leave them open: order and padding of options, PSH, "
         "first acknowledgements, least timeout (stack/tcp/personality.h)",
         look_choices),
+    plain<&C::least_train>("least_train", "tcp_min_tso_segs", "segments", 1, 44,
+                           "what a super-segment may have however slow the pace; else it is a millisecond of it"),
+    flag<&C::idle_restart>("idle_restart", "tcp_slow_start_after_idle",
+                           "after a pause of a retransmission timeout the window starts anew (RFC 5681, section 4.1)"),
     plain<&C::first_port>("first_port", "", "port", 1, 65'535, "the first port that active opens choose from (RFC 6056)"),
     plain<&C::last_port>("last_port", "", "port", 1, 65'535, "the last port that active opens choose from (RFC 6056)"),
 };

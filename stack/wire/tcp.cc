@@ -17,8 +17,18 @@ enum Kind : std::uint8_t {
     timeout_kind = 28,
     fast_open_kind = 34,
     accurate0_kind = 172,
-    accurate1_kind = 174
+    accurate1_kind = 174,
+    experiment_kind = 254
 };
+
+constexpr std::uint16_t fast_open_experiment = 0xf989;  // RFC 7413, section 7
+
+// An odd length, or one out of range, is no Fast Open (RFC 7413, section 4.1.1).
+void read_fast_open(TcpOptions& options, Bytes cookie, bool experimental) {
+    if (cookie.size() % 2 != 0 || cookie.size() > 16 || cookie.size() == 2) return;
+    options.fast_open = FastOpen{std::uint8_t(cookie.size()), experimental};
+    std::copy(cookie.begin(), cookie.end(), options.fast_open->cookie.begin());
+}
 
 // RFC 9768, section 3.2.3: of any length the whole fields count, and what is left is padding.
 AccurateEcn accurate_of(bool ect1_first, Bytes body) {
@@ -60,10 +70,10 @@ bool read_option(TcpOptions& options, std::uint8_t kind, Bytes body) {
         if (body.size() != 2) return false;
         options.user_timeout = load_big<std::uint16_t>(body.data());
         return true;
-    case fast_open_kind:  // an odd length, or one out of range, is no Fast Open (RFC 7413, section 4.1.1)
-        if (body.size() % 2 != 0 || body.size() > 16 || body.size() == 2) return true;
-        options.fast_open = FastOpen{std::uint8_t(body.size())};
-        std::copy(body.begin(), body.end(), options.fast_open->cookie.begin());
+    case fast_open_kind: read_fast_open(options, body, false); return true;
+    case experiment_kind:
+        if (body.size() >= 2 && load_big<std::uint16_t>(body.data()) == fast_open_experiment)
+            read_fast_open(options, body.subspan(2), true);
         return true;
     case accurate0_kind:
     case accurate1_kind: options.accurate = accurate_of(kind == accurate1_kind, body); return true;
@@ -79,9 +89,11 @@ void write_accurate(Writer& to, const AccurateEcn& option) {
 }
 
 void write_fast_open(Writer& to, const FastOpen& option) {
-    to.u8(fast_open_kind), to.u8(std::uint8_t(2 + option.size));
+    const std::size_t before = option.experimental ? 4 : 2;
+    to.u8(option.experimental ? experiment_kind : fast_open_kind), to.u8(std::uint8_t(before + option.size));
+    if (option.experimental) to.big(fast_open_experiment);
     for (std::size_t i = 0; i < option.size; ++i) to.u8(std::to_integer<std::uint8_t>(option.cookie[i]));
-    for (std::size_t size = 2u + option.size; size % 4 != 0; ++size) to.u8(nop);
+    for (std::size_t size = before + option.size; size % 4 != 0; ++size) to.u8(nop);
 }
 
 }  // namespace
@@ -122,7 +134,9 @@ std::size_t TcpOptions::size_without_sack() const {
     return size;
 }
 
-std::size_t TcpOptions::fast_open_size() const { return (std::size_t{2} + fast_open->size + 3) / 4 * 4; }
+std::size_t TcpOptions::fast_open_size() const {
+    return (std::size_t{fast_open->experimental ? 4u : 2u} + fast_open->size + 3) / 4 * 4;
+}
 
 // Behind `taken` bytes of other options; else it is left out.
 bool TcpOptions::fast_open_fits(std::size_t taken) const { return taken + fast_open_size() <= max_size; }

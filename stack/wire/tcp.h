@@ -47,6 +47,7 @@ enum class OptionOrder : std::uint8_t {
 // A Fast Open cookie (RFC 7413, section 4.1.1): 4 to 16 bytes; none: a request for one.
 struct FastOpen {
     std::uint8_t size{0};
+    bool experimental{false};  // in the option of experiments, by its number there (RFC 7413, section 7; RFC 6994)
     std::array<std::byte, 16> cookie{};
     friend constexpr bool operator==(const FastOpen&, const FastOpen&) = default;
 };

@@ -115,6 +115,114 @@ TEST_F(Two, ConnectIsInProgressThenAlreadyThenDoneOnceThenConnected) {
     EXPECT_EQ(a.remote(client)->port, 80);
 }
 
+// Fast Open (RFC 7413) as Linux's sockets have it.
+struct Fast : Two {
+    Fast() {
+        listener = b.open(Family::ipv4).value();
+        EXPECT_TRUE(set(b, listener, IPPROTO_TCP, TCP_FASTOPEN, 5));
+        EXPECT_TRUE(b.bind(listener, {{}, 0, 80}));
+        EXPECT_TRUE(b.listen(listener, 5, pair.now));
+    }
+    Outcome<std::size_t> first(SocketId id, std::string_view text, bool all = false) {
+        const iovec part{const_cast<char*>(text.data()), text.size()};
+        return a.send_first(id, {ipv4(2), 0, 80}, {&part, 1}, 0, pair.now, all);
+    }
+    void learn() {  // the server's cookie
+        const SocketId one = a.open(Family::ipv4).value();
+        EXPECT_EQ(first(one, "").error(), EINPROGRESS);
+        settle();
+        EXPECT_TRUE(a.close(one, pair.now));
+        settle();
+        EXPECT_TRUE(b.close(b.accept(listener, pair.now).value(), pair.now));
+        settle();
+    }
+};
+
+TEST_F(Fast, TheFirstTextWaitsForACookieAndGoesWithTheSynOnceThereIsOne) {
+    const SocketId one = a.open(Family::ipv4).value();
+    EXPECT_EQ(first(one, "hello").error(), EINPROGRESS) << "none of it left";
+    EXPECT_EQ(first(one, "hello").error(), EALREADY);
+    settle();
+    EXPECT_EQ(first(one, "hello").value(), 5u) << "after the handshake it is a send() as any other";
+    EXPECT_EQ(first(one, "hello").error(), EISCONN);
+    settle();
+    EXPECT_EQ(receive(b, b.accept(listener, pair.now).value()).value(), "hello");
+    const SocketId two = a.open(Family::ipv4).value();
+    EXPECT_EQ(first(two, "again").value(), 5u);
+    EXPECT_EQ(send(a, two, "x").error(), EAGAIN);
+    settle();
+    EXPECT_EQ(receive(b, b.accept(listener, pair.now).value()).value(), "again");
+    EXPECT_EQ(pair.b.statistics().fast_opens, 1u);
+    tcp::TcpInfo info;
+    ASSERT_TRUE(a.get_option(two, IPPROTO_TCP, TCP_INFO, std::as_writable_bytes(std::span{&info, 1}), pair.now));
+    EXPECT_TRUE(info.options & tcp::TcpInfo::syn_data);
+}
+
+TEST_F(Fast, AConnectThatIsPutOffIsReadyToWriteAndLeavesWithTheFirstText) {
+    learn();
+    const SocketId one = a.open(Family::ipv4).value();
+    EXPECT_TRUE(set(a, one, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1));
+    EXPECT_EQ(get(a, one, IPPROTO_TCP, TCP_FASTOPEN_CONNECT), 1);
+    EXPECT_TRUE(a.connect(one, {ipv4(2), 0, 80}, pair.now));
+    EXPECT_EQ(a.connect(one, {ipv4(2), 0, 80}, pair.now).error(), EISCONN);
+    EXPECT_EQ(a.poll(one), std::uint32_t{out});
+    EXPECT_EQ(receive(a, one).error(), EAGAIN);
+    settle();
+    EXPECT_EQ(b.poll(listener), 0u) << "nothing has left";
+    EXPECT_EQ(send(a, one, "put off").value(), 7u);
+    settle();
+    EXPECT_EQ(receive(b, b.accept(listener, pair.now).value()).value(), "put off");
+}
+
+TEST_F(Fast, WhoWaitsAnywayHasAllOfItQueuedBehindTheSyn) {
+    learn();
+    const std::string text(5'000, 'w');
+    EXPECT_EQ(first(a.open(Family::ipv4).value(), text, true).value(), 5'000u);
+    EXPECT_EQ(first(a.open(Family::ipv4).value(), text).value(), 1'420u) << "less 40 bytes for options: what a SYN carries";
+    settle();
+    EXPECT_EQ(receive(b, b.accept(listener, pair.now).value(), 9'000).value(), text);
+    EXPECT_EQ(receive(b, b.accept(listener, pair.now).value(), 9'000).value().size(), 1'420u);
+}
+
+TEST_F(Fast, WhatIsSwitchedOffOrMadeNoSenseOfIsRefused) {
+    const SocketId one = a.open(Family::ipv4).value();
+    EXPECT_EQ(set(a, one, IPPROTO_TCP, TCP_FASTOPEN, -1).error(), EINVAL);
+    EXPECT_EQ(a.set_option(one, IPPROTO_TCP, TCP_FASTOPEN_KEY, std::array<std::byte, 3>{}, pair.now).error(), EINVAL);
+    const std::array<std::byte, 16> key{std::byte{1}};
+    EXPECT_TRUE(a.set_option(one, IPPROTO_TCP, TCP_FASTOPEN_KEY, key, pair.now));
+    std::array<std::byte, 16> read;
+    EXPECT_EQ(a.get_option(one, IPPROTO_TCP, TCP_FASTOPEN_KEY, read, pair.now).value(), 16u);
+    EXPECT_EQ(read, key);
+    Config config = pair.a.config();
+    config.fast_open = 2;
+    pair.a.tune(config, pair.now);
+    EXPECT_EQ(set(a, one, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1).error(), EOPNOTSUPP);
+    EXPECT_EQ(first(one, "x").error(), EOPNOTSUPP);
+}
+
+TEST_F(Fast, WhatCameBeforeAResetCanBeReadWhereSocketsKeepWhatFailed) {
+    b.keep_failed(true);
+    const SocketId client = a.open(Family::ipv4).value();
+    EXPECT_TRUE(b.close(listener, pair.now));
+    listener = b.open(Family::ipv4).value();
+    EXPECT_TRUE(b.bind(listener, {{}, 0, 81}));
+    EXPECT_TRUE(b.listen(listener, 5, pair.now));
+    EXPECT_EQ(a.connect(client, {ipv4(2), 0, 81}, pair.now).error(), EINPROGRESS);
+    settle();
+    EXPECT_EQ(send(a, client, "last words").value(), 10u);
+    settle();
+    EXPECT_TRUE(a.abort(client, pair.now));
+    settle();
+    const SocketId accepted = b.accept(listener, pair.now).value();
+    settle();
+    EXPECT_EQ(receive(b, accepted).value(), "last words");
+    EXPECT_EQ(receive(b, accepted).error(), ECONNRESET);
+    EXPECT_EQ(receive(b, accepted).value(), "");
+    EXPECT_TRUE(b.close(accepted, pair.now));
+    settle();
+    EXPECT_EQ(pair.b.flows().size(), 0u);
+}
+
 TEST_F(Two, ARefusedConnectIsToldOnceAndTheSocketMayTryAgain) {
     const SocketId client = a.open(Family::ipv4).value();
     EXPECT_EQ(a.connect(client, {ipv4(2), 0, 81}, pair.now).error(), EINPROGRESS);

@@ -15,9 +15,12 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "tests/packetdrill/abi.h"
+#include "tests/packetdrill/convert.h"
 #include "tests/packetdrill/machine.h"
+#include "tests/packetdrill/stamps.h"
 
 namespace weft::drill {
 namespace {
@@ -38,17 +41,19 @@ struct Descriptor {
     SocketId socket;
     int flags{O_RDWR};
     std::unique_ptr<std::map<int, Interest>> epoll;  // of an epoll descriptor
+    std::unique_ptr<Stamps> stamps;  // of a socket that wants them
 };
 
 struct Adapter {
     explicit Adapter(std::string_view flags) : machine{flags} {
         machine.wakes([this](const Sockets::Woken& woken) { wake(woken); });
+        machine.moves([this] { look(); });
     }
 
     int add(SocketId socket, std::unique_ptr<std::map<int, Interest>> epoll = nullptr) {
         const int fd = eventfd(0, EFD_CLOEXEC);
         if (fd >= 0) {
-            table[fd] = {socket, O_RDWR, std::move(epoll)};
+            table[fd] = {socket, O_RDWR, std::move(epoll), nullptr};
             by_socket[socket.place] = fd;
         }
         return fd;
@@ -66,6 +71,16 @@ struct Adapter {
         }
     }
 
+    // What has left or was acknowledged since, for those that want to know when.
+    void look() {
+        for (auto& [number, descriptor] : table) {
+            const api::Socket* socket = descriptor.stamps ? machine.sockets().find(descriptor.socket) : nullptr;
+            const auto buffers =
+                socket ? machine.sockets().engine().buffers(socket->flow) : std::unexpected(Error::no_such_flow);
+            if (buffers) descriptor.stamps->look(*buffers, machine.now());
+        }
+    }
+
     Machine machine;
     std::map<int, Descriptor> table;
     std::map<std::uint32_t, int> by_socket;
@@ -76,55 +91,6 @@ Adapter* adapter = nullptr;
 int fail(int error) {
     errno = error;
     return -1;
-}
-
-// ---- addresses
-
-socklen_t to_sockaddr(const Endpoint& endpoint, sockaddr_storage& out) {
-    std::memset(&out, 0, sizeof out);
-    if (endpoint.address.family() == Family::ipv6) {
-        sockaddr_in6 in{};
-        in.sin6_family = AF_INET6;
-        in.sin6_port = htons(endpoint.port);
-        std::memcpy(&in.sin6_addr, endpoint.address.bytes().data(), 16);
-        in.sin6_scope_id = endpoint.scope;
-        std::memcpy(&out, &in, sizeof in);
-        return sizeof in;
-    }
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_port = htons(endpoint.port);
-    if (endpoint.address.family() == Family::ipv4) std::memcpy(&in.sin_addr, endpoint.address.bytes().data(), 4);
-    std::memcpy(&out, &in, sizeof in);
-    return sizeof in;
-}
-
-Outcome<Endpoint> from_sockaddr(const sockaddr* address, socklen_t length) {
-    if (!address) return std::unexpected(EFAULT);
-    if (length < sizeof(sa_family_t)) return std::unexpected(EINVAL);
-    if (address->sa_family == AF_INET) {
-        sockaddr_in in{};
-        if (length < sizeof in) return std::unexpected(EINVAL);
-        std::memcpy(&in, address, sizeof in);
-        const auto* bytes = reinterpret_cast<const std::byte*>(&in.sin_addr);
-        return Endpoint{Address{Family::ipv4, {bytes, 4}}, 0, ntohs(in.sin_port)};
-    }
-    if (address->sa_family == AF_INET6) {
-        sockaddr_in6 in{};
-        if (length < sizeof in) return std::unexpected(EINVAL);
-        std::memcpy(&in, address, sizeof in);
-        const auto* bytes = reinterpret_cast<const std::byte*>(&in.sin6_addr);
-        return Endpoint{Address{Family::ipv6, {bytes, 16}}, in.sin6_scope_id, ntohs(in.sin6_port)};
-    }
-    return std::unexpected(EAFNOSUPPORT);
-}
-
-void give_address(const Outcome<Endpoint>& endpoint, sockaddr* address, socklen_t* length) {
-    if (!endpoint || !address || !length) return;
-    sockaddr_storage storage;
-    const socklen_t size = to_sockaddr(*endpoint, storage);
-    std::memcpy(address, &storage, std::min(*length, size));
-    *length = size;
 }
 
 // ---- calls
@@ -191,8 +157,11 @@ int do_bind(void*, int fd, const sockaddr* address, socklen_t length) {
 }
 
 int do_listen(void*, int fd, int backlog) {
-    return run_now(
-        fd, [&](Sockets& sockets, SocketId socket) { return sockets.listen(socket, backlog, adapter->machine.now()); });
+    return run_now(fd, [&](Sockets& sockets, SocketId socket) {
+        const auto done = sockets.listen(socket, backlog, adapter->machine.now());
+        if (done) adapter->machine.listens(sockets.local(socket)->port);
+        return done;
+    });
 }
 
 int do_accept(void*, int fd, sockaddr* address, socklen_t* length) {
@@ -233,11 +202,6 @@ int do_connect(void*, int fd, const sockaddr* address, socklen_t length) {
         fd, 0, [&](Sockets& sockets, SocketId socket) { return connect_step(sockets, socket, *remote, patient, begun); }));
 }
 
-// The kernel would find that out by itself: only nothing lies at address 0.
-bool faulty(std::span<const iovec> parts) {
-    return std::ranges::any_of(parts, [](const iovec& part) { return part.iov_len > 0 && !part.iov_base; });
-}
-
 ssize_t receive(int fd, std::span<const iovec> parts, int flags) {
     if (faulty(parts)) return fail(EFAULT);
     std::size_t done = 0;
@@ -247,46 +211,63 @@ ssize_t receive(int fd, std::span<const iovec> parts, int flags) {
         if (!count) return done > 0 && count.error() != EAGAIN ? Outcome<std::size_t>{done} : count;
         done += *count;
         if ((flags & api::wait_all) == 0 || (flags & api::peek) != 0 || *count == 0) return done;
-        std::size_t skip = *count;
-        for (iovec& part : left) {
-            const std::size_t gone = std::min(skip, part.iov_len);
-            part.iov_base = static_cast<std::byte*>(part.iov_base) + gone;
-            part.iov_len -= gone;
-            skip -= gone;
-        }
-        const bool full = std::ranges::all_of(left, [](const iovec& part) { return part.iov_len == 0; });
-        return full ? Outcome<std::size_t>{done} : std::unexpected(EAGAIN);
+        return skip(left, *count) ? Outcome<std::size_t>{done} : std::unexpected(EAGAIN);
     });
 }
 
-// A blocking send takes all of it, however long that takes.
-ssize_t transmit(int fd, std::span<const iovec> parts, int flags) {
+// The text that opens a connection. A blocking call waits for the handshake, and for what that says.
+Outcome<std::size_t> open_step(Sockets& sockets, SocketId socket, const Endpoint* remote, std::vector<iovec>& left,
+                               int flags, bool patient) {
+    const auto count =
+        sockets.send_first(socket, remote ? *remote : Endpoint{}, left, flags, adapter->machine.now(), patient);
+    if (count) skip(left, *count);
+    return count;
+}
+
+void note_written(int fd, std::size_t bytes, bool ends) {
+    const Descriptor* descriptor = find(fd);
+    if (descriptor && descriptor->stamps) descriptor->stamps->written(bytes, ends);
+}
+
+// A blocking send takes all of it, however long that takes. `first`: it opens the connection, with text in the SYN.
+ssize_t transmit(int fd, std::span<const iovec> parts, int flags, const Endpoint* first = nullptr) {
     if (faulty(parts)) return fail(EFAULT);
     std::size_t done = 0;
     std::vector<iovec> left{parts.begin(), parts.end()};
     const bool patient = may_wait(fd, flags);
+    bool begun = false, opening = false;
     return run(fd, flags, [&](Sockets& sockets, SocketId socket) -> Outcome<std::size_t> {
+        using Kind = api::Socket::Kind;
+        const api::Socket* before = sockets.find(socket);
+        const bool opens = before && (before->kind == Kind::deferred || first);
+        if (opens && !std::exchange(begun, true)) {
+            const auto count = open_step(sockets, socket, first, left, flags, patient);
+            if (!count || !patient) return count;
+            opening = before->kind == Kind::connecting;
+            done += *count;
+            if (opening) return std::unexpected(EAGAIN);
+        } else if (opening) {
+            if (before->kind == Kind::connecting) return std::unexpected(EAGAIN);
+            if (before->error != 0) done = 0;  // none of it arrived
+            opening = false;
+        }
+        if (done > 0 && skip(left, 0)) return done;
+        if (done > 0 && (sockets.poll(socket) & api::out) == 0) return std::unexpected(EAGAIN);
         const auto count = sockets.send(socket, left, flags, adapter->machine.now());
         if (!count) return done > 0 && count.error() != EAGAIN ? Outcome<std::size_t>{done} : count;
         done += *count;
-        std::size_t skip = *count;
-        for (iovec& part : left) {
-            const std::size_t gone = std::min(skip, part.iov_len);
-            part.iov_base = static_cast<std::byte*>(part.iov_base) + gone;
-            part.iov_len -= gone;
-            skip -= gone;
-        }
-        const bool all = std::ranges::all_of(left, [](const iovec& part) { return part.iov_len == 0; });
+        const bool all = skip(left, *count);
+        note_written(fd, *count, all || !patient);
         return all || !patient ? Outcome<std::size_t>{done} : std::unexpected(EAGAIN);
     });
 }
 
 ssize_t send_to(int fd, std::span<const iovec> parts, int flags, const sockaddr* to, socklen_t length) {
-    if ((flags & fast_open_flag) != 0) {
-        const int connected = do_connect(nullptr, fd, to, length);
-        if (connected < 0) return -1;
-    }
-    return transmit(fd, parts, flags & ~fast_open_flag);
+    if ((flags & fast_open_flag) == 0) return transmit(fd, parts, flags);
+    if (to && length >= sizeof(sa_family_t) && to->sa_family == AF_UNSPEC) return fail(EOPNOTSUPP);
+    const auto remote = from_sockaddr(to, length);
+    if (!remote) return fail(remote.error());
+    return transmit(fd, parts, flags & ~fast_open_flag, &*remote);
 }
 
 ssize_t do_read(void*, int fd, void* buffer, std::size_t count) {
@@ -306,6 +287,12 @@ ssize_t do_recvfrom(void*, int fd, void* buffer, std::size_t count, int flags, s
     return do_recv(nullptr, fd, buffer, count, flags);
 }
 ssize_t do_recvmsg(void*, int fd, msghdr* message, int flags) {
+    if (flags & MSG_ERRQUEUE) {
+        auto lock = adapter->machine.lock();
+        const Descriptor* descriptor = find(fd);
+        if (!descriptor) return fail(EBADF);
+        return descriptor->stamps ? descriptor->stamps->take(*message) : fail(EAGAIN);
+    }
     const ssize_t done = receive(fd, {message->msg_iov, message->msg_iovlen}, flags);
     const std::size_t room = message->msg_controllen;
     message->msg_controllen = 0;
@@ -416,6 +403,16 @@ int do_getsockopt(void*, int fd, int level, int name, void* value, socklen_t* le
 
 int do_setsockopt(void*, int fd, int level, int name, const void* value, socklen_t length) {
     if (!value) return fail(EFAULT);
+    if (level == SOL_SOCKET && name == SO_TIMESTAMPING && length >= sizeof(std::uint32_t)) {
+        auto lock = adapter->machine.lock();
+        Descriptor* descriptor = find(fd);
+        if (!descriptor || descriptor->epoll) return fail(EBADF);
+        std::uint32_t flags = 0;
+        std::memcpy(&flags, value, sizeof flags);
+        if (!descriptor->stamps) descriptor->stamps = std::make_unique<Stamps>();
+        descriptor->stamps->want(flags);
+        return 0;
+    }
     return run_now(fd, [&](Sockets& sockets, SocketId socket) {
         return sockets.set_option(socket, level, name, {static_cast<const std::byte*>(value), length},
                                   adapter->machine.now());
@@ -467,6 +464,7 @@ int do_netdev_receive(void*, void* packet, std::size_t* count, long long* time_u
 int do_usleep(void*, useconds_t usec) {
     auto lock = adapter->machine.lock();
     adapter->machine.run_until(adapter->machine.now() + Duration::microseconds(usec), lock);
+    adapter->machine.rest(lock);
     return 0;
 }
 
@@ -482,7 +480,7 @@ int do_epoll_create(void*, int size) {
     if (size <= 0) return fail(EINVAL);
     auto lock = adapter->machine.lock();
     const int fd = eventfd(0, EFD_CLOEXEC);
-    if (fd >= 0) adapter->table[fd] = {{}, O_RDWR, std::make_unique<std::map<int, Interest>>()};
+    if (fd >= 0) adapter->table[fd] = {{}, O_RDWR, std::make_unique<std::map<int, Interest>>(), nullptr};
     return fd;
 }
 

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "stack/core/address_text.h"
+#include "stack/tcp/modules.h"
 #include "stack/tcp/tunables.h"
 #include "stack/wire/cut.h"
 
@@ -55,6 +56,8 @@ Machine::Machine(std::string_view flags) {
     (void)tcp::tune(config_, "personality", "linux");
     engine_.emplace(config_, pool_);
     sockets_.emplace(*engine_, HashKey{config_.seed[0], 1});
+    sockets_->keep_failed(true);
+    sockets_->count_packets(true);
     for (const Address& local : locals) (void)engine_->assign(local, path, now_);
     each_flag(flags, [&](std::string_view name, std::string_view value) {
         if (name != "local" && name != "mtu") tune(name, value);
@@ -63,7 +66,41 @@ Machine::Machine(std::string_view flags) {
     take_tunables();
 }
 
+// Linux's tcp_fastopen is a number of bits: 1 connect, 2 listen, 4 and 0x200: those without a cookie, 0x400: all listeners. Its key is
+// four words in hexadecimal. What servers gave is forgotten where `ip tcp_metrics flush` says so.
+bool Machine::tune_fast_open(std::string_view name, std::string_view value) {
+    const std::string text{value};
+    if (name == "flush_metrics" || name.ends_with("tcp_fastopen_cookies")) {
+        engine_->forget_cookies(now_);
+        return true;
+    }
+    if (name.ends_with("tcp_fastopen")) {
+        const unsigned long bits = std::strtoul(text.c_str(), nullptr, 0);
+        config_.fast_open = std::uint8_t(bits & 3);
+        config_.fast_open_bare = std::uint8_t((bits >> 2 & 1) | (bits >> 8 & 2));
+        config_.fast_open_all = (bits & 0x400) != 0;
+        return true;
+    }
+    if (!name.ends_with("tcp_fastopen_key")) return false;
+    std::array<unsigned, 4> words{};
+    if (std::sscanf(text.c_str(), "%8x-%8x-%8x-%8x", &words[0], &words[1], &words[2], &words[3]) != 4) return true;
+    for (std::size_t i = 0; i < 2; ++i) config_.fast_open_key[i] = std::uint64_t{words[2 * i + 1]} << 32 | words[2 * i];
+    return true;
+}
+
 void Machine::tune(std::string_view name, std::string_view value) {
+    if (name == "device_cuts") {
+        device_cuts_ = value != "0";
+        return;
+    }
+    if (name.ends_with("tcp_congestion_control")) {
+        for (const tcp::ModuleStatus& module : engine_->modules())
+            if (tcp::name_of(module.module) == (value == "reno" ? "newreno" : value)) sockets_->begin_with(module.slot);
+        return;
+    }
+    if (name.ends_with("tcp_notsent_lowat"))
+        return sockets_->unsent_low(std::uint32_t(std::strtoul(std::string(value).c_str(), nullptr, 0)));
+    if (tune_fast_open(name, value)) return engine_->tune(config_, now_);
     if (const auto set = tcp::tune(config_, name, value); !set) {
         if (verbose()) std::fprintf(stderr, "weft_packetdrill: %s\n", set.error().c_str());
         return;
@@ -87,17 +124,36 @@ void Machine::take_tunables() {
     std::fclose(file);
 }
 
-// What leaves is looked at whole: a super-segment is one packet, as it is to who listens above a device that cuts.
+void Machine::listens(std::uint16_t port) {
+    listening_.insert(port);
+    tell_state();
+}
+
+// What the stand-ins for nstat and grep read.
+void Machine::tell_state() const {
+    if (tunables_path_.empty()) return;
+    std::FILE* file = std::fopen((tunables_path_ + ".state").c_str(), "w");
+    if (!file) return;
+    if (errors_told_ > 0)
+        std::fprintf(file, "TcpExtOutOfWindowIcmps %llu 0.0\n", static_cast<unsigned long long>(errors_told_));
+    for (const std::uint16_t port : listening_)
+        std::fprintf(file, "   0: 00000000:%04X 00000000:0000 0A 00000000:00000000\n", unsigned{port});
+    std::fclose(file);
+}
+
+// What leaves is looked at whole: a super-segment is one packet, as it is to who listens above a device that cuts. Or the device
+// does not (ethtool), and each segment is one.
 void Machine::collect() {
     std::array<Transmit, 16> out;
     while (const std::size_t made = engine_->transmit(out, now_))
         for (Transmit& one : std::span{out}.first(made)) {
-            one.segment_size = 0;
+            if (device_cuts_) one.segment_size = 0;
             auto cut = wire::Cut::make(one);
-            if (!cut) continue;
-            Packet packet{std::vector<std::byte>(cut->next_size()), std::max(now_, one.depart)};
-            (void)cut->next(packet.bytes);
-            packets_.push_back(std::move(packet));
+            while (cut && cut->next_size() > 0) {
+                Packet packet{std::vector<std::byte>(cut->next_size()), std::max(now_, one.depart)};
+                (void)cut->next(packet.bytes);
+                packets_.push_back(std::move(packet));
+            }
         }
 }
 
@@ -108,6 +164,7 @@ void Machine::pump(Lock& lock) {
     api::Sockets::Woken one;
     while (sockets_->next_woken(one))
         if (hook_) hook_(one);
+    if (moved_) moved_();
     wake_blocked(lock);
 }
 
@@ -147,6 +204,14 @@ void Machine::run_until(Instant until, Lock& lock) {
     now_ = std::max(now_, until);
 }
 
+// What packetdrill's second thread, or a program that the script left running, does in real time gets some.
+void Machine::rest(Lock& lock) {
+    lock.unlock();
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    lock.lock();
+    take_tunables();
+}
+
 bool Machine::deliver(const void* packet, std::size_t count, Lock& lock) {
     take_tunables();
     Chunk* chunk = pool_.allocate(count);
@@ -156,6 +221,10 @@ bool Machine::deliver(const void* packet, std::size_t count, Lock& lock) {
     engine_->receive(in, now_);
     in = {};
     pump(lock);
+    if (const std::uint64_t ignored = engine_->statistics().icmp_ignored; ignored != errors_told_) {
+        errors_told_ = ignored;
+        tell_state();
+    }
     return true;
 }
 

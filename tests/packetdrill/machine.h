@@ -8,6 +8,7 @@
 #include <list>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,10 +50,14 @@ public:
     // returned it is when that was.
     Instant read_clock(Lock& lock);
 
+    void rest(Lock& lock);
+
     // One tunable, by its name or Linux's. Unknown ones are told on stderr where WEFT_PACKETDRILL_VERBOSE is set.
     void tune(std::string_view name, std::string_view value);
     void take_tunables();  // what the stand-in for sysctl has written since
+    void listens(std::uint16_t port);  // for who looks into the kernel's table of sockets
     void wakes(std::function<void(const api::Sockets::Woken&)> hook) { hook_ = std::move(hook); }
+    void moves(std::function<void()> hook) { moved_ = std::move(hook); }  // called whenever text may have moved
 
 private:
     struct Blocked {
@@ -62,6 +67,8 @@ private:
         Instant finished;
     };
 
+    bool tune_fast_open(std::string_view name, std::string_view value);
+    void tell_state() const;
     void collect();
     void wake_blocked(Lock& lock);
     Instant next_deadline() const;
@@ -79,8 +86,12 @@ private:
     std::list<Blocked*> blocked_;
     unsigned returning_{0};  // calls that are ready and whose threads have not read the clock yet
     std::function<void(const api::Sockets::Woken&)> hook_;
+    std::function<void()> moved_;
     std::string tunables_path_;
     long tunables_read_{0};  // bytes
+    bool device_cuts_{true};  // super-segments are seen whole
+    std::set<std::uint16_t> listening_;
+    std::uint64_t errors_told_{0};  // ICMP errors that were not believed
 };
 
 }  // namespace weft::drill

@@ -166,6 +166,135 @@ TEST(Rfc7413, AnActiveOpenAsksForACookieAndUsesItTheNextTime) {  // section 4.1.
     EXPECT_EQ(carried, 300u);
 }
 
+TEST(Rfc7413, ACookieComesInTheOptionInWhichItWasAskedForAlsoInTheExperimentalOne) {  // section 7; RFC 6994
+    Peer peer{listening()};
+    peer.listens();
+    peer.sends(syn().raw_options({2, 4, 5, 180, 254, 4, 0xf9, 0x89}));
+    const Seen answer = peer.sees(syn_ack());
+    ASSERT_TRUE(answer.options.fast_open);
+    EXPECT_TRUE(answer.options.fast_open->experimental);
+    peer.sends(rst().seq(peer.peer_next()));
+    again(peer, 50'006);
+    EXPECT_EQ(granted(peer).cookie, answer.options.fast_open->cookie) << "it is the same one";
+}
+
+TEST(Rfc7413, AValidCookieWithoutTextOpensAtOnceAndTextMayGoBeforeTheHandshakeIsThrough) {  // section 4.2.2
+    Peer peer{listening()};
+    peer.listens();
+    const wire::FastOpen cookie = granted(peer);
+    again(peer, 50'007);
+    peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size)));
+    const Seen answer = peer.sees(syn_ack());
+    ASSERT_TRUE(peer.accepts());
+    EXPECT_EQ(peer.writes(3'000), 3'000u);
+    EXPECT_EQ(peer.bytes_waiting(), 3'000u);
+    peer.ignores_what_was_sent();
+    peer.closes();
+    peer.sees_nothing();  // a FIN waits for ESTABLISHED (RFC 9293, section 3.10.4)
+    peer.sends(ack().ack(answer.seq + 1));
+    EXPECT_EQ(peer.state(), State::fin_wait_1);
+    peer.ignores_what_was_sent();
+    peer.until_it_sends(seconds(5));
+    EXPECT_GT(peer.bytes_waiting(), 0u) << "what left early is watched by a timer as any other text";
+}
+
+TEST(Rfc7413, AResetOfAnEarlyFlowIsAResetAndWhoKeepsWhatFailedCanAcceptAndReadIt) {
+    for (const bool keeps : {false, true}) {
+        Opening how = listening();
+        how.options.keep_failed = keeps;
+        Peer peer{how};
+        peer.listens();
+        const wire::FastOpen cookie = granted(peer);
+        again(peer, 50'008);
+        peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 500));
+        peer.sees(syn_ack().ack(peer.peer_next()));
+        peer.sends(rst().seq(peer.peer_next()));
+        const auto flow = peer.engine().accept(peer.listener(), peer.now);
+        ASSERT_EQ(flow.has_value(), keeps) << "RFC 9293, section 3.10.7.4: its queues are flushed";
+        if (!keeps) continue;
+        std::array<Event, 8> events;
+        std::size_t count = 0;
+        Error why{};
+        while ((count = peer.engine().events(events, peer.now)) > 0)
+            for (const Event& event : std::span{events}.first(count))
+                if (event.kind == Event::Kind::failed) why = event.error;
+        EXPECT_EQ(why, Error::reset);
+        std::array<std::byte, 1'000> into;
+        EXPECT_EQ(peer.engine().read(*flow, into, peer.now).value(), 500u);
+        EXPECT_EQ(peer.engine().read(*flow, into, peer.now).error(), Error::reset);
+        EXPECT_TRUE(peer.engine().abort(*flow, peer.now));
+        EXPECT_FALSE(peer.engine().inspect(*flow));
+    }
+}
+
+TEST(Rfc7413, WithoutCookiesTextIsTakenWhereAListenerIsTunedSo) {  // section 5.1: only where no address can be forged
+    for (const int bare : {0, 1, 2}) {
+        Opening how = listening();
+        how.config.fast_open_bare = std::uint8_t(bare);
+        Peer peer{how};
+        peer.listens();
+        const SeqNum begin = peer.peer_next();
+        peer.sends(syn().length(500));
+        peer.sees(syn_ack().ack(begin + (bare == 2 ? 501 : 1)));
+        EXPECT_EQ(peer.statistics().connections, bare == 2 ? 1u : 0u);
+    }
+}
+
+TEST(Rfc7413, AListenerMayHaveAKeyOfItsOwnAndABoundOfPendingFlows) {
+    Opening how = listening();
+    how.options.fast_open_key[0] = 17;
+    how.options.fast_open_queue = 1;
+    Peer peer{how}, other{listening()};
+    peer.listens();
+    other.listens();
+    const wire::FastOpen cookie = granted(peer);
+    EXPECT_NE(cookie, granted(other));
+    peer.watches = false;
+    for (std::uint16_t i = 0; i < 3; ++i) {
+        again(peer, std::uint16_t(52'000 + i));
+        peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 100));
+    }
+    EXPECT_EQ(peer.statistics().connections, 1u);
+}
+
+TEST(Rfc7413, WhenSynsVanishAllActiveOpensLeaveItForAWhileIfTunedSo) {  // section 4.1.3.1
+    Opening how = early(true);
+    how.timestamps = false;
+    how.config.fast_open_pause = seconds(60);
+    Peer peer{how};
+    peer.connects();
+    ASSERT_TRUE(peer.sees(syn()).options.fast_open);
+    peer.until_it_sends();
+    EXPECT_FALSE(peer.sees(syn()).options.fast_open);
+    peer.until_it_sends();
+    peer.ignores_what_was_sent();
+    peer.aborts();
+    const auto asks = [&] {
+        peer.ignores_what_was_sent();
+        ConnectOptions options;
+        options.fast_open = true;
+        const auto flow = peer.engine().connect({peer.remote.address, 0, Peer::peer_port}, options, peer.now);
+        std::array<Transmit, 4> out;
+        EXPECT_EQ(peer.engine().transmit(out, peer.now), 1u);
+        const auto view = wire::TcpView::parse(Bytes{out[0].header}.first(out[0].header_length).subspan(out[0].transport));
+        EXPECT_TRUE(peer.engine().abort(*flow, peer.now));
+        return view && view->options()->fast_open.has_value();
+    };
+    EXPECT_FALSE(asks());
+    peer.after(seconds(61));
+    EXPECT_TRUE(asks());
+}
+
+TEST(Rfc7413, ASynIsGivenUpAfterSoManyRetriesWhereAFlowSaysSo) {  // RFC 9293, section 3.8.3: R2 is the application's
+    Opening how = early(true);
+    how.options.syn_retries = 1;
+    Peer peer{how};
+    peer.connects();
+    peer.ignores_what_was_sent();
+    const Duration gave_up = peer.until_event(Event::Kind::failed, seconds(30));
+    EXPECT_TRUE(gave_up >= seconds(3) && gave_up < ms(3'010));
+}
+
 // Both ends are engines.
 struct Both : Pair {
     ListenerId listener;

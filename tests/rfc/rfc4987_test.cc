@@ -217,6 +217,27 @@ TEST(Rfc4987, WhereNoneIsOutNoneIsBelieved) {
     EXPECT_EQ(peer.statistics().cookies_failed, 0u) << "not even tried";
 }
 
+TEST(Rfc4987, AtTheLimitOfConnectionsNoCookieIsGivenOutAndNoneIsTaken) {  // connections_most
+    Opening how = cookies();
+    how.config.connections_most = 1;
+    Peer peer{how};
+    const Seen first = answered(peer);
+    const SeqNum next = peer.peer_next();
+    peer.begins_anew(50'000, SeqNum{7});
+    peer.sends(syn());
+    const Seen second = peer.sees(syn_ack());
+    peer.sends(ack().ack(second.seq + 1));
+    ASSERT_TRUE(peer.accepts());
+    peer.begins_anew(50'001, SeqNum{9});
+    peer.sends(syn());
+    peer.sees_nothing();
+    EXPECT_EQ(peer.statistics().no_memory, 1u);
+    peer.begins_anew(Peer::peer_port, next);
+    peer.sends(ack().ack(first.seq + 1));
+    EXPECT_EQ(peer.statistics().connections, 1u);
+    EXPECT_EQ(peer.statistics().no_memory, 2u);
+}
+
 TEST(Rfc4987, OffMeansThatTheOldestHalfOpenRecordGoes) {
     Opening how = cookies(0);
     how.options.backlog = 3;

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <expected>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>

@@ -66,6 +66,7 @@ std::expected<Listener, std::string> Listener::start(const std::string& node) {
     listener.reader_ = ::fork();
     if (listener.reader_ == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        ::prctl(PR_SET_NAME, "bench-reader");
         if (::getppid() != parent) ::_exit(1);
         ::close(ends[0]);
         std::vector<std::byte> buffer(1 << 20);

@@ -65,8 +65,8 @@ std::expected<Output, Problem> open_output(const RecordOptions& options, std::st
 class Rewriter {
 public:
     Rewriter(int fd, std::uint64_t limit) : fd_{fd}, limit_{limit} {
-        stream_.on_payload([this](std::int64_t t_ns, std::uint32_t flow, bool sent, Bytes payload) {
-            if (begin()) writer_->add_payload(t_ns, flow, sent, payload, out_);
+        stream_.on_payload([this](const trace::Payload& payload) {
+            if (begin()) writer_->add_payload(payload, out_);
         });
     }
 

@@ -107,7 +107,22 @@ void EventListener::add(const trace::Record& record) {
     ++records_;
 }
 
+// Everything is wanted, and there is room for all of these.
+bool EventListener::takes_all(std::span<const trace::Record> records) const {
+    const bool wants_all = wants_.flows.empty() && wants_.rate_limit == 0 && wants_.snapshot &&
+                           (wants_.classes | always) == trace::all && telling_what_ == Telling::nothing;
+    return kind_ == Kind::socket && wants_all && !gap_ && !congested_ &&
+           queued() + trace::batch_head_size + records.size_bytes() <= limit_ - limit_ / 8;
+}
+
 void EventListener::take(std::span<const trace::Record> records) {
+    if (takes_all(records)) {
+        close_batch();
+        writer_.add(records, out_);
+        queued_bytes_ = writer_.bytes();
+        records_ += records.size();
+        return;
+    }
     for (const trace::Record& record : records)
         if (wants(record) && find_room(record)) add(record);
 }
@@ -134,7 +149,7 @@ void EventListener::take_payload(const PayloadRing::Piece& piece) {
         ++total_lost_[trace::lagged_payload];
         return;
     }
-    writer_.add_payload(piece.t_ns, piece.flow, piece.sent, piece.bytes, out_);
+    writer_.add_payload({piece.t_ns, piece.flow, piece.generation, piece.sent, piece.bytes}, out_);
     close_batch();
 }
 

@@ -58,6 +58,9 @@ public:
     std::uint64_t records() const { return records_; }
     std::uint64_t dropped() const;
     const std::string& error() const { return error_; }
+    bool tells() const {
+        return telling_what_ != Telling::nothing;
+    }  // the state of all flows is still on its way into the queue
     bool stuck() const { return stuck_; }  // a file that takes nothing at the moment: worth another try in a while
     std::int64_t begin_ns() const { return begin_ns_; }
 
@@ -65,6 +68,7 @@ public:
     void cut_torn_tail();
 
 private:
+    bool takes_all(std::span<const trace::Record> records) const;
     bool wants(const trace::Record& record);
     bool wants_flow(std::uint32_t place) const;
     bool wants_payload_of(std::uint32_t place, std::uint32_t generation) const;

@@ -1,4 +1,4 @@
-// One thread, one poll: what the ring holds goes to every listener each few milliseconds; requests come by an inbox, what the loop
+// One thread, one poll: what the ring holds goes to every listener some forty times a second; requests come by an inbox, what the loop
 // should know leaves by another. Nobody listens: the thread sleeps, and the shard's sinks are empty.
 #include "node/telemetry.h"
 
@@ -23,8 +23,10 @@
 namespace weft::node {
 namespace {
 
-constexpr int shortest_pause = 4,
-              longest_pause = 16;  // milliseconds between two looks at the ring; the longer while it is empty
+// Milliseconds between two looks at the ring, unless it fills sooner (Telemetry::wake): each costs whoever has the processor at that moment
+// its place on it, twice with the reader's, and far more than the records that lie there. A person sees nothing of less. `busy`: while
+// payload comes, whose ring wakes nobody, or a listener is told piece by piece what there is.
+constexpr int busy_pause = 4, watched_pause = 25, recorded_pause = 50;
 constexpr std::int64_t retry_after = 500'000'000;  // of a full disk
 constexpr std::int64_t file_pause = 100'000'000;  // between two writes to the recording
 constexpr std::size_t file_batch = 64 << 10;
@@ -121,7 +123,7 @@ private:
     void sleep();
     void take_requests(std::int64_t now);
     void join(Joining joining, std::int64_t now);
-    bool drain(std::int64_t now);
+    void drain(std::int64_t now);
     void take(std::span<trace::Record> records);
     void hand_out(std::span<const trace::Record> records);
     void retell(const trace::Record& record);
@@ -144,6 +146,7 @@ private:
         notices_.push_back(std::move(notice));
         add_one(notify_);
     }
+    int pause() const;
     bool nobody() const { return subscribers_.empty() && !recorder_; }
 
     Telemetry& shared_;
@@ -170,7 +173,6 @@ private:
     bool edges_lost_{false}, retelling_{false};
     std::uint64_t retelling_dropped_{0};
     std::unordered_set<std::uint64_t> retold_;  // identities, since all began to be told anew
-    int pause_{shortest_pause};
 };
 
 void Telemetry::Thread::run() {
@@ -179,14 +181,13 @@ void Telemetry::Thread::run() {
         woken_.store(false, std::memory_order_relaxed);
         const std::int64_t now = monotonic_now().nanoseconds();
         take_requests(now);
-        const bool any = drain(now);
-        pause_ = any ? shortest_pause : std::min(pause_ * 2, longest_pause);
+        drain(now);
         serve(now);
         publish();
     }
     const std::int64_t now = monotonic_now().nanoseconds();
     take_requests(now);
-    (void)drain(now);
+    drain(now);
     for (Subscriber& one : subscribers_) {
         one.listener.end(now);
         (void)one.listener.write();
@@ -195,13 +196,20 @@ void Telemetry::Thread::run() {
     publish();
 }
 
+int Telemetry::Thread::pause() const {
+    if (nobody()) return -1;
+    const bool tells = std::ranges::any_of(subscribers_, [](const Subscriber& one) { return one.listener.tells(); }) ||
+                       (recorder_ && recorder_->listener.tells());
+    return tells || shared_.payload_.wanted() ? busy_pause : subscribers_.empty() ? recorded_pause : watched_pause;
+}
+
 void Telemetry::Thread::sleep() {
     std::vector<pollfd> ready{{wake_.get(), POLLIN, 0}};
     for (const Subscriber& one : subscribers_) {
         const short wanted = short((one.listener.hears() ? POLLIN : 0) | (one.listener.has_more() ? POLLOUT : 0));
         ready.push_back({one.listener.descriptor(), wanted, 0});
     }
-    if (::poll(ready.data(), ready.size(), nobody() ? -1 : pause_) < 0) return;
+    if (::poll(ready.data(), ready.size(), pause()) < 0) return;
     if (ready[0].revents != 0) take_all(wake_);
     for (std::size_t i = ready.size(); i-- > 1;) {
         const short got = ready[i].revents;
@@ -234,7 +242,7 @@ void Telemetry::Thread::take_requests(std::int64_t now) {
         asked = std::exchange(inbox_, {});
     }
     for (auto& one : asked) {
-        (void)drain(now);  // what happened before the word came, came before it
+        drain(now);  // what happened before the word came, came before it
         if (auto* joining = std::get_if<Joining>(&one)) join(std::move(*joining), now);
         if (auto* mark = std::get_if<trace::Record>(&one)) take({mark, 1});
         if (std::holds_alternative<StopRecording>(one) && recorder_) end_recording({}, now);
@@ -263,10 +271,8 @@ void Telemetry::Thread::join(Joining joining, std::int64_t now) {
     want(anew);
 }
 
-// True if there was anything.
-bool Telemetry::Thread::drain(std::int64_t now) {
+void Telemetry::Thread::drain(std::int64_t now) {
     EventRing& ring = shared_.ring_;
-    bool any = false;
     for (std::size_t most = ring.capacity(); most > 0;) {  // the shard may add as fast as this takes
         std::span<trace::Record> records = ring.front();
         if (records.empty()) break;
@@ -274,11 +280,9 @@ bool Telemetry::Thread::drain(std::int64_t now) {
         take(records);
         most -= records.size();
         ring.pop(records.size());
-        any = true;
     }
     drain_payload();
     tell_dropped(now);
-    return any;
 }
 
 // Behind the records that were taken so far. Those of the same moments may come later: a shard publishes its records turn by turn, but

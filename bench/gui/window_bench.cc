@@ -80,6 +80,7 @@ private:
 bool measure_telemetry(const Options& options, Cases& cases) {
     Case on{"telemetry_ns", "ns", Better::less, ""}, off{"telemetry_off_ns", "ns", Better::less, ""};
     Case throughput{"telemetry_throughput", "Mbit/s", Better::more, "nobody listens"};
+    Case cpu{"telemetry_cpu_per_gb", "s", Better::less, "nobody listens"};
     for (unsigned round = 1; round <= options.rounds; ++round) {
         const auto cost = event_cost(bursts);
         if (!cost) return fail(cost.error());
@@ -87,16 +88,18 @@ bool measure_telemetry(const Options& options, Cases& cases) {
         off.add(cost->off_ns, std::nullopt);
     }
     for (unsigned round = 1; round <= options.rounds; ++round) {
-        double rate[2]{};
+        double rate[2]{}, seconds_per_gb[2]{};
         for (const unsigned turn : {0u, 1u}) {  // each goes first in every other round
             const bool listeners = (turn + round) % 2 == 1;
             const auto flow = run_weft(double(options.seconds) / 2, 1'200, listeners);
             if (!flow) return fail(flow.error());
             rate[listeners] = flow->bytes * 8 / flow->seconds / 1e6;
+            seconds_per_gb[listeners] = flow->cpu_seconds / (flow->bytes / 1e9);
         }
         throughput.add(rate[1], rate[0]);
+        cpu.add(seconds_per_gb[1], seconds_per_gb[0]);
     }
-    for (const Case* one : {&on, &off, &throughput}) cases.print(*one);
+    for (const Case* one : {&on, &off, &throughput, &cpu}) cases.print(*one);
     return true;
 }
 

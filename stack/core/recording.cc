@@ -387,9 +387,9 @@ std::size_t Recording::read_payload(std::int64_t from, std::int64_t to, const Re
         if (batch->head.kind == BatchKind::records && batch->head.first_ns >= to && is_whole(*batch)) break;
         offset = batch->end();
         if (batch->head.kind != BatchKind::payload || batch->head.first_ns < from || batch->head.first_ns >= to) continue;
-        const auto body = format::read_payload(batch->bytes);
+        const auto body = format::read_payload(batch->head, batch->bytes);
         if (!body || !format::is_whole(batch->bytes)) ++damaged;
-        else take(batch->head.first_ns, body->flow, body->sent, body->bytes);
+        else take(*body);
     }
     return damaged;
 }

@@ -58,6 +58,15 @@ struct IndexEntry {
     friend bool operator==(const IndexEntry&, const IndexEntry&) = default;
 };
 
+// What a flow carried.
+struct Payload {
+    std::int64_t t_ns{0};
+    std::uint32_t flow{0};  // its place
+    std::optional<std::uint32_t> generation;  // none: its writer did not say it
+    bool sent{false};  // by this node; else received
+    Bytes bytes;
+};
+
 // Writes. All output is appended to `out`; nothing is kept but the records of the open batch and a Replay for the snapshots.
 class RecordingWriter {
 public:
@@ -73,8 +82,10 @@ public:
     void begin(std::vector<std::byte>& out, const Replay* seed = nullptr, std::int64_t now_ns = 0);
     // Times never run back in a recording: an older one is raised to the newest. Closes a batch at batch_records.
     void add(const Record& record, std::vector<std::byte>& out);
-    // Application payload of a flow, for recordings that were asked for it; cut at batch_limit - 16 bytes.
-    void add_payload(std::int64_t t_ns, std::uint32_t flow, bool sent, Bytes payload, std::vector<std::byte>& out);
+    void add(std::span<const Record> records,
+             std::vector<std::byte>& out);  // the same; a stream closes its batch behind them
+    // For recordings that were asked for it; cut at batch_limit - 16 bytes.
+    void add_payload(const Payload& payload, std::vector<std::byte>& out);
     // What is collected, as a batch. A file: about four times a second; a stream: whenever its reader shall see it.
     void flush(std::vector<std::byte>& out);
     // flush, the last index, a table of the last 65,536, and the end batch, by which open() finds them. Nothing may follow.
@@ -105,7 +116,7 @@ private:
 class RecordingStream {
 public:
     using Take = std::function<void(std::span<const Record>)>;
-    using TakePayload = std::function<void(std::int64_t t_ns, std::uint32_t flow, bool sent, Bytes payload)>;
+    using TakePayload = std::function<void(const Payload&)>;
 
     // Pieces of any size. The snapshot that a stream begins with comes as records with snapshot_flag; later ones tell nothing new and are
     // skipped. Errors: "at byte 4096: ..." of the stream.

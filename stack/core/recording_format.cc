@@ -177,13 +177,15 @@ std::expected<Head, std::string> read_head(Bytes bytes) {
 
 bool is_whole(Bytes batch) { return batch_crc(batch) == load_little<std::uint32_t>(&batch[8]); }
 
-std::optional<PayloadBody> read_payload(Bytes batch) {
+std::optional<Payload> read_payload(const Head& head, Bytes batch) {
     Reader reader{batch.subspan(batch_head_size)};
-    PayloadBody body;
+    Payload body;
+    body.t_ns = head.first_ns;
     body.flow = reader.little<std::uint32_t>();
-    body.sent = (reader.little<std::uint32_t>() & 1) != 0;
-    const auto size = reader.little<std::uint32_t>();
-    reader.skip(4);
+    const auto flags = reader.little<std::uint32_t>(), size = reader.little<std::uint32_t>(),
+               generation = reader.little<std::uint32_t>();
+    body.sent = (flags & payload_sent) != 0;
+    if ((flags & payload_generation) != 0) body.generation = generation;
     body.bytes = reader.take(size);
     if (!reader.ok()) return std::nullopt;
     return body;

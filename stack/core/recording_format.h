@@ -54,12 +54,9 @@ std::optional<IndexBody> read_index(std::uint64_t offset, Bytes batch);  // noth
 void write_entry(const IndexEntry& entry, Writer& writer);  // of a table
 IndexEntry read_entry(Reader& reader);
 
-struct PayloadBody {
-    std::uint32_t flow{0};
-    bool sent{false};
-    Bytes bytes;
-};
-std::optional<PayloadBody> read_payload(Bytes batch);  // behind its head; nothing: it is shorter than it says
+inline constexpr std::uint32_t payload_sent = 1,
+                               payload_generation = 2;  // flags: this node sent it; the fourth word says whose it is
+std::optional<Payload> read_payload(const Head& head, Bytes batch);  // nothing: it is shorter than it says
 
 struct EndBody {
     std::uint64_t last_index{0}, indices{0}, records{0};

@@ -77,9 +77,9 @@ std::expected<void, std::string> RecordingStream::take_batch(Bytes batch, const 
     case BatchKind::index: began_ = true; break;  // the first snapshot is over
     case BatchKind::end: ended_ = true; break;
     case BatchKind::payload: {
-        const auto body = format::read_payload(batch);
+        const auto body = format::read_payload(*head, batch);
         if (!body) return fail("a batch of payload is shorter than it says");
-        if (take_payload_) take_payload_(head->first_ns, body->flow, body->sent, body->bytes);
+        if (take_payload_) take_payload_(*body);
         break;
     }
     default: break;

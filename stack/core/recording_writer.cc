@@ -89,18 +89,36 @@ void RecordingWriter::add(const Record& record, std::vector<std::byte>& out) {
     if (open_.size() >= batch_records) flush(out);
 }
 
-void RecordingWriter::add_payload(std::int64_t t_ns, std::uint32_t flow, bool sent, Bytes payload,
-                                  std::vector<std::byte>& out) {
+// Of a stream they are batches as they lie; a file counts them one by one on their way to the next index.
+void RecordingWriter::add(std::span<const Record> records, std::vector<std::byte>& out) {
+    const bool in_order = std::ranges::is_sorted(records, {}, &Record::t_ns) &&
+                          (records.empty() || records_ == 0 || records.front().t_ns >= now_ns_);
+    if (indices_ == Indices::seconds || !in_order || records_ == 0) {
+        for (const Record& record : records) add(record, out);
+        return;
+    }
     flush(out);
-    payload = payload.first(std::min(payload.size(), batch_limit - format::payload_head_size));
-    const std::int64_t at = std::max(t_ns, now_ns_);
-    std::vector<std::byte> body(format::payload_head_size + payload.size());
+    for (std::span<const Record> left = records; !left.empty(); left = left.subspan(std::min(left.size(), batch_records))) {
+        const auto part = left.first(std::min(left.size(), batch_records));
+        batch(BatchKind::records, part.front().t_ns, part.back().t_ns, std::as_bytes(part), out);
+    }
+    for (const Record& record : records)
+        if (const auto type = std::size_t(record.type); type < counted_types) ++counts_[type];
+    if (!records.empty()) now_ns_ = records.back().t_ns;
+    records_ += records.size();
+}
+
+void RecordingWriter::add_payload(const Payload& payload, std::vector<std::byte>& out) {
+    flush(out);
+    const Bytes bytes = payload.bytes.first(std::min(payload.bytes.size(), batch_limit - format::payload_head_size));
+    const std::int64_t at = std::max(payload.t_ns, now_ns_);
+    std::vector<std::byte> body(format::payload_head_size + bytes.size());
     Writer writer{body};
-    writer.little(flow);
-    writer.little(std::uint32_t(sent ? 1 : 0));
-    writer.little(std::uint32_t(payload.size()));
-    writer.little(std::uint32_t(0));
-    writer.put(payload);
+    writer.little(payload.flow);
+    writer.little((payload.sent ? format::payload_sent : 0) | (payload.generation ? format::payload_generation : 0));
+    writer.little(std::uint32_t(bytes.size()));
+    writer.little(payload.generation.value_or(0));
+    writer.put(bytes);
     batch(BatchKind::payload, at, at, body, out);
 }
 

@@ -50,7 +50,7 @@ TEST(Recording, WhatLooksLikeAnIndexMustLeadBackToTheFirst) {
     other.add(record_of(second, 1, Type::loss, Loss{}), made_up);
     const std::size_t index = batch_head_size + 136;
     ASSERT_EQ(load_little<std::uint32_t>(&made_up[made_up.size() - index]), 136u);
-    writer.add_payload(11 * second, 1, true, Bytes{made_up}.last(index), file);
+    writer.add_payload({11 * second, 1, 1, true, Bytes{made_up}.last(index)}, file);
     const Recording walked = opened(file), recording = *Recording::open(file, {.walked = 0});
     EXPECT_EQ(recording.indices().size(), 9u);
     EXPECT_TRUE(std::ranges::equal(recording.indices(), walked.indices()));
@@ -224,7 +224,7 @@ TEST(RecordingStream, KindsThatItDoesNotKnowAreSkipped) {
     std::vector<std::byte> file;
     RecordingWriter writer{some_info()};
     writer.begin(file);
-    writer.add_payload(1, 1, true, std::as_bytes(std::span{std::string_view{"x"}}), file);
+    writer.add_payload({1, 1, 1, true, std::as_bytes(std::span{std::string_view{"x"}})}, file);
     writer.add(record_of(30, 1, Type::loss, Loss{}), file);
     writer.flush(file);
     RecordingStream stream;

@@ -307,28 +307,31 @@ TEST(Recording, TimesNeverRunBack) {
     EXPECT_EQ(times, (std::vector<std::int64_t>{50, 50, 70, 70}));
 }
 
-TEST(Recording, PayloadIsReadWhereItWasRecorded) {
+TEST(Recording, PayloadIsReadWhereItWasRecordedAndSaysWhoseItIs) {
+    const auto hello = std::as_bytes(std::span{std::string_view{"hello"}});
     std::vector<std::byte> file;
     RecordingInfo info = some_info();
     info.payload = true;
     RecordingWriter writer{info};
     writer.begin(file);
     writer.add(record_of(10, 1, Type::loss, Loss{}), file);
-    writer.add_payload(20, 1, true, std::as_bytes(std::span{std::string_view{"hello"}}), file);
+    writer.add_payload({20, 1, 77, true, hello}, file);
     writer.add(record_of(30, 1, Type::loss, Loss{}), file);
-    writer.add_payload(40, 1, false, {}, file);
+    writer.add_payload({35, 2, std::nullopt, false, hello}, file);  // as files of an older writer have it
+    writer.add_payload({40, 1, 78, false, {}}, file);
     writer.end(file);
     const Recording recording = opened(file);
     EXPECT_TRUE(recording.info().payload);
-    std::string text;
-    const auto take = [&](std::int64_t t_ns, std::uint32_t flow, bool sent, Bytes payload) {
-        EXPECT_EQ(t_ns, 20);
-        EXPECT_EQ(flow, 1u);
-        EXPECT_TRUE(sent);
-        for (const std::byte letter : payload) text += char(letter);
-    };
-    EXPECT_EQ(recording.read_payload(0, 40, take), 0u);
-    EXPECT_EQ(text, "hello");
+    std::vector<Payload> got;
+    EXPECT_EQ(recording.read_payload(0, 40, [&](const Payload& payload) { got.push_back(payload); }), 0u);
+    ASSERT_EQ(got.size(), 2u);
+    EXPECT_EQ(got[0].t_ns, 20);
+    EXPECT_EQ(got[0].flow, 1u);
+    EXPECT_EQ(got[0].generation, 77u);
+    EXPECT_TRUE(got[0].sent);
+    EXPECT_TRUE(std::ranges::equal(got[0].bytes, hello));
+    EXPECT_EQ(got[1].generation, std::nullopt);
+    EXPECT_FALSE(got[1].sent);
     EXPECT_EQ(all_of(recording).size(), 2u);
 }
 
@@ -370,6 +373,31 @@ TEST(RecordingStream, PiecesOfAnySizeEqualTheFile) {
         EXPECT_TRUE(stream.between_batches());
         EXPECT_EQ(stream.bytes(), made.file.size());
         ASSERT_TRUE(same(records, made.records)) << "snapshots within are skipped";
+    }
+}
+
+TEST(RecordingStream, RunsOfRecordsAreReadAsRecordsOneByOne) {
+    std::vector<Record> records = MadeRecords{31, 12, second / 200}.some(10'000);
+    records[7'000].t_ns = records[6'000].t_ns;  // one that runs back
+    for (const auto indices : {RecordingWriter::Indices::none, RecordingWriter::Indices::seconds}) {
+        std::vector<std::byte> single, runs;
+        RecordingWriter one{some_info(), indices}, many{some_info(), indices};
+        one.begin(single);
+        many.begin(runs);
+        for (const Record& record : records) one.add(record, single);
+        for (std::span<const Record> left = records; !left.empty();) {
+            const auto run = left.first(std::min<std::size_t>(left.size(), left.size() % 7 == 0 ? 1 : 4'500));
+            many.add(run, runs);
+            left = left.subspan(run.size());
+        }
+        one.end(single);
+        many.end(runs);
+        EXPECT_EQ(many.records(), records.size());
+        EXPECT_EQ(many.bytes(), runs.size());
+        EXPECT_EQ(many.now_ns(), one.now_ns());
+        EXPECT_TRUE(same(all_of(opened(single)), all_of(opened(runs))));
+        EXPECT_TRUE(opened(runs).at(INT64_MAX) == opened(single).at(INT64_MAX));
+        EXPECT_EQ(opened(runs).marks().size(), opened(single).marks().size());
     }
 }
 

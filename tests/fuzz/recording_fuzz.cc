@@ -43,7 +43,7 @@ void look(Bytes file, std::uint64_t walked) {
         at = before;
     }
     recording->read_payload(recording->begin_ns(), recording->end_ns(),
-                            [&](auto, auto, auto, Bytes payload) { FUZZ_CHECK(payload.size() <= file.size()); });
+                            [&](const Payload& payload) { FUZZ_CHECK(payload.bytes.size() <= file.size()); });
     FUZZ_CHECK(recording->marks(3).size() <= 3);
     const Replay state = recording->at(recording->end_ns());
     std::vector<Record> told;

@@ -335,10 +335,10 @@ TEST_F(Listening, PayloadComesToWhoAskedForItAndWhatFindsNoRoomIsCounted) {
         return PayloadRing::Piece{++now, flow, 0, sent, std::as_bytes(std::span(text))};
     };
     std::uint64_t bytes = 0, pieces = 0;
-    stream.on_payload([&](std::int64_t, std::uint32_t flow, bool sent, Bytes payload) {
-        EXPECT_EQ(flow, 4u);
-        EXPECT_TRUE(sent);
-        bytes += payload.size();
+    stream.on_payload([&](const trace::Payload& payload) {
+        EXPECT_EQ(payload.flow, 4u);
+        EXPECT_TRUE(payload.sent);
+        bytes += payload.bytes.size();
         ++pieces;
     });
     EventListener listener = make({.flows = {4}, .payload = true});
@@ -368,8 +368,10 @@ TEST_F(Listening, PayloadOfTheNextFlowAtAPlaceIsNotOfTheOneThatWasNamed) {
         listener.take_payload({++now, place, generation, true, std::as_bytes(std::span(text))});
     };
     std::string got;
-    stream.on_payload([&](std::int64_t, std::uint32_t, bool, Bytes payload) {
-        got.append(reinterpret_cast<const char*>(payload.data()), payload.size());
+    std::vector<std::uint32_t> generations;
+    stream.on_payload([&](const trace::Payload& payload) {
+        got.append(reinterpret_cast<const char*>(payload.bytes.data()), payload.bytes.size());
+        generations.push_back(payload.generation.value_or(99));
     });
     EventListener listener = make({.flows = {{5, 3}, {9, 1}, {5, 7}, 6}, .payload = true});
     take(listener, 5, 3, "a");
@@ -384,13 +386,14 @@ TEST_F(Listening, PayloadOfTheNextFlowAtAPlaceIsNotOfTheOneThatWasNamed) {
     read(listener);
     EXPECT_EQ(heard.error, "");
     EXPECT_EQ(got, "acde");
+    EXPECT_EQ(generations, (std::vector<std::uint32_t>{3, 7, 1, 3})) << "a place alone would not say whose it is";
     EXPECT_EQ(heard.records[Type::loss], 1u) << "records come by place";
     EXPECT_TRUE(heard.lagged.empty()) << "what was not asked for is not lost";
 }
 
 TEST_F(Listening, PayloadIsNobodysWhoDidNotAsk) {
     const std::string text = "secret";
-    stream.on_payload([](auto, auto, auto, Bytes) { ADD_FAILURE() << "payload came unasked"; });
+    stream.on_payload([](const trace::Payload&) { ADD_FAILURE() << "payload came unasked"; });
     EventListener listener = make();
     listener.take_payload({++now, 1, 0, true, std::as_bytes(std::span(text))});
     listener.flush(flows, now);

@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "node/event_listener.h"
 #include "tests/node/event_stream.h"
 #include "tests/node/two_shards.h"
 
@@ -94,6 +95,26 @@ TEST_F(TelemetryOfAShard, WhoListensHearsAFlowFromItsBeginningToItsEnd) {
     ASSERT_TRUE(hears(reader, [&] { return !reader.flows.find(place)->lives(); }));
     EXPECT_EQ(reader.flows.find(place)->counters.bytes_out, 200'000u);
     EXPECT_EQ(reader.error, "");
+    EXPECT_EQ(reader.lost(), 0u);
+}
+
+// Each piece takes the processor from somebody, and again for its reader.
+TEST_F(TelemetryOfAShard, ATrickleOfEventsIsHandedOnInFewPieces) {
+    EventReader reader = listen();
+    ASSERT_TRUE(hears(reader, [&] { return telemetry->wanted() != 0 && reader.stream.info(); }));
+    const auto begin = std::chrono::steady_clock::now();
+    unsigned pieces = 0;
+    for (std::uint64_t i = 1; i <= 200; ++i) {
+        ASSERT_TRUE(
+            telemetry->ring().add(record_of(monotonic_now().nanoseconds(), Type::text, trace::Text{{'d', 'r', 'o', 'p'}})));
+        std::this_thread::sleep_for(std::chrono::milliseconds{1});
+        const std::uint64_t before = reader.count(Type::text);
+        reader.read();
+        pieces += reader.count(Type::text) != before;
+    }
+    ASSERT_TRUE(reader.read_until([&] { return reader.count(Type::text) == 200; }));
+    const auto took = std::chrono::steady_clock::now() - begin;
+    EXPECT_LE(pieces, took / std::chrono::milliseconds{20} + 3);
     EXPECT_EQ(reader.lost(), 0u);
 }
 

@@ -290,11 +290,13 @@ TEST_F(Events, RecordingsHoldWhatTheChosenFlowsCarryIfItIsAskedForAndKeysNever) 
         EXPECT_TRUE(recording->info().payload);
         EXPECT_TRUE(recording->ended());
         std::string out, in;
-        EXPECT_EQ(recording->read_payload(
-                      INT64_MIN, INT64_MAX,
-                      [&](std::int64_t, std::uint32_t, bool sent_by_it, Bytes payload) {
-                          (sent_by_it ? out : in).append(reinterpret_cast<const char*>(payload.data()), payload.size());
-                      }),
+        EXPECT_EQ(recording->read_payload(INT64_MIN, INT64_MAX,
+                                          [&](const trace::Payload& payload) {
+                                              EXPECT_TRUE(payload.generation.has_value());
+                                              (payload.sent ? out : in)
+                                                  .append(reinterpret_cast<const char*>(payload.bytes.data()),
+                                                          payload.bytes.size());
+                                          }),
                   0u);
         EXPECT_EQ(file == node_file ? in : out, file == node_file ? text + private_text : text);
         EXPECT_EQ(file == node_file ? out : in, "");

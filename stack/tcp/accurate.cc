@@ -57,22 +57,22 @@ void offer_counters(const Accurate& state, wire::TcpOptions& to) {
     }
 }
 
-Accurate& Connection::accurate() { return host_.accurate[in_.accurate]; }
-const Accurate& Connection::accurate() const { return host_.accurate[in_.accurate]; }
+Accurate& Marks::accurate() { return host_.accurate[in_.accurate]; }
+const Accurate& Marks::accurate() const { return host_.accurate[in_.accurate]; }
 
-void Connection::lend_accurate() {
+void Marks::lend_accurate() {
     if (in_.accurate != none) return;
     in_.accurate = host_.accurate.lend();
     accurate() = {};
 }
 
-void Connection::give_back_accurate() {
+void Marks::give_back_accurate() {
     if (in_.accurate != none) host_.accurate.give_back(std::exchange(in_.accurate, none));
 }
 
 // Active OPEN: the flags of a SYN. One that may have been lost for them goes without (section 3.1.4.1), and no connection asks for
 // both kinds (section 3.1.5).
-std::uint16_t Connection::syn_flags(bool again) {
+std::uint16_t Marks::syn_flags(bool again) {
     if (in_.accurate == none && !again && host_.settings.accecn == 2 &&
         host_.accurate_cache.may_ask(path().hash, cold_.opened_at))
         lend_accurate();
@@ -82,7 +82,7 @@ std::uint16_t Connection::syn_flags(bool again) {
 }
 
 // The flags of a SYN,ACK that this connection sends itself: after Fast Open, or a simultaneous one.
-std::uint16_t Connection::syn_ack_flags(wire::TcpOptions& options) {
+std::uint16_t Marks::syn_ack_flags(wire::TcpOptions& options) {
     if (in_.flags.ecn) return wire::ece;
     if (in_.accurate == none) return 0;
     Accurate& state = accurate();
@@ -93,7 +93,7 @@ std::uint16_t Connection::syn_ack_flags(wire::TcpOptions& options) {
 }
 
 // SYN-SENT: table 2. True: the SYN that was answered came marked.
-bool Connection::negotiate_ecn(const Segment& segment, Instant now) {
+bool Marks::negotiate_ecn(const Segment& segment, Instant now) {
     if (!segment.ack_set()) {  // simultaneous open: as who is asked
         give_back_accurate();
         if (host_.settings.accecn != 0 && asks_accurate(segment.flags)) {
@@ -130,7 +130,7 @@ bool Connection::negotiate_ecn(const Segment& segment, Instant now) {
 }
 
 // Passive OPEN: the half-open record was negotiated by Listener's side (handshake.cc).
-void Connection::adopt_accurate(const HalfOpen& half) {
+void Marks::adopt_accurate(const HalfOpen& half) {
     in_.flags.ecn = half.ecn;
     if (!half.accurate) return;
     lend_accurate();
@@ -142,7 +142,7 @@ void Connection::adopt_accurate(const HalfOpen& half) {
 }
 
 // Sections 3.2.3.2.3 and 3.2.3.2.4: do the peer's options come through, and as they were written?
-void Connection::hear_first_option(const Segment& segment) {
+void Marks::hear_first_option(const Segment& segment) {
     Accurate& state = accurate();
     const wire::AccurateEcn* option = segment.options && segment.options->accurate ? &*segment.options->accurate : nullptr;
     if (!option) return;
@@ -152,7 +152,7 @@ void Connection::hear_first_option(const Segment& segment) {
 }
 
 // The peer's SYN or SYN,ACK once more: the latest one counts (section 3.1.5), a mark on it but once (section 3.2.2.2).
-void Connection::hear_handshake_again(const Segment& segment, bool answered) {
+void Marks::hear_handshake_again(const Segment& segment, bool answered) {
     if (in_.accurate == none || !segment.syn() || segment.seq != cold_.irs) return;
     Accurate& state = accurate();
     state.handshake = unsigned(segment.ecn) & 3;
@@ -162,7 +162,7 @@ void Connection::hear_handshake_again(const Segment& segment, bool answered) {
 }
 
 // SYN-RECEIVED: table 4, of a pure acknowledgement. True: our SYN,ACK came marked.
-bool Connection::hear_handshake_end(const Segment& segment) {
+bool Marks::hear_handshake_end(const Segment& segment) {
     hear_first_option(segment);
     if (segment.sequence_length() != 0 || segment.sack_count != 0 || (segment.flags & was_syn) != 0) return false;
     Accurate& state = accurate();
@@ -180,7 +180,7 @@ bool Connection::hear_handshake_end(const Segment& segment) {
 }
 
 // Something on the way does to the two bits what nobody may: no packet is sent ECN-capable any more. What comes is told as before.
-void Connection::stop_ect() {
+void Marks::stop_ect() {
     if (accurate().plain) return;
     accurate().plain = true;
     ++host_.statistics.ecn_mangled;
@@ -193,28 +193,27 @@ void Connection::answer_handshake_mark(Instant now) {
 }
 
 // Section 3.2, the receiver: a packet that is acceptable, and whether it is to be acknowledged at once (section 3.2.2.5.1).
-void Connection::count_packet(const Segment& arrived) {
+bool Marks::count_packet(const Segment& arrived) {
     Accurate& state = accurate();
     const bool marked = arrived.ecn == Ecn::congestion_experienced, text = arrived.length > 0;
     if (text) {
         if (!state.repeated) state.repeats = 0;
         state.repeated = state.offered = false;
     }
+    bool at_once = false;
     if (marked) {
         state.r_cep += arrived.count;
         saturating_add(state.unsaid, arrived.count);
         host_.statistics.ecn_marks_in += arrived.count;
         const bool changed = text && Ecn(state.last) != Ecn::congestion_experienced;
-        if (changed || state.unsaid >= (text || in_.owed > 0 ? 2u : 3u)) {
-            in_.flags.ack_now = true;
-            want_output();
-        }
+        at_once = changed || state.unsaid >= (text || in_.owed > 0 ? 2u : 3u);
     }
     count_text(arrived);
     state.last = unsigned(arrived.ecn) & 3;
+    return at_once;
 }
 
-void Connection::count_text(const Segment& arrived) {
+void Marks::count_text(const Segment& arrived) {
     if (arrived.length == 0 || arrived.ecn == Ecn::not_capable) return;
     Accurate& state = accurate();
     const Accurate::Field field = arrived.ecn == Ecn::ect0   ? Accurate::ect0
@@ -227,7 +226,7 @@ void Connection::count_text(const Segment& arrived) {
 
 // Text came again whose acknowledgement carried an option. If that goes on, it may be the option that loses acknowledgements
 // (section 3.2.3.2.2).
-void Connection::hear_repeat() {
+void Marks::hear_repeat() {
     Accurate& state = accurate();
     if (!state.offered || state.repeated) return;
     state.repeated = true;
@@ -236,7 +235,7 @@ void Connection::hear_repeat() {
 }
 
 // The counter, or the code of the handshake, and the option of a pure acknowledgement.
-std::uint16_t Connection::accurate_ack(wire::TcpOptions& said) {
+std::uint16_t Marks::accurate_ack(wire::TcpOptions& said) {
     Accurate& state = accurate();
     if (!state.silent && (state.fresh != 0 || state.wanted != 0)) offer_counters(state, said);
     if (said.accurate) note_offered();
@@ -245,7 +244,7 @@ std::uint16_t Connection::accurate_ack(wire::TcpOptions& said) {
     return handshake ? handshake_flags(Ecn(state.handshake)) : flags_of_ace(state.r_cep);
 }
 
-void Connection::note_offered() {
+void Marks::note_offered() {
     Accurate& state = accurate();
     state.fresh = 0;
     state.offered = true;
@@ -254,7 +253,7 @@ void Connection::note_offered() {
 
 // The same of text. Full segments have no room for the option until marks make it worth some; what is sent again has none, for it
 // may have been lost for it. New text alone is ECN-capable (RFC 3168, sections 6.1.4 to 6.1.6). True: segments are to be smaller.
-bool Connection::accurate_text(Transmit& frame, const Span& span, std::uint16_t& flags, wire::TcpOptions& said) {
+bool Marks::accurate_text(Transmit& frame, const Span& span, std::uint16_t& flags, wire::TcpOptions& said) {
     Accurate& state = accurate();
     frame.accurate_ecn = true;
     flags |= flags_of_ace(state.r_cep);
@@ -292,7 +291,7 @@ bool Connection::says_more(const Segment& segment) const {
 }
 
 // newlyAckedB of appendix A.1. What was SACKed before is looked for only where it makes a difference.
-std::uint32_t Connection::newly_acknowledged(SeqNum ack) const {
+std::uint32_t Marks::newly_acknowledged(SeqNum ack) const {
     std::uint32_t bytes = ack - out_.snd_una;
     if (out_.scoreboard == none || bytes < ace_cycle * in_.mss) return bytes;
     for (std::uint32_t at = tcb_.rate.oldest; at != none && at_or_before(host_.sent[at].end, ack);
@@ -302,7 +301,7 @@ std::uint32_t Connection::newly_acknowledged(SeqNum ack) const {
 }
 
 // Section 3.2.3.1: the bytes that the option says were marked since the last one; none: there is no option to believe.
-std::optional<std::uint32_t> Connection::hear_option(const Segment& segment) {
+std::optional<std::uint32_t> Marks::hear_option(const Segment& segment) {
     Accurate& state = accurate();
     if (!segment.options || !segment.options->accurate || state.zeroed) return std::nullopt;
     const wire::AccurateEcn& option = *segment.options->accurate;
@@ -358,13 +357,13 @@ void Connection::hear_accurate(const Segment& segment, Instant now) {
 }
 
 // In all: as the options count, or by packets where none comes through (appendix A.3).
-std::uint32_t Connection::marked_bytes() const {
+std::uint32_t Marks::marked_bytes() const {
     const Accurate& state = accurate();
     return state.optional && !state.zeroed ? state.told[Accurate::ce] - first_ceb : (state.s_cep - first_cep) * in_.mss;
 }
 
 // Section 3.2.2.3: marks on everything for some rounds are no sign of a queue.
-void Connection::watch_marks(std::uint32_t marks, std::uint32_t segments) {
+void Marks::watch_marks(std::uint32_t marks, std::uint32_t segments) {
     Accurate& state = accurate();
     if (state.unmarked || segments == 0) return;
     state.unmarked = marks < segments;

@@ -7,13 +7,13 @@
 
 #include "stack/tcp/host.h"
 #include "stack/tcp/info.h"
-#include "stack/tcp/standing.h"
+#include "stack/tcp/marks.h"
 
 namespace weft::tcp {
 
-class Connection : Standing {
+class Connection : Marks {
 public:
-    Connection(Host& host, std::uint32_t index) : Standing{host, index} {}
+    Connection(Host& host, std::uint32_t index) : Marks{host, index} {}
 
     // lifetime.cc
     static std::optional<std::uint32_t> open(Host& host, FlowKey key, const FlowOptions& options, SeqNum iss, Instant now,
@@ -30,7 +30,6 @@ public:
     TcpInfo info(Instant now) const;  // info.cc
 
     using Standing::name, Standing::in_flight;
-
     // tell.cc: what trace records say of it
     void tell_begin(const trace::Sink& to, Instant now, std::uint16_t flags = 0) const;
     void tell_counters(const trace::Sink& to, Instant now, std::uint16_t flags = 0) const;
@@ -131,7 +130,7 @@ private:
     void make_room(std::size_t charge);
     void remember_timestamp(const Segment& segment, Instant now);
 
-    // fast_open.cc, buffers.cc, user_timeout.cc, ecn.cc
+    // fast_open.cc, buffers.cc, user_timeout.cc, ecn.cc, accurate.cc
     std::uint32_t fast_open_text(wire::TcpOptions& options, bool again, Instant now);
     void hear_fast_open(const Segment& segment, std::uint32_t text_out);
     void end_early();
@@ -144,34 +143,9 @@ private:
     void hear_marks(const Segment& segment);
     void hear_echo(const Segment& segment, Instant now);
     void answer_marks(const Segment& segment, Instant now);
-    bool may_be_marked(const Span& span) const;
-
-    // accurate.cc
-    Accurate& accurate();
-    const Accurate& accurate() const;
-    void lend_accurate();
-    void give_back_accurate();
-    std::uint16_t syn_flags(bool again);
-    std::uint16_t syn_ack_flags(wire::TcpOptions& options);
-    bool negotiate_ecn(const Segment& segment, Instant now);
-    void adopt_accurate(const HalfOpen& half);
-    void hear_first_option(const Segment& segment);
-    void hear_handshake_again(const Segment& segment, bool answered);
-    bool hear_handshake_end(const Segment& segment);
-    void stop_ect();
-    void answer_handshake_mark(Instant now);
-    void count_packet(const Segment& arrived);
-    void count_text(const Segment& arrived);
-    void hear_repeat();
-    std::uint16_t accurate_ack(wire::TcpOptions& said);
-    void note_offered();
-    bool accurate_text(Transmit& frame, const Span& span, std::uint16_t& flags, wire::TcpOptions& said);
     bool says_more(const Segment& segment) const;
-    std::uint32_t newly_acknowledged(SeqNum ack) const;
-    std::optional<std::uint32_t> hear_option(const Segment& segment);
     void hear_accurate(const Segment& segment, Instant now);
-    std::uint32_t marked_bytes() const;
-    void watch_marks(std::uint32_t marks, std::uint32_t segments);
+    void answer_handshake_mark(Instant now);
 
     // acknowledge.cc
     bool arrive_ack(const Segment& segment, Instant now);
@@ -310,10 +284,6 @@ private:
     // One branch where nobody listens.
     void trace_timer(const Instant& which, std::uint32_t fired, Instant deadline, Instant now) const {
         if (host_.sink.wants(trace::Type::timer)) tell_timer(which, fired, deadline, now);
-    }
-    void trace_loss(std::uint32_t length, std::uint32_t reason, Instant now) const {
-        if (length > 0 && host_.sink.wants(trace::Type::loss))
-            host_.sink.add(now, place(), trace::Type::loss, trace::Loss{out_.snd_una.raw(), length, reason, 0});
     }
     void trace_limit(Instant now) {
         if (host_.sink.wants(trace::Type::limit)) tell_limit(now);

@@ -24,7 +24,7 @@ void Connection::answer_marks(const Segment& segment, Instant now) {
 }
 
 // Sections 6.1.4 to 6.1.6: new text alone, and no window probe.
-bool Connection::may_be_marked(const Span& span) const {
+bool Marks::may_be_marked(const Span& span) const {
     return span.length > 0 && !before(span.seq, out_.snd_max) && !in_.flags.probing && !in_.flags.probe_out;
 }
 

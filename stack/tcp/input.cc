@@ -37,7 +37,10 @@ void Connection::arrive(const Segment& arrived, Instant now) {
     remember_timestamp(arrived, now);
     if (!arrive_ack(segment, now)) return;
     if (in_.flags.ecn) hear_marks(segment);
-    if (in_.accurate != none && (arrived.flags & was_syn) == 0) count_packet(arrived);
+    if (in_.accurate != none && (arrived.flags & was_syn) == 0 && count_packet(arrived)) {
+        in_.flags.ack_now = true;
+        want_output();
+    }
     if ((arrived.flags & rare_option) != 0 && arrived.options) hear_user_timeout(*arrived.options->user_timeout, now);
     if (segment.has(wire::urg)) arrive_urgent(segment);  // sixth: the URG bit (MUST-30 to 33)
     arrive_text(segment, now);  // seventh: the segment text
@@ -133,7 +136,10 @@ void Connection::take_predicted(const Segment& segment, Instant now) {
     out_.snd_wl2 = segment.ack;
     if (in_.accurate != none) {
         hear_accurate(segment, now);
-        count_packet(segment);
+        if (count_packet(segment)) {
+            in_.flags.ack_now = true;
+            want_output();
+        }
     }
     if (segment.ack != out_.snd_una) advance(segment, now);
     if (segment.length > 0) accept_text(segment, now);

@@ -113,6 +113,11 @@ protected:
     }
     std::uint32_t largest_segment() const;  // lifetime.cc
 
+    void trace_loss(std::uint32_t length, std::uint32_t reason, Instant now) const {
+        if (length > 0 && host_.sink.wants(trace::Type::loss))
+            host_.sink.add(now, place(), trace::Type::loss, trace::Loss{out_.snd_una.raw(), length, reason, 0});
+    }
+
     Host& host_;
     std::uint32_t index_;
     Tcb& tcb_;

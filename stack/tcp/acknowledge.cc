@@ -75,10 +75,14 @@ bool Connection::duplicate(const Segment& segment) const {
 void Connection::advance(const Segment& segment, Instant now) {
     note_app_limit();
     const std::uint32_t acked = segment.ack - out_.snd_una, prior_flight = flight(), text = std::min(acked, queued());
+    const bool was_timing = in_.flags.timing;
     sample(segment, now);
+    const bool timed = was_timing && !in_.flags.timing;
     const bool fin_acked = pass(segment.ack, now);
     const bool first_partial = in_.flags.recovering && !in_.flags.partial;
     const RateSample rate = take_rate_sample(text, now);
+    if (rate.rtt_valid && !timed && host_.look().short_trains)  // each acknowledgement is a sample, not one a round trip
+        sample_round_trip(tcb_.timing, rate.rtt, host_.settings.minimum_rto, true);
     // A partial acknowledgement reveals the next hole (RFC 6582).
     const bool partial = in_.flags.recovering && before(out_.snd_una, tcb_.recovery.point);
     const std::uint32_t lost = partial ? std::min<std::uint32_t>(in_.mss, text_in_flight()) : 0;

@@ -132,6 +132,19 @@ void Connection::hear_ack(const RateSample& sample, std::uint32_t text, std::uin
         host_.sink.add(now, place(), trace::Type::rate,
                        trace::Rate{event.rtt, event.rate_interval, event.rate_delivered, event.delivered, sample.in_flight,
                                    std::uint32_t(sample.lost), rate.round, event.flags});
+    // Modules open the window by so many segments an acknowledgement at most (RFC 9406, section 4.3; RFC 3465). Who shows the habit of
+    // not doing that has them hear of a large one in parts.
+    constexpr std::uint32_t most = 8;
+    const bool parts = host_.look().grows_at_half && text > most * in_.mss;
+    for (std::uint32_t left = text; parts && left > most * in_.mss; left -= most * in_.mss) {
+        event.newly_acked = most * in_.mss;
+        event.segments_acked = most;
+        steer(now, [&](auto& module, Control& out) { module.on_ack(event, out); });
+        event.newly_acked = left - most * in_.mss;
+        event.segments_acked = std::uint32_t((event.newly_acked + in_.mss - 1u) / in_.mss);
+        event.newly_lost = event.newly_marked = 0;
+        event.flags &= ~std::uint32_t(WEFT_ACK_RTT_VALID | WEFT_ACK_RATE_VALID | WEFT_ACK_ROUND_START);
+    }
     steer(now, [&](auto& module, Control& out) { module.on_ack(event, out); });
 }
 

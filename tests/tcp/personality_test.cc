@@ -71,6 +71,38 @@ TEST(Personality, InSlowStartHalfAWindowInUseIsEnoughToGrow) {
     }
 }
 
+TEST(Personality, ALargeAcknowledgementOpensTheWindowByAllOfItOrByEightSegments) {  // RFC 3465; RFC 9406, section 4.3
+    for (const bool linux_like : {false, true}) {
+        Peer peer = established(habit(linux_like));
+        const std::uint32_t before = peer.tcb().sending.steering.cwnd, mss = peer.effective_mss();
+        peer.writes(before);
+        peer.ignores_what_was_sent();
+        peer.after(ms(10));
+        const std::uint32_t acked = peer.snd_nxt() - peer.snd_una();
+        ASSERT_GT(acked, 8 * mss);
+        peer.sends(ack().ack(peer.snd_nxt()));
+        EXPECT_EQ(peer.tcb().sending.steering.cwnd - before, linux_like ? acked : 8 * mss);
+    }
+}
+
+TEST(Personality, EachAcknowledgementIsASampleOfTheRoundTrip) {
+    for (const bool linux_like : {false, true}) {
+        Peer peer = established(habit(linux_like));
+        const std::uint32_t mss = peer.effective_mss();
+        peer.writes(4 * mss);
+        peer.after(ms(100));
+        peer.sends(ack().ack(peer.snd_una() + 4 * mss));
+        const Duration first = peer.tcb().timing.srtt;
+        peer.writes(4 * mss);
+        peer.after(ms(100));
+        peer.sends(ack().ack(peer.snd_una() + mss));
+        const Duration once = peer.tcb().timing.srtt;
+        peer.after(ms(100));
+        peer.sends(ack().ack(peer.snd_una() + mss));
+        EXPECT_EQ(peer.tcb().timing.srtt > once, linux_like) << first.count();
+    }
+}
+
 TEST(Personality, ASynAckThatEchoesNoTimestampOfOursIsReset) {
     for (const bool linux_like : {false, true}) {
         Opening how = habit(linux_like);

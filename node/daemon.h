@@ -197,13 +197,9 @@ private:
     std::unordered_map<std::uint32_t, Instead> instead_;  // by Flow::place
 };
 
-// What the node's routing module is made of.
-RoutingConfig routing_config(const NodeConfig& config);
-
 Json fault_statistics(const link::FaultStatistics& statistics);
 Json udp_statistics(const link::Udp::Statistics& statistics);
 Json listening_on(const link::Udp& udp);
-link::FaultConfig fault_link(const FaultConfig& fault);
 
 // SIGTERM, SIGINT and SIGHUP come by a descriptor from here on. Before any thread.
 void block_signals();

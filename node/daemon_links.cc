@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "node/config_shard.h"
 #include "node/daemon.h"
 #include "node/entropy.h"
 #include "node/log.h"
@@ -41,19 +42,6 @@ Json listening_on(const link::Udp& udp) {
     for (const UdpEndpoint& endpoint : {udp.local4(), udp.local6()})
         if (endpoint.port != 0) list.push_back(to_string(endpoint));
     return list;
-}
-
-link::FaultConfig fault_link(const FaultConfig& fault) {
-    link::FaultConfig made;
-    made.seed = fault.seed;
-    made.loss = fault.loss_ppm;
-    made.reorder = fault.reorder_ppm;
-    made.duplicate = fault.duplicate_ppm;
-    made.corrupt = fault.corrupt_ppm;
-    made.delay = fault.delay;
-    made.jitter = fault.jitter;
-    made.rate = fault.rate;
-    return made;
 }
 
 Json Daemon::link_list() const {

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "node/config_shard.h"
 #include "node/daemon.h"
 #include "node/log.h"
 #include "node/methods.h"
@@ -75,15 +76,6 @@ Json dropped_json(const std::uint64_t (&dropped)[overlay::label_drops]) {
 }
 
 }  // namespace
-
-RoutingConfig routing_config(const NodeConfig& config) {
-    Json routes = Json::array();
-    for (const RouteConfig& route : config.routes)
-        for (const Address& via : route.via)
-            routes.push_back(
-                {{"to", route.to ? OverlayFamily::format(*route.to) : "*"}, {"via", OverlayFamily::format(via)}});
-    return {config.routing, Json{{"routes", std::move(routes)}}.dump()};
-}
 
 void Daemon::overrule(NodeConfig& config) const {
     if (said_.name) config.name = *said_.name;

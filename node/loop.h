@@ -35,6 +35,8 @@ public:
     // Sleeps until a descriptor is ready or the deadline has passed, then runs the handlers of what is ready.
     void wait(Instant deadline);
 
+    int descriptor() const { return epoll_.get(); }  // readable when wait() would not sleep for a descriptor's sake
+
 private:
     struct Slot {
         Handler handler;

@@ -190,10 +190,16 @@ Instant Shard::deadline() const {
     return std::min(next, taps_.deadline());
 }
 
+Instant Shard::due() const {
+    const bool busy = work_left_ || udp_readable_ || taps_.readable() || !queue_.empty();
+    return busy ? Instant{} : deadline();
+}
+
+void Shard::push() { settle(monotonic_now()); }
+
 void Shard::turn(Instant until) {
     publish_events();  // what was told since the last turn: the wait may be long
-    const bool busy = work_left_ || udp_readable_ || taps_.readable() || !queue_.empty();
-    loop_.wait(busy ? Instant{} : std::min(until, deadline()));
+    loop_.wait(std::min(until, due()));
     work_left_ = false;
     const Instant now = monotonic_now();
     advance_fault(device_, now);

@@ -110,6 +110,14 @@ public:
     bool finished() const { return living_ == 0; }
     void close();
 
+    // Who else has flows and listeners of the engine, and hears of them: `events` is called in turn() and push(). push() lets out what the
+    // engine has to say, and no more.
+    void share(std::function<void(const Event&)> events) { others_ = std::move(events); }
+    void push();
+    Engine& shared_engine() { return engine_; }
+    BufferPool& shared_pool() { return pool_; }
+    Instant due() const;  // of the next turn, unless a descriptor is ready before
+
     // Inputs of the engine that are no flow's own, such as those of modules. What they make it want to send leaves in the next
     // turn.
     template <class Input>
@@ -224,6 +232,7 @@ private:
     bool ring_has_room();
 
     BufferPool pool_;  // outlives all that holds its chunks
+    std::function<void(const Event&)> others_;
     Loop loop_;
     Device device_;
     overlay::Access access_;  // outlives the links, as the router does

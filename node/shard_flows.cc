@@ -141,9 +141,13 @@ void Shard::accept_all(ListenerId listener, Instant now) {
 
 void Shard::take_event(const Event& event, Instant now) {
     using Kind = Event::Kind;
-    if (event.kind == Kind::accepted) return accept_all(event.listener, now);
+    const bool ours = std::ranges::find(listeners_, event.listener, &Listening::id) != listeners_.end();
+    if (event.kind == Kind::accepted && ours) return accept_all(event.listener, now);
     Carried* found = carried(event.flow);
-    if (!found) return;
+    if (!found) {
+        if (others_) others_(event);
+        return;
+    }
     const std::uint32_t place = place_of_[event.flow.place];
     switch (event.kind) {
     case Kind::connected: return open(*found, place, now);

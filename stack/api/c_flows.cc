@@ -58,33 +58,75 @@ void give(const Endpoint& endpoint, weft_sockaddr* out) {
 
 }  // namespace weft::api
 
-void weft_stack::settle() {
-    sockets.settle(now);
-    for (api::Sockets::Asked asked; sockets.next_question(asked); sockets.settle(now)) {
+void weft_stack::hear(const Event& event) {
+    sockets.hear(event);
+    for (api::Sockets::Asked asked; sockets.next_question(asked);) {
         const auto function = functions.find(asked.listener.place);
-        const auto peers = engine.peers(asked.question);
+        const auto peers = carrier->engine().peers(asked.question);
         if (function == functions.end() || !peers) continue;
         weft_sockaddr local, remote;
         api::give(peers->local, &local);
         api::give(peers->remote, &remote);
         const enum weft_answer answer =
             function->second.ask(function->second.context, api::fd_of(asked.question), &local, &remote);
-        (void)engine.answer(asked.question, Answer(std::clamp(int(answer), int(WEFT_ACCEPT), int(WEFT_LATER))), now);
+        (void)carrier->engine().answer(asked.question, Answer(std::clamp(int(answer), int(WEFT_ACCEPT), int(WEFT_LATER))),
+                                       now());
     }
 }
 
 namespace {
 
-// A call under the stack's lock: the value of its outcome, or minus its errno.
-template <class Call>
-auto under_lock(weft_stack* s, Call&& call) -> std::int64_t {
-    const api::Guard guard{*s};
-    if (!guard) return -EDEADLK;
-    const auto done = call(s->sockets);
-    s->settle();
-    if (!done) return -done.error();
-    if constexpr (std::is_void_v<typename std::decay_t<decltype(done)>::value_type>) return 0;
+// The value of an outcome, or minus its errno.
+template <class Done>
+std::int64_t said(const Done& done) {
+    if (!done) return -std::int64_t{done.error()};
+    if constexpr (std::is_void_v<typename Done::value_type>) return 0;
     else return std::int64_t(*done);
+}
+
+// A call under the stack's lock.
+template <class Call>
+std::int64_t under_lock(weft_stack* s, Call&& call) {
+    const api::Entry entry{s};
+    if (!entry) return -EDEADLK;
+    const auto done = call(s->sockets);
+    s->shard.flush();
+    s->shard.try_again();  // who waits in another thread for what this call has done
+    return said(done);
+}
+
+// The same, again and again while it says EAGAIN, until `until`: that is what it says then. Meanwhile this thread serves the stack.
+template <class Call>
+std::int64_t waiting(weft_stack* s, Instant until, Call&& call) {
+    using Done = decltype(call(s->sockets));
+    const auto step = [&]() -> Result<Done> {
+        Done done = call(s->sockets);
+        if (!done && done.error() == EAGAIN) return std::unexpected(Error::would_block);
+        return done;
+    };
+    const auto answer = s->shard.call(&s->shard.anything(), api::want_any, until, step);
+    const api::Entry entry{s};  // if it was freed meanwhile, it goes here
+    if (answer) return said(*answer);
+    if (answer.error() == Error::timed_out) return -EAGAIN;
+    return answer.error() == Error::not_permitted ? -EDEADLK : -api::to_errno(answer.error());
+}
+
+// A call on `fd` that waits where that may wait.
+template <class Call>
+std::int64_t on(weft_stack* s, weft_fd fd, int flags, Call&& call) {
+    bool waits = s->without_io == nullptr && (flags & WEFT_DONTWAIT) == 0;
+    if (waits) {
+        const api::Entry entry{s};
+        if (!entry) return -EDEADLK;
+        waits = !s->nonblocking.contains(fd);
+    }
+    return waits ? waiting(s, Instant::never(), call) : under_lock(s, call);
+}
+
+void keep_nonblocking(weft_stack* s, weft_fd fd, const weft_options* options) {
+    if (!options || options->size != sizeof(weft_options)) return;
+    if ((options->flags & WEFT_NONBLOCK) != 0) s->nonblocking.insert(fd);
+    else s->nonblocking.erase(fd);
 }
 
 bool sound(const weft_sockaddr& address) {
@@ -143,6 +185,34 @@ Outcome<SocketId> make(Sockets& sockets, Family family, const weft_sockaddr* loc
 
 constexpr int read_flags = WEFT_PEEK | WEFT_DONTWAIT, write_flags = WEFT_URGENT | WEFT_DONTWAIT | WEFT_MORE;
 
+int ready(Sockets& sockets, std::span<weft_pollfd> fds) {
+    int found = 0;
+    for (weft_pollfd& one : fds) {
+        const std::uint32_t wanted = std::uint32_t(std::uint16_t(one.events)) | api::trouble | api::hang_up;
+        one.revents = std::int16_t(sockets.poll(api::socket_of(one.fd)) & wanted);
+        found += one.revents != 0;
+    }
+    return found;
+}
+
+// It goes: what is kept beside its socket goes with it.
+void forget(weft_stack* s, Sockets& sockets, weft_fd fd) {
+    const api::Socket* socket = sockets.find(api::socket_of(fd));
+    if (!socket) return;
+    s->nonblocking.erase(fd);
+    if (socket->kind == api::Socket::Kind::listener) s->shard.listening(socket->local, false);
+}
+
+// Takes what was written off the parts. False: nothing is left.
+bool cut_front(std::vector<iovec>& parts, std::size_t count) {
+    std::size_t whole = 0;
+    for (; whole < parts.size() && parts[whole].iov_len <= count; ++whole) count -= parts[whole].iov_len;
+    parts.erase(parts.begin(), parts.begin() + std::ptrdiff_t(whole));
+    if (parts.empty()) return false;
+    parts.front() = {static_cast<char*>(parts.front().iov_base) + count, parts.front().iov_len - count};
+    return true;
+}
+
 bool sound(const iovec* iov, int count) { return count >= 0 && count <= 1'024 && (iov || count == 0); }
 
 }  // namespace
@@ -151,14 +221,29 @@ extern "C" {
 
 weft_fd weft_connect(weft_stack* s, const weft_sockaddr* local, const weft_sockaddr* remote, const weft_options* options) {
     if (!remote || !sound(*remote) || remote->family == WEFT_ANY || (local && !sound(*local))) return -EINVAL;
-    return under_lock(s, [&](Sockets& sockets) -> Outcome<weft_fd> {
-        const auto id = make(sockets, Family(remote->family), local, options, s->now);
+    const weft_fd fd = under_lock(s, [&](Sockets& sockets) -> Outcome<weft_fd> {
+        const auto id = make(sockets, Family(remote->family), local, options, s->now());
         if (!id) return std::unexpected(id.error());
-        const auto begun = sockets.connect(*id, api::endpoint_of(*remote), s->now);
-        if (begun || begun.error() == EINPROGRESS) return api::fd_of(*id);
-        (void)sockets.close(*id, s->now);
+        const auto begun = sockets.connect(*id, api::endpoint_of(*remote), s->now());
+        if (begun || begun.error() == EINPROGRESS) {
+            keep_nonblocking(s, api::fd_of(*id), options);
+            return api::fd_of(*id);
+        }
+        (void)sockets.close(*id, s->now());
         return std::unexpected(begun.error());
     });
+    if (fd < 0) return fd;
+    const std::int64_t open = on(s, fd, s->without_io ? int{WEFT_DONTWAIT} : 0, [&](Sockets& sockets) -> Outcome<void> {
+        const api::Socket* socket = sockets.find(api::socket_of(fd));
+        if (!socket) return std::unexpected(EBADF);
+        if (s->without_io || s->nonblocking.contains(fd)) return {};
+        if (socket->kind == api::Socket::Kind::connecting) return std::unexpected(EAGAIN);
+        if (socket->fate != 0) return std::unexpected(socket->fate);
+        return {};
+    });
+    if (open == 0) return fd;
+    (void)weft_close(s, fd);
+    return open;
 }
 
 weft_fd weft_listen(weft_stack* s, const weft_sockaddr* local, int backlog, const weft_options* options) {
@@ -169,15 +254,17 @@ weft_fd weft_listen_with(weft_stack* s, const weft_sockaddr* local, int backlog,
                          weft_listener* function, void* context) {
     if (!local || !sound(*local)) return -EINVAL;
     return under_lock(s, [&](Sockets& sockets) -> Outcome<weft_fd> {
-        const auto id = make(sockets, Family(local->family), local, options, s->now, function != nullptr);
+        const auto id = make(sockets, Family(local->family), local, options, s->now(), function != nullptr);
         if (!id) return std::unexpected(id.error());
-        const auto listens = sockets.listen(*id, backlog, s->now, function != nullptr, function && local->port == 0);
+        const auto listens = sockets.listen(*id, backlog, s->now(), function != nullptr, function && local->port == 0);
         if (!listens) {
-            (void)sockets.close(*id, s->now);
+            (void)sockets.close(*id, s->now());
             return std::unexpected(listens.error());
         }
         s->functions.erase(id->place);
         if (function) s->functions[id->place] = {function, context};
+        keep_nonblocking(s, api::fd_of(*id), options);
+        s->shard.listening(sockets.find(*id)->local, true);
         return api::fd_of(*id);
     });
 }
@@ -187,15 +274,15 @@ int weft_answer(weft_stack* s, weft_fd asked, enum weft_answer answer) {
     return int(under_lock(s, [&](Sockets& sockets) -> Outcome<void> {
         const auto question = api::question_of(asked);
         if (!question) return std::unexpected(EBADF);
-        if (const auto done = sockets.engine().answer(*question, Answer(answer), s->now); !done)
+        if (const auto done = sockets.engine().answer(*question, Answer(answer), s->now()); !done)
             return std::unexpected(api::to_errno(done.error()));
         return {};
     }));
 }
 
 weft_fd weft_accept(weft_stack* s, weft_fd listener, weft_sockaddr* remote) {
-    return under_lock(s, [&](Sockets& sockets) -> Outcome<weft_fd> {
-        const auto id = sockets.accept(api::socket_of(listener), s->now);
+    return on(s, listener, 0, [&](Sockets& sockets) -> Outcome<weft_fd> {
+        const auto id = sockets.accept(api::socket_of(listener), s->now());
         if (!id) return std::unexpected(id.error());
         if (const auto peer = sockets.remote(*id)) api::give(*peer, remote);
         return api::fd_of(*id);
@@ -204,8 +291,9 @@ weft_fd weft_accept(weft_stack* s, weft_fd listener, weft_sockaddr* remote) {
 
 ssize_t weft_readv(weft_stack* s, weft_fd fd, const struct iovec* iov, int count, int flags) {
     if (!sound(iov, count) || (flags & ~read_flags) != 0) return -EINVAL;
-    return under_lock(
-        s, [&](Sockets& sockets) { return sockets.receive(api::socket_of(fd), {iov, std::size_t(count)}, flags, s->now); });
+    return on(s, fd, flags, [&](Sockets& sockets) {
+        return sockets.receive(api::socket_of(fd), {iov, std::size_t(count)}, flags, s->now());
+    });
 }
 
 ssize_t weft_read(weft_stack* s, weft_fd fd, void* buffer, size_t length, int flags) {
@@ -215,8 +303,21 @@ ssize_t weft_read(weft_stack* s, weft_fd fd, void* buffer, size_t length, int fl
 
 ssize_t weft_writev(weft_stack* s, weft_fd fd, const struct iovec* iov, int count, int flags) {
     if (!sound(iov, count) || (flags & ~write_flags) != 0) return -EINVAL;
-    return under_lock(
-        s, [&](Sockets& sockets) { return sockets.send(api::socket_of(fd), {iov, std::size_t(count)}, flags, s->now); });
+    if (s->without_io)
+        return under_lock(s, [&](Sockets& sockets) {
+            return sockets.send(api::socket_of(fd), {iov, std::size_t(count)}, flags, s->now());
+        });
+    std::vector<iovec> left{iov, iov + count};
+    ssize_t written = 0;
+    const std::int64_t done = on(s, fd, flags, [&](Sockets& sockets) -> Outcome<ssize_t> {
+        const auto taken = sockets.send(api::socket_of(fd), left, flags, s->now());
+        if (!taken)
+            return written > 0 && taken.error() != EAGAIN ? Outcome<ssize_t>{written} : std::unexpected(taken.error());
+        written += ssize_t(*taken);
+        if ((flags & WEFT_DONTWAIT) != 0 || s->nonblocking.contains(fd)) return written;
+        return cut_front(left, *taken) ? Outcome<ssize_t>{std::unexpected(EAGAIN)} : written;
+    });
+    return done < 0 && written > 0 ? written : done;
 }
 
 ssize_t weft_write(weft_stack* s, weft_fd fd, const void* buffer, size_t length, int flags) {
@@ -227,14 +328,14 @@ ssize_t weft_write(weft_stack* s, weft_fd fd, const void* buffer, size_t length,
 ssize_t weft_take(weft_stack* s, weft_fd fd, struct iovec* iov, int count, weft_lease** lease) {
     if (lease) *lease = nullptr;
     if (!iov || count < 1 || !lease) return -EINVAL;
-    return under_lock(s, [&](Sockets& sockets) -> Outcome<std::size_t> {
+    return on(s, fd, 0, [&](Sockets& sockets) -> Outcome<std::size_t> {
         weft_lease* made = s->leases;
         if (made) s->leases = made->next;
         else made = new (std::nothrow) weft_lease{};
         if (!made) return std::unexpected(ENOMEM);
         made->stack = s;
         const std::size_t room = std::min<std::size_t>(std::size_t(count), made->slices.size());
-        const auto taken = sockets.take(api::socket_of(fd), std::span{made->slices}.first(room), s->now);
+        const auto taken = sockets.take(api::socket_of(fd), std::span{made->slices}.first(room), s->now());
         if (!taken || *taken == 0) {
             made->next = std::exchange(s->leases, made);
             return taken;
@@ -254,7 +355,7 @@ ssize_t weft_take(weft_stack* s, weft_fd fd, struct iovec* iov, int count, weft_
 void weft_return(weft_lease* lease) {
     if (!lease) return;
     weft_stack* s = lease->stack;
-    const api::Guard guard{*s};  // who listens may return, too: then the lock is held already
+    const api::Entry entry{s};  // who listens may return, too: then the lock is held already
     if (!std::exchange(lease->lent, false)) return;
     for (Slice& slice : lease->slices) slice = {};
     lease->next = std::exchange(s->leases, lease);
@@ -265,23 +366,31 @@ int weft_shutdown(weft_stack* s, weft_fd fd, int directions) {
     const auto how = directions == WEFT_READ    ? Sockets::How::read
                      : directions == WEFT_WRITE ? Sockets::How::write
                                                 : Sockets::How::both;
-    return int(under_lock(s, [&](Sockets& sockets) { return sockets.shutdown(api::socket_of(fd), how, s->now); }));
+    return int(under_lock(s, [&](Sockets& sockets) { return sockets.shutdown(api::socket_of(fd), how, s->now()); }));
 }
 
 int weft_close(weft_stack* s, weft_fd fd) {
-    return int(under_lock(s, [&](Sockets& sockets) { return sockets.close(api::socket_of(fd), s->now); }));
+    return int(under_lock(s, [&](Sockets& sockets) {
+        forget(s, sockets, fd);
+        return sockets.close(api::socket_of(fd), s->now());
+    }));
 }
 
 int weft_abort(weft_stack* s, weft_fd fd) {
-    return int(under_lock(s, [&](Sockets& sockets) { return sockets.abort(api::socket_of(fd), s->now); }));
+    return int(under_lock(s, [&](Sockets& sockets) {
+        forget(s, sockets, fd);
+        return sockets.abort(api::socket_of(fd), s->now());
+    }));
 }
 
 int weft_finish(weft_stack* s, weft_fd fd) {
-    return int(under_lock(s, [&](Sockets& sockets) -> Outcome<void> {
+    return int(on(s, fd, 0, [&](Sockets& sockets) -> Outcome<void> {
         const api::Socket* socket = sockets.find(api::socket_of(fd));
         if (!socket) return std::unexpected(EBADF);
         if (socket->kind == api::Socket::Kind::stream && !socket->write_shut)
-            if (const auto shut = sockets.shutdown(api::socket_of(fd), Sockets::How::write, s->now); !shut) return shut;
+            if (const auto shut = sockets.shutdown(api::socket_of(fd), Sockets::How::write, s->now()); !shut) return shut;
+        std::array<Slice, 16> thrown_away;
+        while (!s->without_io && sockets.take(api::socket_of(fd), thrown_away, s->now()).value_or(0) > 0) {}
         if (socket->kind != api::Socket::Kind::ended) return std::unexpected(EAGAIN);
         if (socket->fate != 0) return std::unexpected(socket->fate);
         return {};
@@ -301,20 +410,24 @@ int weft_peers(weft_stack* s, weft_fd fd, weft_sockaddr* local, weft_sockaddr* r
 }
 
 int weft_set(weft_stack* s, weft_fd fd, const weft_options* options) {
-    return int(under_lock(s, [&](Sockets& sockets) { return set_all(sockets, api::socket_of(fd), options, s->now); }));
+    return int(under_lock(s, [&](Sockets& sockets) {
+        const auto done = set_all(sockets, api::socket_of(fd), options, s->now());
+        if (done) keep_nonblocking(s, fd, options);
+        return done;
+    }));
 }
 
 int weft_setsockopt(weft_stack* s, weft_fd fd, int level, int name, const void* value, size_t length) {
     if (!value) return -EFAULT;
     return int(under_lock(s, [&](Sockets& sockets) {
-        return sockets.set_option(api::socket_of(fd), level, name, {static_cast<const std::byte*>(value), length}, s->now);
+        return sockets.set_option(api::socket_of(fd), level, name, {static_cast<const std::byte*>(value), length}, s->now());
     }));
 }
 
 int weft_getsockopt(weft_stack* s, weft_fd fd, int level, int name, void* value, size_t* length) {
     if (!value || !length) return -EFAULT;
     const auto size = under_lock(s, [&](Sockets& sockets) {
-        return sockets.get_option(api::socket_of(fd), level, name, {static_cast<std::byte*>(value), *length}, s->now);
+        return sockets.get_option(api::socket_of(fd), level, name, {static_cast<std::byte*>(value), *length}, s->now());
     });
     if (size < 0) return int(size);
     *length = std::size_t(size);
@@ -327,15 +440,19 @@ int weft_ioctl(weft_stack* s, weft_fd fd, unsigned long request) {
 
 int weft_poll(weft_stack* s, weft_pollfd* fds, size_t count) {
     if (!fds && count > 0) return -EINVAL;
-    return int(under_lock(s, [&](Sockets& sockets) -> Outcome<int> {
-        int ready = 0;
-        for (weft_pollfd& one : std::span{fds, count}) {
-            const std::uint32_t wanted = std::uint32_t(std::uint16_t(one.events)) | api::trouble | api::hang_up;
-            one.revents = std::int16_t(sockets.poll(api::socket_of(one.fd)) & wanted);
-            ready += one.revents != 0;
-        }
-        return ready;
-    }));
+    return int(under_lock(s, [&](Sockets& sockets) -> Outcome<int> { return ready(sockets, {fds, count}); }));
+}
+
+int weft_wait(weft_stack* s, weft_pollfd* fds, size_t count, int timeout_ms) {
+    if ((!fds && count > 0) || timeout_ms < -1) return -EINVAL;
+    if (s->without_io) return weft_poll(s, fds, count);
+    const Instant until = timeout_ms < 0 ? Instant::never() : s->now() + Duration::milliseconds(timeout_ms);
+    const std::int64_t some = waiting(s, until, [&](Sockets& sockets) -> Outcome<int> {
+        const int found = ready(sockets, {fds, count});
+        if (found == 0) return std::unexpected(EAGAIN);
+        return found;
+    });
+    return some == -EAGAIN ? 0 : int(some);
 }
 
 int weft_events(weft_stack* s, weft_pollfd* out, size_t capacity) {

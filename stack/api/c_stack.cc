@@ -116,7 +116,7 @@ bool refill(weft_stack& s) {
     s.bytes.clear();
     s.out.clear();
     s.handed = 0;
-    const std::size_t made = s.engine.transmit(batch, s.now);
+    const std::size_t made = s.carrier->engine().transmit(batch, s.now());
     for (const Transmit& one : std::span{batch}.first(made)) {
         auto cut = wire::Cut::make(one);
         if (!cut) continue;
@@ -131,6 +131,22 @@ bool refill(weft_stack& s) {
 }
 
 }  // namespace
+
+namespace weft::api {
+
+void explain(std::string reason) { why = std::move(reason); }
+
+bool NoIo::flush(Hearer& hearer) {
+    bool any = false;
+    std::array<Event, 16> some;
+    while (const std::size_t count = engine_.events(some, now_)) {
+        any = true;
+        for (const Event& event : std::span{some}.first(count)) hearer.hear(event);
+    }
+    return any;
+}
+
+}  // namespace weft::api
 
 extern "C" {
 
@@ -147,52 +163,76 @@ int weft_new(const char* config, const uint8_t seed[16], weft_stack** out) {
     const auto* bytes = reinterpret_cast<const std::byte*>(seed);
     settings.config.seed[0] = load_little<std::uint64_t>(bytes);
     settings.config.seed[1] = load_little<std::uint64_t>(bytes + 8);
-    auto stack = std::unique_ptr<weft_stack>{new (std::nothrow) weft_stack{settings.config, settings.memory}};
-    if (!stack) return -ENOMEM;
+    auto made = std::make_unique<api::NoIo>(settings.config, settings.memory);
+    api::NoIo* const carrier = made.get();
+    auto stack = std::make_unique<weft_stack>(std::move(made),
+                                              HashKey{settings.config.seed[0] ^ 0x706f'7274, settings.config.seed[1]});
+    stack->without_io = carrier;
     for (const auto& [link, mtu] : settings.any_address)
-        if (!stack->engine.attach(link, {.mtu = mtu, .any_address = true}, stack->now)) {
+        if (!carrier->engine().attach(link, {.mtu = mtu, .any_address = true}, stack->now())) {
             why = "link " + std::to_string(link) + " cannot bring every address";
             return -EINVAL;
         }
-    for (const Local& local : settings.locals)
-        if (const auto assigned = stack->engine.assign(local.address, local.path, stack->now); !assigned) {
+    for (const Local& local : settings.locals) {
+        if (const auto assigned = carrier->engine().assign(local.address, local.path, stack->now()); !assigned) {
             why = to_string(local.address) + " cannot be an address of this host";
             return -EINVAL;
         }
+        stack->addresses.push_back(local.address);
+    }
     *out = stack.release();
     return 0;
 }
 
-void weft_free(weft_stack* stack) { delete stack; }
+// From within a function that was asked about a SYN it is put off until the call that asked ends.
+void weft_free(weft_stack* stack) {
+    if (!stack) return;
+    const api::Entry entry{stack};
+    stack->freed = true;
+    stack->shard.end_waits(Error::aborted);
+}
+
+int weft_self(weft_stack* s, int family, weft_sockaddr* out) {
+    const api::Entry entry{s};
+    if (!entry) return -EDEADLK;
+    for (const Address& address : s->addresses) {
+        if (family != WEFT_ANY && Family(family) != address.family()) continue;
+        api::give({address, 0, 0}, out);
+        return 0;
+    }
+    return -EADDRNOTAVAIL;
+}
 
 int weft_input(weft_stack* s, const weft_packet* packets, size_t count, weft_time now) {
-    const api::Guard guard{*s};
-    if (!guard) return -EDEADLK;
-    s->at(now);
+    const api::Entry entry{s};
+    if (!entry) return -EDEADLK;
+    if (!s->without_io) return -EOPNOTSUPP;
+    s->without_io->at(now);
     std::array<Receive, 64> batch;
     std::size_t taken = 0;
     while (taken < count) {
         std::size_t fill = 0;
         for (; fill < batch.size() && taken < count; ++fill, ++taken) {
             const weft_packet& packet = packets[taken];
-            Chunk* chunk = packet.length <= most_bytes ? s->pool.allocate(packet.length) : nullptr;
+            Chunk* chunk = packet.length <= most_bytes ? s->carrier->pool().allocate(packet.length) : nullptr;
             if (!chunk) break;
             if (packet.length > 0) std::memcpy(chunk->data(), packet.data, packet.length);
             batch[fill] = {.link = packet.link, .frame = Slice{chunk, 0, std::uint32_t(packet.length)}};
         }
-        s->engine.receive(std::span{batch}.first(fill), s->now);
-        s->settle();
+        s->carrier->engine().receive(std::span{batch}.first(fill), s->now());
+        s->shard.flush();
         if (fill < batch.size()) break;
     }
     return int(taken);
 }
 
 int weft_output(weft_stack* s, weft_packet* out, size_t capacity, weft_time now) {
-    const api::Guard guard{*s};
-    if (!guard) return -EDEADLK;
-    s->at(now);
+    const api::Entry entry{s};
+    if (!entry) return -EDEADLK;
+    if (!s->without_io) return -EOPNOTSUPP;
+    s->without_io->at(now);
     if (s->handed == s->out.size() && !refill(*s)) {
-        s->settle();
+        s->shard.flush();
         return 0;
     }
     const std::size_t count = std::min(capacity, s->out.size() - s->handed);
@@ -205,19 +245,28 @@ int weft_output(weft_stack* s, weft_packet* out, size_t capacity, weft_time now)
 }
 
 weft_time weft_deadline(weft_stack* s) {
-    const api::Guard guard{*s};
-    if (!guard) return -EDEADLK;
-    const Instant next = s->engine.deadline();
+    const api::Entry entry{s};
+    if (!entry) return -EDEADLK;
+    const Instant next = s->carrier->deadline();
     return next == Instant::never() ? WEFT_NEVER : next.nanoseconds();
 }
 
 int weft_advance(weft_stack* s, weft_time now) {
-    const api::Guard guard{*s};
-    if (!guard) return -EDEADLK;
-    s->at(now);
-    s->engine.advance(s->now);
-    s->settle();
+    if (const api::Shard::Lock lock{s->shard}; !lock) return -EDEADLK;
+    if (!s->without_io) (void)s->shard.turn();
+    const api::Entry entry{s};
+    if (!s->without_io) return 0;
+    s->without_io->at(now);
+    s->carrier->engine().advance(s->now());
+    s->shard.flush();
     return 0;
+}
+
+int weft_event_fd(weft_stack* s) {
+    const api::Entry entry{s};
+    if (!entry) return -EDEADLK;
+    const int descriptor = s->shard.descriptor();
+    return descriptor >= 0 ? descriptor : -EOPNOTSUPP;
 }
 
 int weft_parse(const char* text, weft_sockaddr* out) {

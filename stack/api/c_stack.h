@@ -1,16 +1,17 @@
-// What is behind a weft_stack: engine, sockets, the time last given, and packets on their way out.
+// What is behind a weft_stack: a shard over what moves its packets, sockets, and packets on their way out.
 #pragma once
 
+#include <algorithm>
 #include <array>
-#include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
+#include "stack/api/shard.h"
 #include "stack/api/sockets.h"
 #include "stack/api/weft.h"
 #include "stack/core/buffer.h"
@@ -23,32 +24,59 @@ struct weft_lease {
     std::array<weft::Slice, 64> slices;
 };
 
-struct weft_stack {
-    weft_stack(const weft::Config& config, std::size_t memory)
-        : pool{memory}, engine{config, pool}, sockets{engine, {config.seed[0] ^ 0x706f'7274, config.seed[1]}} {}
+namespace weft::api {
+
+// The carrier of a stack without I/O: the packets are moved by who calls, and so is the time.
+class NoIo final : public Carrier {
+public:
+    NoIo(const Config& config, std::size_t memory) : pool_{memory}, engine_{config, pool_} {}
+
+    Engine& engine() override { return engine_; }
+    BufferPool& pool() override { return pool_; }
+    Instant now() override { return now_; }
+    Instant deadline() override { return engine_.deadline(); }
+    bool turn(Hearer& hearer) override { return flush(hearer); }
+    bool flush(Hearer& hearer) override;
+    bool wait(Instant) override { return false; }  // nobody waits here
+    void wake() noexcept override {}
+
+    // Before each call that brings a time; it never runs backwards.
+    void at(weft_time time) { now_ = std::max(now_, Instant::from_nanoseconds(time)); }
+
+private:
+    BufferPool pool_;
+    Engine engine_;
+    Instant now_;
+};
+
+}  // namespace weft::api
+
+struct weft_stack final : private weft::api::Hearer {
+    explicit weft_stack(std::unique_ptr<weft::api::Carrier> over, const weft::HashKey& ports)
+        : carrier{std::move(over)}, shard{*carrier}, sockets{carrier->engine(), ports} {
+        shard.others = this;
+    }
     ~weft_stack() {
+        shard.others = nullptr;
         while (leases) delete std::exchange(leases, leases->next);
     }
 
-    // Before each call that changes something.
-    void at(weft_time time) { now = std::max(now, weft::Instant::from_nanoseconds(time)); }
-
-    // Takes events, and asks the functions that listen. After each call that changes something.
-    void settle();
+    weft::Instant now() { return carrier->now(); }
 
     struct Function {
         weft_listener* ask;
         void* context;
     };
 
-    std::mutex lock;
-    std::atomic<std::thread::id> holder;  // of the lock
-    weft::BufferPool pool;
-    weft::Engine engine;
+    std::unique_ptr<weft::api::Carrier> carrier;
+    weft::api::NoIo* without_io{nullptr};  // the carrier, if it is that
+    weft::api::Shard shard;
     weft::api::Sockets sockets;
-    weft::Instant now;
+    std::vector<weft::Address> addresses;  // of this stack, the first of a family first
     weft_lease* leases{nullptr};
     std::map<std::uint32_t, Function> functions;  // under the place of the listener's socket
+    std::set<weft_fd> nonblocking;  // descriptors whose calls never wait
+    bool freed{false};  // by who was asked about a SYN: it goes when the call that asked ends
 
     // weft_output: the packets of the last transmit(), cut, one after the other; the first ones were handed out.
     struct Out {
@@ -58,34 +86,37 @@ struct weft_stack {
     std::vector<std::byte> bytes;
     std::vector<Out> out;
     std::size_t handed{0};
+
+private:
+    void hear(const weft::Event& event) override;  // and asks the functions that listen
 };
 
 namespace weft::api {
 
-// The stack's lock for as long as this lives. False: this thread holds it already, as a listener's function does.
-class Guard {
+// A call on a stack: its lock for as long as this lives, then the end of a stack that was freed meanwhile. False: this thread is
+// in a call on it already, as a listener's function is.
+class Entry {
 public:
-    explicit Guard(weft_stack& stack) : stack_{stack} {
-        const auto self = std::this_thread::get_id();
-        if (stack.holder.load(std::memory_order_relaxed) == self) return;
-        stack.lock.lock();
-        stack.holder.store(self, std::memory_order_relaxed);
-        ours_ = true;
+    explicit Entry(weft_stack* stack) : stack_{stack} {
+        lock_.emplace(stack->shard);
+        ours_ = bool(*lock_);
     }
-    ~Guard() {
-        if (!ours_) return;
-        stack_.holder.store({}, std::memory_order_relaxed);
-        stack_.lock.unlock();
+    ~Entry() {
+        lock_.reset();
+        if (ours_ && stack_->freed) delete stack_;
     }
-    Guard(const Guard&) = delete;
-    Guard& operator=(const Guard&) = delete;
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
     explicit operator bool() const { return ours_; }
 
 private:
-    weft_stack& stack_;
+    weft_stack* stack_;
+    std::optional<Shard::Lock> lock_;
     bool ours_{false};
 };
 
+// What weft_why() says from now on.
+void explain(std::string reason);
 SocketId socket_of(weft_fd fd);
 weft_fd fd_of(SocketId id);
 // What a listener's function is asked about is in no shard that a socket could be in: neither is taken for the other.

@@ -47,6 +47,10 @@ public:
     virtual bool wait(Instant until) = 0;
     virtual void wake() noexcept = 0;
     virtual int descriptor() { return -1; }
+    virtual void expect(Instant /*deadline*/) {}  // when the descriptor must be readable, while nobody waits in wait()
+
+    // A listener of TCP begins there, or ends: who lets only what is wanted in must know.
+    virtual void listening(const Endpoint& /*local*/, bool /*begins*/) {}
 };
 static_assert(Waiter<Carrier&>);
 

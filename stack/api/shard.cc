@@ -215,6 +215,12 @@ void Shard::flush() {
     (void)carrier_.flush(*this);
     ask_all();
     if (asleep_ && (ready_ || deadline_locked() < sleeps_until_)) wake_leader();
+    expect_turn();
+}
+
+// Whoever watches the descriptor hears when there is something to do.
+void Shard::expect_turn() {
+    if (leader_.load(std::memory_order_relaxed) == std::thread::id{}) carrier_.expect(deadline_locked());
 }
 
 Instant Shard::deadline_locked() {
@@ -225,6 +231,13 @@ Instant Shard::deadline_locked() {
 Instant Shard::deadline() {
     const Lock lock{*this};
     return deadline_locked();
+}
+
+int Shard::descriptor() {
+    const Lock lock{*this};
+    const int descriptor = carrier_.descriptor();
+    expect_turn();
+    return descriptor;
 }
 
 void Shard::wake_leader() {
@@ -292,6 +305,7 @@ void Shard::block(Lock& lock, Awaiting& one, Blocked& self) {
         if (self.next) self.next->previous = self.previous;
     }
     if (leader_.load(std::memory_order_relaxed) == std::thread::id{}) pass_lead();
+    expect_turn();
 }
 
 bool Shard::turn(Instant until) {
@@ -320,6 +334,7 @@ bool Shard::turn(Instant until) {
     (void)carrier_.flush(*this);  // what the coroutines asked for
     leader_.store({}, std::memory_order_relaxed);
     pass_lead();
+    expect_turn();
     return busy;
 }
 

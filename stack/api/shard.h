@@ -61,7 +61,7 @@ public:
     // was. While another thread leads it does not sleep.
     bool turn(Instant until = {});
     Instant deadline();  // of the next turn, if nothing comes before
-    int descriptor() { return carrier_.descriptor(); }  // readable when turn() has something to do; -1: of virtual time
+    int descriptor();  // readable when turn() has something to do; -1: of virtual time
 
     // Runs a task to its end, as a blocking call does; timed_out: it waits for what cannot come any more (virtual time).
     template <class T>
@@ -115,10 +115,13 @@ public:
     void let_go(HeldId id);
     void let_go(ListeningId id);
     Engine& raw() { return carrier_.engine(); }
+    void listening(const Endpoint& local, bool begins) { carrier_.listening(local, begins); }
     void flush();  // what a call brought about leaves
     void list(Awaiting& one, AwaitingList* where, std::uint8_t wants, Instant until);
     void forget(Awaiting& one);
     void finish(Awaiting& one);  // out of its lists, and told
+    void end_waits(Error why) { end_all(anything_, why); }
+    void try_again() { tell(anything_, want_any); }
     AwaitingList& anything() { return anything_; }  // those that try again after every event
     void queue(Resumable& one);
     void unqueue(Resumable& one);
@@ -153,6 +156,7 @@ private:
     void lead(Lock& lock, Awaiting& one, const Blocked& self);
     void pass_lead();
     void wake_leader();
+    void expect_turn();
 
     Carrier& carrier_;
     std::mutex mutex_;

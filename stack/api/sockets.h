@@ -128,6 +128,7 @@ public:
 
     // Takes the engine's events. To be called after every input of the engine; what they changed is then told by next_woken().
     void settle(Instant now);
+    void hear(const Event& event) { take_event(event); }  // where somebody else takes them
     // Sockets of which something happened since they were last told: each once, with all that it was.
     struct Woken {
         SocketId socket;

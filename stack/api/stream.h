@@ -127,6 +127,15 @@ public:
         };
         return Wait{shard_, where(), std::uint8_t(want_write | want_sent), step};
     }
+    auto writing_some(Bytes bytes) {
+        const auto step = [shard = shard_, id = id_, bytes]() -> Result<std::size_t> {
+            Bytes left = bytes;
+            const auto written = write_step(*shard, id, {&left, 1}, false);
+            if (!written && left.size() == bytes.size()) return std::unexpected(written.error());
+            return bytes.size() - left.size();
+        };
+        return Wait{shard_, where(), want_write, step};
+    }
     auto finishing() {
         return Wait{shard_, where(), std::uint8_t(want_read | want_over),
                     [shard = shard_, id = id_] { return finish_step(*shard, id); }};

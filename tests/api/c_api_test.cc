@@ -344,6 +344,82 @@ TEST_F(C, EdgesAreToldOnceAndLevelsAsLongAsTheyHold) {
     EXPECT_EQ(edges[0].fd, client);
 }
 
+TEST_F(C, AStackThatItsOwnFunctionFreesGoesWhenTheCallThatAskedEnds) {
+    struct Freed {
+        weft_stack* stack;
+        int calls{0};
+    } freed{b};
+    const auto function = [](void* context, weft_fd, const weft_sockaddr*, const weft_sockaddr*) {
+        auto& mine = *static_cast<Freed*>(context);
+        ++mine.calls;
+        weft_free(mine.stack);
+        return WEFT_ACCEPT;
+    };
+    const weft_sockaddr to = address("10.0.0.2:80");
+    ASSERT_GT(weft_listen_with(b, &to, 5, nullptr, function, &freed), 0);
+    ASSERT_GT(weft_connect(a, nullptr, &to, nullptr), 0);
+    weft_packet packet;
+    ASSERT_EQ(weft_output(a, &packet, 1, now), 1);
+    EXPECT_EQ(weft_input(b, &packet, 1, now), 1) << "the call ends as if nothing had happened; the stack is gone then";
+    EXPECT_EQ(freed.calls, 1);
+    b = nullptr;  // the sanitizer says whether it is gone, once
+}
+
+TEST_F(C, HalvesPartsLingeringAndUrgentTextAreAsLinuxHasThem) {
+    const weft_sockaddr to = address("10.0.0.2:80");
+    const weft_fd listener = weft_listen(b, &to, 5, nullptr);
+    const weft_fd client = weft_connect(a, nullptr, &to, nullptr);
+    settle();
+    const weft_fd server = weft_accept(b, listener, nullptr);
+    char one[] = "one ", two[] = "two ", three[] = "three";
+    const iovec out[] = {{one, 4}, {nullptr, 0}, {two, 4}, {three, 5}};
+    EXPECT_EQ(weft_writev(a, client, out, 4, 0), 13);
+    EXPECT_EQ(weft_writev(a, client, out, -1, 0), -EINVAL);
+    EXPECT_EQ(weft_writev(a, client, nullptr, 1, 0), -EINVAL);
+    EXPECT_EQ(weft_ioctl(a, client, TIOCOUTQ), 13);
+    EXPECT_EQ(weft_shutdown(a, client, WEFT_WRITE), 0);
+    EXPECT_EQ(weft_write(a, client, "x", 1, 0), -EPIPE);
+    EXPECT_EQ(weft_shutdown(a, client, 0), -EINVAL);
+    settle();
+    std::array<char, 5> head{};
+    std::array<char, 16> tail{};
+    const iovec in[] = {{head.data(), head.size()}, {tail.data(), tail.size()}};
+    EXPECT_EQ(ready(b, server, POLLIN | POLLRDHUP), POLLIN | POLLRDHUP);
+    EXPECT_EQ(weft_readv(b, server, in, 2, WEFT_PEEK), 13);
+    EXPECT_EQ(weft_readv(b, server, in, 2, 0), 13);
+    EXPECT_EQ(std::string(head.data(), 5) + tail.data(), "one two three");
+    EXPECT_EQ(weft_readv(b, server, in, 2, 0), 0) << "the end, as often as it is asked";
+    EXPECT_EQ(weft_readv(b, server, in, 2, 0), 0);
+    EXPECT_EQ(weft_write(b, server, "back!", 5, WEFT_URGENT), 5) << "its half is open";
+    settle();
+    EXPECT_EQ(ready(a, client, POLLIN | POLLPRI), POLLIN | POLLPRI);
+    EXPECT_EQ(weft_read(a, client, tail.data(), tail.size(), WEFT_URGENT), -EINVAL) << "it stays in the stream";
+    EXPECT_EQ(weft_read(a, client, tail.data(), tail.size(), 0), 5);
+
+    const linger at_once{1, 0};
+    linger told{};
+    std::size_t length = sizeof told;
+    EXPECT_EQ(weft_setsockopt(b, server, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    EXPECT_EQ(weft_getsockopt(b, server, SOL_SOCKET, SO_LINGER, &told, &length), 0);
+    EXPECT_EQ(told.l_onoff, 1);
+    EXPECT_EQ(weft_setsockopt(b, server, SOL_SOCKET, SO_LINGER, &at_once, 3), -EINVAL);
+    EXPECT_EQ(weft_setsockopt(b, server, SOL_SOCKET, SO_LINGER, nullptr, 8), -EFAULT);
+    EXPECT_EQ(weft_close(b, server), 0);
+    settle();
+    EXPECT_EQ(ready(a, client, POLLIN) & (POLLERR | POLLHUP), POLLERR | POLLHUP);
+    EXPECT_EQ(weft_read(a, client, tail.data(), tail.size(), 0), -ECONNRESET);
+}
+
+TEST_F(C, WhatNeedsLinksOfItsOwnSaysThatThereAreNone) {
+    EXPECT_EQ(weft_event_fd(a), -EOPNOTSUPP);
+    weft_sockaddr own;
+    EXPECT_EQ(weft_self(b, WEFT_ANY, &own), 0);
+    EXPECT_EQ(own.bytes[3], 2);
+    EXPECT_EQ(weft_self(b, WEFT_OVERLAY, &own), -EADDRNOTAVAIL);
+    EXPECT_EQ(weft_wait(a, nullptr, 0, -1), 0) << "nothing blocks";
+    EXPECT_EQ(weft_wait(a, nullptr, 0, -2), -EINVAL);
+}
+
 TEST_F(C, TwoThreadsMayUseOneStack) {
     const weft_sockaddr to = address("10.0.0.2:80");
     const weft_fd listener = weft_listen(b, &to, 5, nullptr);

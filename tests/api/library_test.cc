@@ -85,6 +85,26 @@ TEST(Library, AProgramOutsideTheTreeMovesAHundredMegabytesAndTheLibraryMakesNoSy
     EXPECT_EQ(std::count(between.begin(), between.end(), '\n'), 1) << between.substr(0, 2'000);
 }
 
+TEST(Library, TwoProgramsInCOpenAddressesOfTheirOwnAndSpeak) {
+    const Folder folder;
+    const fs::path script = folder.path / "script", log = folder.path / "log";
+    std::ofstream{script} << R"(set -eu
+cd "$1"
+port=$((20000 + $$ % 20000))
+"$2" serve $port >address &
+server=$!
+trap 'kill $server 2>/dev/null || true' EXIT
+for try in $(seq 300); do [ -s address ] && break; sleep 0.1; done
+[ "$(timeout 120 "$2" ask "$(cat address)" $port)" = hello ]
+wait $server
+trap - EXIT
+)";
+    EXPECT_EQ(shell("sh " + script.string() + " " + folder.path.string() + " " WEFT_BINARY_DIR "/tests/api/example_open >>" +
+                    log.string()),
+              0)
+        << text_of(log);
+}
+
 // In a network namespace of its own: a TUN device, a server of the kernel's on the loopback, and what lies behind the device.
 constexpr const char* forwarder_script = R"(set -eu
 ip link set lo up

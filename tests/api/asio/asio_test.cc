@@ -1,0 +1,241 @@
+// Unmodified Boost.Beast and ssl::stream over weft streams: HTTP in virtual time over each family, the same through TLS, and an io_context
+// that turns two shards over real sockets. All of Boost is in this one source: it takes long to compile.
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+
+#include <array>
+#include <string>
+
+#include "node/entropy.h"
+#include "node/shard_carrier.h"
+#include "stack/api/asio_stream.h"
+#include "stack/api/virtual_net.h"
+#include "stack/core/address_text.h"
+
+namespace weft::asio_api {
+namespace {
+
+namespace http = boost::beast::http;
+namespace ssl = net::ssl;
+using net::use_awaitable;
+
+Address address(Family family, unsigned last) {
+    std::array<std::byte, 64> all{};
+    const std::size_t size = family == Family::ipv4 ? 4 : family == Family::ipv6 ? 16 : 64;
+    all[0] = std::byte{family == Family::ipv6 ? std::uint8_t{0xfd} : std::uint8_t{10}};
+    all[size - 1] = std::byte(last);
+    return {family, std::span{all}.first(size)};
+}
+
+template <class Over>
+net::awaitable<void> answer_one(Over& stream) {
+    boost::beast::flat_buffer buffer;
+    http::request<http::string_body> request;
+    co_await http::async_read(stream, buffer, request, use_awaitable);
+    http::response<http::string_body> response{http::status::ok, 11};
+    response.body() = std::string(request.target()) + std::string(200'000, '.');
+    response.prepare_payload();
+    co_await http::async_write(stream, response, use_awaitable);
+}
+
+template <class Over>
+net::awaitable<std::string> ask_one(Over& stream, std::string path) {
+    http::request<http::empty_body> request{http::verb::get, path, 11};
+    co_await http::async_write(stream, request, use_awaitable);
+    boost::beast::flat_buffer buffer;
+    http::response<http::string_body> response;
+    co_await http::async_read(stream, buffer, response, use_awaitable);
+    co_return response.body().substr(0, path.size()) + " " + std::to_string(response.body().size());
+}
+
+// A key and a certificate of its own making, as PEM would hold them.
+void certify(ssl::context& context) {
+    EVP_PKEY* const key = EVP_EC_gen("P-256");
+    X509* const certificate = X509_new();
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), -3'600);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 3'600);
+    X509_set_pubkey(certificate, key);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>("weft"), -1, -1, 0);
+    X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
+    EXPECT_GT(X509_sign(certificate, key, EVP_sha256()), 0);
+    EXPECT_EQ(SSL_CTX_use_certificate(context.native_handle(), certificate), 1);
+    EXPECT_EQ(SSL_CTX_use_PrivateKey(context.native_handle(), key), 1);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
+void rethrow(std::exception_ptr error) {
+    if (error) std::rethrow_exception(error);
+}
+
+struct AsioStreams : testing::TestWithParam<Family> {
+    AsioStreams() { net_.delay = Duration::milliseconds(1); }
+    void run(const bool& done) {
+        for (int turn = 0; turn < 1'000'000 && !done; ++turn)
+            if (context.restart(), context.poll() == 0) net_.run(Duration::milliseconds(1));
+        EXPECT_TRUE(done);
+    }
+    Endpoint server(std::uint16_t port = 80) const { return {address(GetParam(), 2), 0, port}; }
+
+    api::VirtualNet net_;
+    api::Shard& a = net_.host({address(GetParam(), 1)});
+    api::Shard& b = net_.host({address(GetParam(), 2)});
+    net::io_context context;
+    Acceptor acceptor{context.get_executor(), api::Listener::open(b, {{.local = {{}, 0, 80}}}).value()};
+};
+INSTANTIATE_TEST_SUITE_P(Families, AsioStreams, testing::Values(Family::ipv4, Family::ipv6, Family::overlay),
+                         [](const auto& one) {
+                             return one.param == Family::ipv4 ? "ipv4" : one.param == Family::ipv6 ? "ipv6" : "overlay";
+                         });
+
+TEST_P(AsioStreams, BeastSpeaksHttpAndTheSameThroughTls) {
+    ssl::context serving{ssl::context::tls_server}, asking{ssl::context::tls_client};
+    certify(serving);
+    const auto serve = [&]() -> net::awaitable<void> {
+        Stream plain = co_await acceptor.async_accept(use_awaitable);
+        co_await answer_one(plain);
+        ssl::stream<Stream> secure{co_await acceptor.async_accept(use_awaitable), serving};
+        co_await secure.async_handshake(ssl::stream_base::server, use_awaitable);
+        co_await answer_one(secure);
+        co_await secure.async_shutdown(use_awaitable);
+    };
+    std::string first, second;
+    bool done = false;
+    const auto ask = [&]() -> net::awaitable<void> {
+        Stream plain{context.get_executor()};
+        co_await plain.async_connect(a, server(), use_awaitable);
+        first = co_await ask_one(plain, "/plain");
+        ssl::stream<Stream> secure{context.get_executor(), asking};
+        co_await secure.lowest_layer().async_connect(a, server(), use_awaitable);
+        co_await secure.async_handshake(ssl::stream_base::client, use_awaitable);
+        second = co_await ask_one(secure, "/secure");
+        boost::system::error_code ignored;
+        co_await secure.async_shutdown(net::redirect_error(use_awaitable, ignored));
+        done = true;
+    };
+    net::co_spawn(context, serve(), rethrow);
+    net::co_spawn(context, ask(), rethrow);
+    run(done);
+    EXPECT_EQ(first, "/plain 200006");
+    EXPECT_EQ(second, "/secure 200007");
+}
+
+// One server and one client, whatever their sockets are.
+template <class Listens>
+net::awaitable<void> serve_one(Listens& listens) {
+    auto stream = co_await listens.async_accept(use_awaitable);
+    co_await answer_one(stream);
+}
+
+TEST_P(AsioStreams, OneServerRunsOverTheKernelsSocketsAndOverWeft) {
+    using net::ip::tcp;
+    std::string by_kernel, by_weft;
+    bool done = false;
+    tcp::acceptor kernel{context, tcp::endpoint{net::ip::address_v4::loopback(), 0}};
+    const auto ask_both = [&]() -> net::awaitable<void> {
+        tcp::socket socket{context};
+        co_await socket.async_connect(kernel.local_endpoint(), use_awaitable);
+        by_kernel = co_await ask_one(socket, "/same");
+        Stream stream{context.get_executor()};
+        co_await stream.async_connect(a, server(), use_awaitable);
+        by_weft = co_await ask_one(stream, "/same");
+        done = true;
+    };
+    net::co_spawn(context, serve_one(kernel), rethrow);
+    net::co_spawn(context, serve_one(acceptor), rethrow);
+    net::co_spawn(context, ask_both(), rethrow);
+    run(done);
+    EXPECT_EQ(by_kernel, "/same 200005");
+    EXPECT_EQ(by_weft, by_kernel);
+}
+
+TEST_P(AsioStreams, APendingReadEndsWhenItIsCancelledAndWhenItsStreamIsClosed) {
+    error_code refused, cancelled, closed, after, empty = net::error::eof, unopened;
+    Stream stream{context.get_executor()}, nobody{context.get_executor()}, none{context.get_executor()};
+    std::array<std::byte, 8> into{};
+    net::cancellation_signal signal;
+    bool done = false;
+    const auto try_all = [&]() -> net::awaitable<void> {
+        co_await nobody.async_connect(a, server(81), net::redirect_error(use_awaitable, refused));
+        co_await none.async_read_some(net::buffer(into), net::redirect_error(use_awaitable, unopened));
+        co_await stream.async_connect(a, server(), use_awaitable);
+        stream.async_read_some(net::buffer(into), net::bind_cancellation_slot(
+                                                      signal.slot(), [&](auto error, std::size_t) { cancelled = error; }));
+        signal.emit(net::cancellation_type::terminal);
+        co_await stream.async_read_some(net::mutable_buffer{}, net::redirect_error(use_awaitable, empty));
+        stream.async_read_some(net::buffer(into), [&](auto error, std::size_t) { closed = error; });
+        stream.close();
+        co_await stream.async_write_some(net::buffer(into), net::redirect_error(use_awaitable, after));
+        done = true;
+    };
+    net::co_spawn(context, try_all(), rethrow);
+    run(done);
+    EXPECT_EQ(refused, net::error::connection_refused);
+    EXPECT_EQ(cancelled, net::error::operation_aborted);
+    EXPECT_EQ(closed, net::error::operation_aborted);
+    EXPECT_EQ(after, net::error::bad_descriptor);
+    EXPECT_EQ(unopened, net::error::bad_descriptor);
+    EXPECT_FALSE(empty);
+}
+
+std::unique_ptr<node::ShardCarrier> carrier() {
+    EXPECT_TRUE(node::start_sodium());
+    overlay::Seed seed{};
+    node::system_entropy()(seed);
+    node::ShardConfig config;
+    config.links.network = overlay::Network::make("asio", 0, std::nullopt);
+    config.udp.listen4 = parse_udp_endpoint("127.0.0.1:0").value();
+    auto shard = node::Shard::open(overlay::Identity{seed}, config, node::system_entropy());
+    EXPECT_TRUE(shard) << shard.error();
+    return node::ShardCarrier::make(std::move(*shard)).value();
+}
+
+TEST(AsioTurner, AnIoContextTurnsShardsOverRealSockets) {
+    const auto left = carrier(), right = carrier();
+    UdpEndpoint where = left->shard().udp().local4();
+    right->shard().add_peer(left->shard().address(), {&where, 1});
+    api::Shard a{*left}, b{*right};
+    std::string body;
+    {
+        net::io_context context;
+        Acceptor acceptor{context.get_executor(), api::Listener::open(a, {{.local = {{}, 0, 80}}}).value()};
+        Turner first{context, a}, second{context, b};
+        const auto serve = [&]() -> net::awaitable<void> {
+            Stream stream = co_await acceptor.async_accept(use_awaitable);
+            co_await answer_one(stream);
+            std::array<std::byte, 8> into{};
+            error_code end;
+            co_await stream.async_read_some(net::buffer(into), net::redirect_error(use_awaitable, end));
+            EXPECT_EQ(end, net::error::eof);
+            context.stop();
+        };
+        const auto ask = [&]() -> net::awaitable<void> {
+            Stream stream{context.get_executor()};
+            co_await stream.async_connect(b, {left->shard().address(), 0, 80}, use_awaitable);
+            body = co_await ask_one(stream, "/512-bit");
+        };
+        net::co_spawn(context, serve(), rethrow);
+        net::co_spawn(context, ask(), rethrow);
+        context.run_for(std::chrono::seconds(120));
+    }
+    EXPECT_EQ(body, "/512-bit 200008");
+}
+
+}  // namespace
+}  // namespace weft::asio_api

@@ -1,0 +1,285 @@
+// Stacks with links of their own: weft_open() and the C++ faces over a node's shard, on real sockets of loopback and a real device in a
+// namespace of its own.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "node/entropy.h"
+#include "node/shard_carrier.h"
+#include "stack/api/task.h"
+#include "stack/api/weft.h"
+#include "stack/core/address_text.h"
+
+namespace weft::api {
+namespace {
+
+std::uint16_t free_port() {
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {}};
+    socklen_t length = sizeof address;
+    EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), length), 0);
+    EXPECT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length), 0);
+    ::close(fd);
+    return ntohs(address.sin_port);
+}
+
+std::string base(std::uint16_t port) {
+    return "[network]\nname = \"open\"\nwork = 0\n[listen]\nudp = [\"127.0.0.1:" + std::to_string(port) + "\"]\n";
+}
+
+// Two nodes of the overlay in this process; the second knows where the first one is.
+struct Open : testing::Test {
+    Open() {
+        const std::uint16_t port = free_port();
+        EXPECT_EQ(weft_open(base(port).c_str(), &a), 0) << weft_why();
+        EXPECT_EQ(weft_self(a, WEFT_OVERLAY, &there), 0);
+        std::array<char, 200> text{};
+        EXPECT_GT(weft_format(&there, text.data(), text.size()), 0);
+        const std::string address = std::string(text.data()).substr(0, 123);
+        const std::string known =
+            "[[peer]]\naddress = \"" + address + "\"\nendpoints = [\"127.0.0.1:" + std::to_string(port) + "\"]\n";
+        EXPECT_EQ(weft_open((base(free_port()) + known).c_str(), &b), 0) << weft_why();
+        there.port = 80;
+        any.port = 80;
+    }
+    ~Open() override {
+        weft_free(a);
+        weft_free(b);
+    }
+
+    weft_stack *a = nullptr, *b = nullptr;
+    weft_sockaddr there{}, any{sizeof(weft_sockaddr), WEFT_OVERLAY, 64, 0, 0, {}};
+};
+
+TEST_F(Open, BlockingCallsOfTwoThreadsCarryAMegabyteThereAndBack) {
+    constexpr std::size_t total = 1 << 20;
+    const weft_fd listener = weft_listen(a, &any, 5, nullptr);
+    ASSERT_GT(listener, 0);
+    std::thread server{[&] {
+        const weft_fd flow = weft_accept(a, listener, nullptr);
+        ASSERT_GT(flow, 0);
+        std::vector<char> all(total);
+        std::size_t got = 0;
+        while (got < total) {
+            const ssize_t count = weft_read(a, flow, all.data() + got, total - got, 0);
+            ASSERT_GT(count, 0);
+            got += std::size_t(count);
+        }
+        EXPECT_EQ(weft_write(a, flow, all.data(), total, 0), ssize_t(total)) << "a blocking write takes all";
+        EXPECT_EQ(weft_finish(a, flow), 0);
+        EXPECT_EQ(weft_close(a, flow), 0);
+    }};
+    const weft_fd flow = weft_connect(b, nullptr, &there, nullptr);
+    ASSERT_GT(flow, 0) << flow;
+    std::vector<char> sent(total), back(total);
+    for (std::size_t i = 0; i < total; ++i) sent[i] = char(i * 31 >> 4);
+    std::thread writer{[&] { EXPECT_EQ(weft_write(b, flow, sent.data(), total, 0), ssize_t(total)); }};
+    for (std::size_t got = 0; got < total;) {
+        const ssize_t count = weft_read(b, flow, back.data() + got, total - got, 0);
+        ASSERT_GT(count, 0);
+        got += std::size_t(count);
+    }
+    writer.join();
+    EXPECT_EQ(sent, back);
+    char byte = 0;
+    EXPECT_EQ(weft_read(b, flow, &byte, 1, 0), 0);
+    EXPECT_EQ(weft_finish(b, flow), 0);
+    server.join();
+}
+
+TEST_F(Open, AnOuterLoopWaitsForBothByTheirDescriptors) {
+    const weft_options now{.size = sizeof now, .flags = WEFT_NONBLOCK};
+    const weft_fd listener = weft_listen(a, &any, 5, &now), client = weft_connect(b, nullptr, &there, &now);
+    ASSERT_GT(client, 0);
+    EXPECT_EQ(weft_accept(a, listener, nullptr), -EAGAIN);
+    std::array<pollfd, 2> watched{{{weft_event_fd(a), POLLIN, 0}, {weft_event_fd(b), POLLIN, 0}}};
+    EXPECT_EQ(weft_event_fd(a), watched[0].fd);
+    weft_fd server = 0;
+    std::string got;
+    bool sent = false;
+    for (int turn = 0; turn < 10'000 && got.size() < 5; ++turn) {
+        ASSERT_GT(::poll(watched.data(), watched.size(), 20'000), 0) << "nobody says that there is something to do";
+        EXPECT_EQ(weft_advance(a, 0), 0);
+        EXPECT_EQ(weft_advance(b, 0), 0);
+        std::array<weft_pollfd, 8> edges;
+        const int count = weft_events(b, edges.data(), edges.size());
+        for (int i = 0; i < count; ++i)
+            if (edges[std::size_t(i)].fd == client && (edges[std::size_t(i)].revents & POLLOUT) != 0 && !sent)
+                sent = weft_write(b, client, "hello", 5, 0) == 5;
+        if (server <= 0) server = weft_accept(a, listener, nullptr);
+        std::array<char, 8> into{};
+        const ssize_t bytes = server > 0 ? weft_read(a, server, into.data(), into.size(), WEFT_DONTWAIT) : 0;
+        if (bytes > 0) got.append(into.data(), std::size_t(bytes));
+    }
+    EXPECT_EQ(got, "hello");
+}
+
+TEST_F(Open, TroubleHasLinuxsNumbersAndAWaitEnds) {
+    weft_sockaddr closed = there;
+    closed.port = 81;
+    const weft_fd listener = weft_listen(a, &any, 5, nullptr);
+    std::atomic<bool> done{false};
+    std::thread serves{[&] {
+        while (!done) weft_wait(a, nullptr, 0, 10);
+    }};
+    const std::int64_t nobody = weft_connect(b, nullptr, &closed, nullptr);
+    EXPECT_TRUE(nobody == -ECONNREFUSED || nobody == -EHOSTUNREACH || nobody == -EACCES) << nobody;
+    const weft_fd flow = weft_connect(b, nullptr, &there, nullptr);
+    ASSERT_GT(flow, 0);
+    char byte = 0;
+    EXPECT_EQ(weft_read(b, flow, &byte, 1, WEFT_DONTWAIT), -EAGAIN);
+    const weft_options never_wait{.size = sizeof never_wait, .flags = WEFT_NONBLOCK};
+    EXPECT_EQ(weft_set(b, flow, &never_wait), 0);
+    EXPECT_EQ(weft_read(b, flow, &byte, 1, 0), -EAGAIN);
+    weft_pollfd one{flow, POLLIN, 0, 0};
+    EXPECT_EQ(weft_wait(b, &one, 1, 20), 0);
+    one.events = POLLIN | POLLOUT;
+    EXPECT_EQ(weft_wait(b, &one, 1, -1), 1);
+    EXPECT_EQ(one.revents, POLLOUT);
+    EXPECT_EQ(weft_input(b, nullptr, 0, 0), -EOPNOTSUPP);
+    EXPECT_EQ(weft_output(b, nullptr, 0, 0), -EOPNOTSUPP);
+    EXPECT_GT(weft_deadline(b), 0);
+    EXPECT_EQ(weft_close(a, listener), 0);
+    done = true;
+    serves.join();
+
+    weft_stack* none = nullptr;
+    EXPECT_EQ(weft_open("[listen]\nudp = [\"127.0.0.300:1\"]\n", &none), -EINVAL);
+    EXPECT_NE(std::string(weft_why()).find("weft_open.toml:2"), std::string::npos) << weft_why();
+    EXPECT_EQ(weft_open("[services]\necho = true\n", &none), -EINVAL);
+    EXPECT_NE(std::string(weft_why()).find("[services]"), std::string::npos) << weft_why();
+    EXPECT_EQ(weft_open(nullptr, nullptr), -EINVAL);
+    const std::uint16_t port = free_port();
+    weft_stack* first = nullptr;
+    ASSERT_EQ(weft_open(base(port).c_str(), &first), 0);
+    EXPECT_EQ(weft_open(base(port).c_str(), &none), -EADDRINUSE) << weft_why();
+    weft_free(first);
+    EXPECT_EQ(none, nullptr);
+}
+
+TEST_F(Open, AWaitEndsWhereAnotherThreadClosesWhatItWaitsFor) {
+    const weft_fd listener = weft_listen(a, &any, 5, nullptr);
+    std::atomic<std::int64_t> said{0};
+    std::thread waiter{[&] { said = weft_accept(a, listener, nullptr); }};
+    std::thread other{[&] { EXPECT_EQ(weft_wait(a, nullptr, 0, 50), 0); }};
+    other.join();
+    EXPECT_EQ(weft_close(a, listener), 0);
+    waiter.join();
+    EXPECT_EQ(said, -EBADF);
+}
+
+// In a namespace of its own: the kernel's sockets on the other side of a TUN device. What went wrong is its exit code.
+int over_a_device() {
+    if (::unshare(CLONE_NEWNET) != 0) return 77;
+    ::alarm(120);  // nothing of it may wait for ever
+    weft_stack* stack = nullptr;
+    const char* config =
+        "[listen]\nudp = []\n[[tap]]\nname = \"weft0\"\nmode = \"tun\"\n"
+        "address = [\"10.9.0.2/24\"]\nkernel = [\"10.9.0.1/24\"]\n";
+    if (weft_open(config, &stack) != 0) {
+        std::fprintf(stderr, "%s\n", weft_why());
+        return 1;
+    }
+    weft_sockaddr local;
+    if (weft_self(stack, WEFT_IPV4, &local) != 0 || local.bytes[3] != 2) return 2;
+    local.port = 80;
+    const weft_fd listener = weft_listen(stack, &local, 5, nullptr);
+    int failed = 0;
+    std::thread kernel{[&] {
+        const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+        sockaddr_in to{AF_INET, htons(80), {}, {}};
+        ::inet_pton(AF_INET, "10.9.0.2", &to.sin_addr);
+        std::array<char, 5> back{};
+        if (::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0 || ::send(fd, "hello", 5, 0) != 5 ||
+            ::recv(fd, back.data(), 5, MSG_WAITALL) != 5 || std::string_view{back.data(), 5} != "HELLO")
+            failed = 3;
+        ::close(fd);
+    }};
+    const weft_fd flow = weft_accept(stack, listener, nullptr);
+    std::array<char, 8> text{};
+    if (weft_read(stack, flow, text.data(), 5, 0) != 5) failed = 4;
+    for (char& c : text) c = c >= 'a' ? char(c - 32) : c;
+    if (weft_write(stack, flow, text.data(), 5, 0) != 5) failed = 5;
+    if (weft_finish(stack, flow) != 0) failed = 6;
+    kernel.join();
+    weft_free(stack);
+    return failed;
+}
+
+TEST(OpenDevice, TheKernelsSocketsReachABlockingCallOverATun) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(over_a_device());
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "needs the right to make a network namespace (root)";
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// ---- the C++ faces over the same -----------------------------------------------------------------------------------------
+
+std::unique_ptr<node::ShardCarrier> carrier(std::uint16_t port) {
+    EXPECT_TRUE(node::start_sodium());
+    overlay::Seed seed{};
+    node::system_entropy()(seed);
+    node::ShardConfig config;
+    config.links.network = overlay::Network::make("open", 0, std::nullopt);
+    config.udp.listen4 = parse_udp_endpoint("127.0.0.1:" + std::to_string(port)).value();
+    auto shard = node::Shard::open(overlay::Identity{seed}, config, node::system_entropy());
+    EXPECT_TRUE(shard) << shard.error();
+    return node::ShardCarrier::make(std::move(*shard)).value();
+}
+
+TEST(OpenStreams, OneServerAsACoroutineAndOneThatBlocksSpeakOverRealSockets) {
+    const std::uint16_t port = free_port();
+    const auto left = carrier(port), right = carrier(free_port());
+    const std::array where{parse_udp_endpoint("127.0.0.1:" + std::to_string(port)).value()};
+    right->shard().add_peer(left->shard().address(), where);
+    const Endpoint to{left->shard().address(), 0, 80}, to_blocking{left->shard().address(), 0, 81};
+    Shard a{*left}, b{*right};
+    {
+        Listener listener = Listener::open(a, {{.local = {{}, 0, 80}}}).value();
+        Listener blocking = Listener::open(a, {{.local = {{}, 0, 81}}}).value();
+        const auto serve = [](Listener& at) -> Task<> {
+            Stream stream = (co_await async::accept(at)).value();
+            std::array<std::byte, 4'096> into;
+            while (const auto count = co_await async::read_some(stream, into))
+                (void)co_await async::write(stream, std::span{into}.first(*count));
+            (void)co_await async::finish(stream);
+        };
+        a.spawn(serve(listener));
+        std::thread server{[&] {
+            Stream stream = blocking.accept().value();
+            std::array<std::byte, 4'096> into;
+            while (const auto count = stream.read_some(into)) ASSERT_TRUE(stream.write(std::span{into}.first(*count)));
+            EXPECT_TRUE(stream.finish());
+        }};
+        for (const Endpoint& one : {to, to_blocking}) {
+            auto stream = Stream::connect(b, one, {}, b.in(Duration::seconds(60)));
+            ASSERT_TRUE(stream) << int(stream.error());
+            const std::vector<std::byte> sent(100'000, std::byte{42});
+            std::vector<std::byte> back(sent.size());
+            ASSERT_TRUE(stream->write(sent));
+            ASSERT_TRUE(stream->read_exactly(back));
+            EXPECT_EQ(sent, back);
+            EXPECT_TRUE(stream->finish(b.in(Duration::seconds(60))));
+        }
+        server.join();
+    }
+}
+
+}  // namespace
+}  // namespace weft::api

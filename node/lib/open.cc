@@ -1,4 +1,5 @@
 // weft_open(): a stack of the C API over a node of its own: a configuration's links, peers and addresses.
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <string>
@@ -7,6 +8,7 @@
 #include "node/config.h"
 #include "node/config_shard.h"
 #include "node/entropy.h"
+#include "node/log.h"
 #include "node/paths.h"
 #include "node/shard_carrier.h"
 #include "stack/api/c_stack.h"
@@ -75,5 +77,6 @@ extern "C" int weft_open(const char* config, weft_stack** out) {
         return refuse(std::move(all), EINVAL);
     }
     if (const char* const why = too_much(*read)) return refuse(why, EINVAL);
+    node::set_log_level(std::min(read->log_level, node::LogLevel::error));  // what goes wrong is said by the calls
     return open_node(*read, path, out);
 }

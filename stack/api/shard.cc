@@ -100,6 +100,7 @@ void Shard::forget(Awaiting& one) {
 
 void Shard::finish(Awaiting& one) {
     forget(one);
+    if (&one == leads_for_) wake_leader();
     one.finished();
 }
 
@@ -262,6 +263,7 @@ bool Shard::run_ready(Lock& lock) {
 
 void Shard::lead(Lock& lock, Awaiting& one, const Blocked& self) {
     leader_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    leads_for_ = &one;
     while (!self.done) {
         bool busy = turn_locked();
         busy = run_ready(lock) || busy;
@@ -279,6 +281,7 @@ void Shard::lead(Lock& lock, Awaiting& one, const Blocked& self) {
         one.give_up(Error::timed_out);
         finish(one);
     }
+    leads_for_ = nullptr;
     leader_.store({}, std::memory_order_relaxed);
 }
 

@@ -163,6 +163,7 @@ private:
     std::atomic<std::thread::id> holder_;  // of the lock
     std::atomic<std::thread::id> leader_;  // written under the lock
     bool asleep_{false};  // the leader
+    const Awaiting* leads_for_{nullptr};  // what the leader itself waits for
     Instant sleeps_until_;
     Blocked* followers_{nullptr};
     Slab<Held> held_;

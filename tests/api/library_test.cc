@@ -88,7 +88,7 @@ TEST(Library, AProgramOutsideTheTreeMovesAHundredMegabytesAndTheLibraryMakesNoSy
 TEST(Library, TwoProgramsInCOpenAddressesOfTheirOwnAndSpeak) {
     const Folder folder;
     const fs::path script = folder.path / "script", log = folder.path / "log";
-    std::ofstream{script} << R"(set -eu
+    std::ofstream{script} << R"sh(set -eu
 cd "$1"
 port=$((20000 + $$ % 20000))
 "$2" serve $port >address &
@@ -98,7 +98,7 @@ for try in $(seq 300); do [ -s address ] && break; sleep 0.1; done
 [ "$(timeout 120 "$2" ask "$(cat address)" $port)" = hello ]
 wait $server
 trap - EXIT
-)";
+)sh";
     EXPECT_EQ(shell("sh " + script.string() + " " + folder.path.string() + " " WEFT_BINARY_DIR "/tests/api/example_open >>" +
                     log.string()),
               0)

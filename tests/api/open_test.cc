@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "node/entropy.h"
+#include "node/log.h"
 #include "node/shard_carrier.h"
 #include "stack/api/task.h"
 #include "stack/api/weft.h"
@@ -233,6 +234,7 @@ TEST(OpenDevice, TheKernelsSocketsReachABlockingCallOverATun) {
 
 std::unique_ptr<node::ShardCarrier> carrier(std::uint16_t port) {
     EXPECT_TRUE(node::start_sodium());
+    node::set_log_level(node::LogLevel::error);
     overlay::Seed seed{};
     node::system_entropy()(seed);
     node::ShardConfig config;

@@ -21,6 +21,7 @@
 #include <string>
 
 #include "node/entropy.h"
+#include "node/log.h"
 #include "node/shard_carrier.h"
 #include "stack/api/asio_stream.h"
 #include "stack/api/virtual_net.h"
@@ -196,6 +197,7 @@ TEST_P(AsioStreams, APendingReadEndsWhenItIsCancelledAndWhenItsStreamIsClosed) {
 
 std::unique_ptr<node::ShardCarrier> carrier() {
     EXPECT_TRUE(node::start_sodium());
+    node::set_log_level(node::LogLevel::error);
     overlay::Seed seed{};
     node::system_entropy()(seed);
     node::ShardConfig config;

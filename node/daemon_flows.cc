@@ -212,6 +212,7 @@ Json Daemon::describe_flow(Flow flow) const {
              {"local", endpoint_json(peers->local)},
              {"remote", endpoint_json(peers->remote)},
              {"congestion", engine.congestion(flow)},
+             {"nodelay", bool{r.flags.nodelay}},
              {"mss", r.mss},
              {"cwnd", s.steering.cwnd},
              {"ssthresh", s.steering.ssthresh},

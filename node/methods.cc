@@ -145,7 +145,7 @@ constexpr RpcMethod methods[]{
      "{link, fault: {loss, reorder, duplicate, corrupt, delay_us, jitter_us, rate_bit_s}}"},
     {"flow.list", flow_listing, false, "The connections, in the terms of RFC 9293; times in the unit of their names.",
      "{flows: [{flow, state, local, remote, congestion, module: {slot, hash, quarantined, violations, parameters, "
-     "variables}, mss, cwnd, ssthresh, srtt_us, rttvar_us, min_rtt_us, rto_ms, "
+     "variables}, nodelay, mss, cwnd, ssthresh, srtt_us, rttvar_us, min_rtt_us, rto_ms, "
      "snd_wnd, rcv_wnd, unacked, "
      "send_queue, receive_queue, bytes_in, bytes_out, segments_in, segments_out, retransmissions, timeouts, age_s, way, "
      "hops}], "

@@ -11,11 +11,9 @@
 #include <QLabel>
 #include <QLineEdit>
 #include <QProcess>
-#include <QTemporaryDir>
 #include <QTest>
 #include <QTimer>
 #include <QToolButton>
-#include <QUdpSocket>
 
 #include "gui/file_source.h"
 #include "gui/flow_table.h"
@@ -26,60 +24,20 @@
 #include "gui/record_text.h"
 #include "gui/session.h"
 #include "gui/socket_source.h"
+#include "tests/gui/real_node.h"
 
 namespace weft::gui {
 namespace {
 
-constexpr int generousMs = 30'000;
 constexpr std::uint8_t listening = 1;
 
-class RealNode : public testing::Test {
-protected:
-    void SetUp() override {
-        ASSERT_TRUE(directory.isValid());
-        QProcess keys;
-        keys.start(
-            QStringLiteral(WEFT_BINARY_DIR "/node/weft"),
-            {QStringLiteral("-q"), QStringLiteral("key"), QStringLiteral("gen"), QStringLiteral("-o"), file("left.key")});
-        ASSERT_TRUE(keys.waitForFinished(generousMs));
-        ASSERT_EQ(keys.exitCode(), 0) << keys.readAllStandardError().toStdString();
-        QUdpSocket port;
-        ASSERT_TRUE(port.bind(QHostAddress::LocalHost));
-        QFile config{file("left.toml")};
-        ASSERT_TRUE(config.open(QIODevice::WriteOnly));
-        config.write("[node]\nname = \"left\"\nkey = \"" + file("left.key").toUtf8() +
-                     "\"\n[network]\nname = \"test\"\nwork = 0\n" +
-                     "[listen]\nudp = \"127.0.0.1:" + QByteArray::number(port.localPort()) + "\"\n" +
-                     "[record]\ndirectory = \"" + directory.path().toUtf8() + "/recordings\"\n");
+bool showsListener(const Session& session) {
+    const trace::Replay& state = session.state();
+    for (const trace::FlowState& flow : state.living()) {
+        if (flow.state == listening && flow.begin.local_port == 7000) return true;
     }
-    void TearDown() override {
-        process.kill();
-        process.waitForFinished(generousMs);
-    }
-    QString file(const char* name) const { return directory.filePath(QString::fromLatin1(name)); }
-    void start() {
-        QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
-        environment.insert(QStringLiteral("WEFT_RUNTIME_DIR"), file("run"));
-        process.setProcessEnvironment(environment);
-        process.setStandardErrorFile(file("left.log"));
-        process.start(QStringLiteral(WEFT_BINARY_DIR "/node/weftd"), {QStringLiteral("-f"), file("left.toml")});
-        ASSERT_TRUE(process.waitForStarted(generousMs));
-    }
-    template <class Condition>
-    bool comes(const Condition& condition) {
-        return QTest::qWaitFor(condition, generousMs);
-    }
-    static bool showsListener(const Session& session) {
-        const trace::Replay& state = session.state();
-        for (const trace::FlowState& flow : state.living()) {
-            if (flow.state == listening && flow.begin.local_port == 7000) return true;
-        }
-        return false;
-    }
-
-    QTemporaryDir directory;
-    QProcess process;
-};
+    return false;
+}
 
 TEST_F(RealNode, IsHeardChangedAndOutlived) {
     Session session;

@@ -2,6 +2,7 @@
 // controller, losses, neighbours forgotten in mid-transfer, a narrow path behind a router.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -257,6 +258,43 @@ TEST_F(TapKernel, EndsWithAnErrorWhenItsDeviceIsRemoved) {
     EXPECT_EQ(node->end(0), 1);
     EXPECT_NE(node->said().find("somebody removed the device"), std::string::npos);
     node.reset();
+}
+
+TEST_F(TapKernel, DevicesComeAndGoWhileTheNodeRuns) {
+    ASSERT_NO_FATAL_FAILURE(start({"--echo"}));
+    const std::string bytes = pattern_text(mega / 2, 6);
+    const UniqueFd stays = connect_to("10.0.0.2", 7);
+    ASSERT_TRUE(stays);
+    for (const std::string kind : {"tap", "tun"}) {
+        const Json device{{"kind", kind},
+                          {"name", "extra"},
+                          {"address", Json::array({"10.1.0.2/24", "fd01::2/64"})},
+                          {"kernel", Json::array({"10.1.0.1/24", "fd01::1/64"})}};
+        const Json added = node->call("link.add", device);
+        ASSERT_EQ(added.value("name", ""), "extra");
+        EXPECT_NE(::if_nametoindex("extra"), 0u);
+        EXPECT_EQ(node->call("link.list")["links"].back()["kind"], kind);
+        for (const std::string host : {"10.1.0.2", "fd01::2"}) {
+            const UniqueFd fd = connect_to(host, 7);
+            ASSERT_TRUE(fd) << kind << ' ' << host;
+            EXPECT_TRUE(through_echo(fd.get(), bytes) == bytes) << kind << ' ' << host;
+            EXPECT_EQ(ping(host, 56, 3), 3u) << kind;
+        }
+        const auto twice = node->client().call("link.add", device, milliseconds{5'000});
+        ASSERT_FALSE(twice);
+        EXPECT_NE(twice.error().message.find("10.1.0.2/24 is an address of link"), std::string::npos)
+            << twice.error().message;
+
+        const UniqueFd ends = connect_to("10.1.0.2", 7);
+        ASSERT_TRUE(ends);
+        EXPECT_EQ(node->call("link.remove", {{"link", added["link"]}})["name"], "extra");
+        EXPECT_EQ(::if_nametoindex("extra"), 0u);
+        EXPECT_EQ(node->call("flow.list")["total"], 1) << "its flows went with it";
+        EXPECT_TRUE(through_echo(stays.get(), bytes) == bytes) << "and no other";
+    }
+    const auto last = node->client().call("link.remove", {{"link", 1}}, milliseconds{5'000});
+    ASSERT_FALSE(last);
+    EXPECT_EQ(last.error().cause, "last_link");
 }
 
 TEST_F(TapKernel, WhatCannotStartNamesItsMend) {

@@ -47,8 +47,8 @@ bool is_code(const File& file) { return is_header(file.path) || is_source(file.p
 
 bool is_text(const File& file) {
     return is_code(file) || file.path.ends_with(".md") || file.path.ends_with("CMakeLists.txt") ||
-           file.path.ends_with(".cmake") || file.path.ends_with(".json") || file.path == "dev" || file.path == ".ci/run" ||
-           file.path.ends_with(".toml");
+           file.path.ends_with(".cmake") || file.path.ends_with(".json") || file.path == "dev" ||
+           file.path.starts_with("cmake/dev/") || file.path == ".ci/run" || file.path.ends_with(".toml");
 }
 
 void expect_none(const Findings& findings) {

@@ -115,6 +115,7 @@ void FlowTable::fitColumns() {
 void FlowTable::resizeEvent(QResizeEvent* event) {
     QTableView::resizeEvent(event);
     fitColumns();
+    if (currentIndex().isValid()) scrollTo(currentIndex());
 }
 
 void FlowTable::followSelection() {

@@ -363,6 +363,8 @@ void MainWindow::setFrozen(bool frozen) {
 bool MainWindow::event(QEvent* event) {
     if (event->type() == QEvent::Show && focusWidget() == nullptr) flows_->setFocus();
     if (event->type() == QEvent::PaletteChange && trouble_ != nullptr) refreshActions();
+    // A desktop's plugin sets its own font late.
+    if (event->type() == QEvent::ApplicationFontChange && QApplication::font() != uiFont()) applyTheme(themeChoice());
     if (event->type() == QEvent::ThemeChange && themeChoice() == ThemeChoice::system) applyTheme(ThemeChoice::system);
     if (event->type() != QEvent::UpdateRequest) return QMainWindow::event(event);
     QElapsedTimer timer;

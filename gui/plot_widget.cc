@@ -167,7 +167,8 @@ void PlotWidget::findScale() {
         high = low + least;
     }
     const double span = high - low;
-    step_ = tickStep(span, std::clamp(int(area().height() / 22), 3, 7));
+    const int height = int(area().height());
+    step_ = tickStep(span, height < 66 ? std::clamp(height / 14, 1, 3) : std::min(height / 22, 7));
     low_ = fromZero ? 0 : low - span * 0.05;
     high_ = high + span * 0.08;
     above_.clear();

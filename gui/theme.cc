@@ -100,10 +100,15 @@ bool systemIsDark() {
     return system.color(QPalette::Window).lightness() < system.color(QPalette::WindowText).lightness();
 }
 
-// Fusion darkens the ground for the outlines of fields: on a dark one nobody sees them.
+// Fusion darkens the ground for the outlines of fields: on a dark one nobody sees them. And it draws what is disabled twice, as if it were
+// engraved, which nobody can read.
 class Outlined : public QProxyStyle {
 public:
     Outlined() : QProxyStyle(QStyleFactory::create(QStringLiteral("Fusion"))) {}
+
+    int styleHint(StyleHint hint, const QStyleOption* option, const QWidget* widget, QStyleHintReturn* more) const override {
+        return hint == SH_EtchDisabledText ? 0 : QProxyStyle::styleHint(hint, option, widget, more);
+    }
 
     void drawPrimitive(PrimitiveElement element, const QStyleOption* option, QPainter* painter,
                        const QWidget* widget) const override {
@@ -198,6 +203,8 @@ void applyTheme(ThemeChoice choice) {
     if (dynamic_cast<const Outlined*>(QApplication::style()) == nullptr) QApplication::setStyle(new Outlined);
     const QPalette palette = paletteOf(*look().colours);
     QApplication::setPalette(palette);
+    // Some desktops' plugins tell no palette any more once a program has one of its own: this one still wants to hear of theirs.
+    QCoreApplication::setAttribute(Qt::AA_SetPalette, false);
     QToolTip::setPalette(palette);
     QApplication::setFont(uiFont());
     QToolTip::setFont(uiFont(12));

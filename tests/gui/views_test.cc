@@ -433,6 +433,25 @@ TEST(Views, WishesThatNeedANodeSayThatThereIsNone) {
     }
 }
 
+TEST(Views, TheChosenFlowStaysInSightWhenTheWindowShrinks) {
+    Shown shown(ThemeChoice::light, {1'280, 1'000});
+    FlowTable& flows = shown.window().flows();
+    const int last = flows.model()->rowCount() - 1;
+    ASSERT_GT(last, 3);
+    flows.setCurrentIndex(flows.model()->index(last, 0));
+    shown.window().resize(800, 600);
+    QApplication::processEvents();
+    const QRect row = flows.visualRect(flows.currentIndex());
+    EXPECT_GE(row.top(), 0);
+    EXPECT_LT(row.bottom(), flows.viewport()->height());
+}
+
+TEST(Views, AFontThatADesktopSetsLateDoesNotStay) {
+    Shown shown(ThemeChoice::light);
+    QApplication::setFont(QFont(QStringLiteral("Monospace"), 22));
+    EXPECT_TRUE(QTest::qWaitFor([] { return QApplication::font() == uiFont(); }, 30'000));
+}
+
 TEST(Views, FewFarSamplesDoNotPressTheOthersIntoALine) {
     Shown shown(ThemeChoice::light);
     Session& session = shown.session();

@@ -4,6 +4,7 @@
 #include <QHeaderView>
 #include <QKeyEvent>
 #include <QPainter>
+#include <QTimer>
 #include <array>
 
 #include "gui/flow_model.h"
@@ -115,7 +116,10 @@ void FlowTable::fitColumns() {
 void FlowTable::resizeEvent(QResizeEvent* event) {
     QTableView::resizeEvent(event);
     fitColumns();
-    if (currentIndex().isValid()) scrollTo(currentIndex());
+    QTimer::singleShot(0, this, [this] {  // when all is in its place
+        const QRect row = visualRect(currentIndex());
+        if (currentIndex().isValid() && (row.top() < 0 || row.bottom() >= viewport()->height())) scrollTo(currentIndex());
+    });
 }
 
 void FlowTable::followSelection() {

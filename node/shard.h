@@ -220,6 +220,7 @@ private:
     void serve(std::uint32_t place, std::unique_ptr<Service> service, Instant now);
     void queue(std::uint32_t place);
     void reset(std::uint32_t place, Error error, Instant now);
+    void end_flows_of(const TapSettings& device, std::uint32_t link, Instant now);
     void end(std::uint32_t place, Instant now);
 
     // shard_events.cc

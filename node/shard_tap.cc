@@ -1,4 +1,6 @@
 // The shard's part with TUN and TAP devices: what comes goes to the engine as it is, what leaves goes to the device of its link.
+#include <algorithm>
+
 #include "node/shard.h"
 
 namespace weft::node {
@@ -10,8 +12,23 @@ std::expected<std::uint32_t, std::string> Shard::add_tap(const TapConfig& config
 
 bool Shard::remove_tap(std::uint32_t link) {
     work_left_ = true;
-    return taps_.close(link, engine_, monotonic_now());
+    const Instant now = monotonic_now();
+    if (const auto tap = link == 0 || link > taps_.size() ? std::nullopt : taps_.status(link - 1))
+        end_flows_of(*tap->settings, link, now);
+    return taps_.close(link, engine_, now);
 }
+
+// Nothing that is sent to its addresses comes here any more, and who waits for it would wait for ever.
+void Shard::end_flows_of(const TapSettings& device, std::uint32_t link, Instant now) {
+    for (std::uint32_t place = 0; place < carried_.size(); ++place) {
+        const auto peers = engine_.peers(carried_[place].flow);  // none: the place is free
+        if (!peers) continue;
+        const auto is_local = [&](const Prefix& address) { return address.address == peers->local.address; };
+        if (peers->local.scope == link || peers->remote.scope == link || std::ranges::any_of(device.addresses, is_local))
+            reset(place, Error::network_unreachable, now);
+    }
+}
+
 namespace {
 
 constexpr unsigned tap_turns = 8;  // batches of packets a turn
@@ -27,7 +44,10 @@ void Shard::receive_taps(Instant now) {
         while (transmit(now)) {}
         flush(now);
     }
-    if (taps_.drop_gone(engine_, now)) work_left_ = true;
+    for (const std::uint32_t link : taps_.drop_gone(engine_, now)) {
+        work_left_ = true;
+        if (const auto tap = taps_.status(link - 1)) end_flows_of(*tap->settings, link, now);
+    }
 }
 
 // Sends those in front that leave by one device; how many they were.

@@ -190,12 +190,13 @@ Instant Taps::deadline() const {
     return next;
 }
 
-bool Taps::drop_gone(Engine& engine, Instant now) {
-    bool any = false;
+std::vector<std::uint32_t> Taps::drop_gone(Engine& engine, Instant now) {
+    std::vector<std::uint32_t> links;
     for (std::size_t i = 0; i < ports_.size(); ++i) {
         Port& port = ports_[i];
         if (port.gone || !port.tap().gone()) continue;
-        port.gone = any = true;
+        port.gone = true;
+        links.push_back(std::uint32_t(i + 1));
         port.readable = false;
         loop_.remove(port.watch);
         forget(port.settings, std::uint32_t(i + 1), engine, now);
@@ -204,7 +205,7 @@ bool Taps::drop_gone(Engine& engine, Instant now) {
                 "somebody removed the device {}: nothing comes or goes by it any more; start the node again to have it back",
                 port.settings.name));
     }
-    return any;
+    return links;
 }
 
 std::size_t Taps::living() const {

@@ -51,8 +51,8 @@ public:
     void advance(Instant now);  // delayed packets of fault links leave
     Instant deadline() const;
 
-    // Lets the engine forget devices that were removed under us. True if one was.
-    bool drop_gone(Engine& engine, Instant now);
+    // Lets the engine forget devices that were removed under us: their links.
+    std::vector<std::uint32_t> drop_gone(Engine& engine, Instant now);
 
     std::size_t living() const;
     std::size_t size() const { return ports_.size(); }

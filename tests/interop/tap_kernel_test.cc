@@ -282,8 +282,7 @@ TEST_F(TapKernel, DevicesComeAndGoWhileTheNodeRuns) {
         }
         const auto twice = node->client().call("link.add", device, milliseconds{5'000});
         ASSERT_FALSE(twice);
-        EXPECT_NE(twice.error().message.find("10.1.0.2/24 is an address of link"), std::string::npos)
-            << twice.error().message;
+        EXPECT_NE(twice.error().message.find("is an address of link"), std::string::npos) << twice.error().message;
 
         const UniqueFd ends = connect_to("10.1.0.2", 7);
         ASSERT_TRUE(ends);

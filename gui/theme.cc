@@ -203,8 +203,6 @@ void applyTheme(ThemeChoice choice) {
     if (dynamic_cast<const Outlined*>(QApplication::style()) == nullptr) QApplication::setStyle(new Outlined);
     const QPalette palette = paletteOf(*look().colours);
     QApplication::setPalette(palette);
-    // Some desktops' plugins tell no palette any more once a program has one of its own: this one still wants to hear of theirs.
-    QCoreApplication::setAttribute(Qt::AA_SetPalette, false);
     QToolTip::setPalette(palette);
     QApplication::setFont(uiFont());
     QToolTip::setFont(uiFont(12));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "stack/tcp/accurate.h"
 #include "stack/tcp/congestion/fields.h"
 #include "stack/tcp/modules.h"
 #include "tests/tcp/module_run.h"
@@ -26,6 +27,7 @@ struct Listening {
     std::int64_t at{0}, idle{0};
     std::uint32_t mtu{0}, last_parameter{99};
     std::uint64_t last_id{0}, in_flight{0};
+    std::uint64_t marked{0}, newly_marked{0}, echoes{0};
 
     void begin(weft_cc_control& out) {
         out.cwnd = window;
@@ -34,6 +36,7 @@ struct Listening {
     }
     void on_ack(const weft_cc_ack& ack, weft_cc_control& out) {
         ++acks, random = ack.random;
+        marked = ack.marked, newly_marked += ack.newly_marked, echoes += (ack.flags & WEFT_ACK_ECN_ECHO) != 0;
         out.cwnd = window;
         if (interval != 0 && out.timer == 0) out.timer = ack.now + interval;
     }
@@ -327,6 +330,28 @@ TEST(Modules, HearsWhatIsSentAndWhatIsAcknowledged) {
     EXPECT_EQ(state_of(peer).acks, 1u);
     EXPECT_NE(state_of(peer).random, 0u);
     EXPECT_GT(state_of(peer).sent, sent.sent);
+}
+
+TEST(Modules, HearsOfEachMarkThatThePeerCounts) {  // RFC 9768: bytes, as its option tells them
+    weft_cc_v1 table = listening;
+    table.flags = WEFT_CC_ACCECN | WEFT_CC_NEEDS_PACING;
+    Peer peer{Opening{.timestamps = false}};
+    ASSERT_TRUE(peer.engine().install(slot, make_module(table, "test"), peer.now).has_value());
+    peer.setup.options.congestion = slot;
+    peer.listens();
+    peer.sends(syn().with(wire::ace_bits));
+    const Seen answer = peer.sees(syn_ack().with(tcp::flags_of_ace(2)));
+    peer.sends(ack().with(tcp::flags_of_ace(2)).accurate({1, 0, 1}).ack(answer.seq + 1));
+    ASSERT_TRUE(peer.accepts());
+    for (std::uint32_t round = 1; round <= 2; ++round) {
+        EXPECT_EQ(peer.writes(5 * mss), 5 * mss);
+        peer.after(ms(50));
+        const std::uint32_t marks = 2 * round;
+        peer.sends(ack().with(tcp::flags_of_ace(5 + marks)).accurate({1 + 3 * round * mss, marks * mss}));
+        EXPECT_EQ(state_of(peer).marked, marks * mss);
+        EXPECT_EQ(state_of(peer).newly_marked, marks * mss);
+        EXPECT_EQ(state_of(peer).echoes, round);
+    }
 }
 
 TEST(Modules, HearsOfIdlenessAndOfTheRoute) {

@@ -95,6 +95,11 @@ public:
         return taken;
     }
 
+    // The front will be looked at soon, or let go.
+    void fetch_front() const {
+        if (count_ > 0) at(0).slice.fetch_chunk();
+    }
+
     void clear() {
         drop(size());
         right_ = {};
@@ -107,8 +112,9 @@ private:
         bool owned{false};  // copied: charged by its bytes, not by its chunk
     };
 
-    Entry& at(std::size_t i) { return ring_[(head_ + i) & (ring_.size() - 1)]; }
-    const Entry& at(std::size_t i) const { return ring_[(head_ + i) & (ring_.size() - 1)]; }
+    Entry& at(std::size_t i) { return ring_.empty() ? single_ : ring_[(head_ + i) & (ring_.size() - 1)]; }
+    const Entry& at(std::size_t i) const { return ring_.empty() ? single_ : ring_[(head_ + i) & (ring_.size() - 1)]; }
+    std::uint32_t places() const { return ring_.empty() ? 1 : std::uint32_t(ring_.size()); }
 
     // The entry that holds the byte at `offset`.
     std::size_t find(std::uint32_t offset) const {
@@ -121,7 +127,7 @@ private:
     }
 
     void add(Slice slice, bool owned) {
-        if (count_ == ring_.size()) grow();
+        if (count_ == places()) grow();
         const std::uint32_t length = slice.size();
         at(count_++) = {std::move(slice), end_, owned};
         end_ += length;
@@ -170,7 +176,7 @@ private:
         const bool counted = count_ > 1 && !at(1).owned && at(1).slice.shares_with(at(0).slice);
         if (!at(0).owned && !counted) charge_ -= at(0).slice.charge();
         at(0).slice = {};
-        head_ = (head_ + 1) & (ring_.size() - 1);
+        head_ = (head_ + 1) & (places() - 1);
         --count_;
     }
 
@@ -183,8 +189,10 @@ private:
 
     static constexpr std::size_t largest_tail = 65'536;
 
-    std::vector<Entry> ring_;  // a power of two
-    std::size_t head_{0}, count_{0}, charge_{0};
+    Entry single_;  // while there was never more than one: most queues are short, and have all in one place
+    std::vector<Entry> ring_;  // a power of two; empty: single_
+    std::uint32_t head_{0}, count_{0};
+    std::size_t charge_{0};
     std::uint32_t begin_{0}, end_{0};  // of the stream, modulo 2^32
     WriteRight right_;
 };

@@ -21,10 +21,19 @@ public:
         if (when == Instant::never()) return disarm(id);
         if (id >= entries_.size()) entries_.resize(id + 1);
         disarm(id);
-        std::uint64_t tick = std::uint64_t(when.nanoseconds() >> tick_bits) + 1;  // round up: never early
+        const std::uint64_t tick = tick_of(when);
         entries_[id].tick = tick > now_ ? tick : now_ + 1;
         link(id);
     }
+
+    // The same, unless it goes off before then anyway.
+    void arm_by(std::uint32_t id, Instant when) {
+        const bool soon = id < entries_.size() && entries_[id].slot != nil && entries_[id].tick <= tick_of(when);
+        if (!soon) arm(id, when);
+    }
+
+    // When an entry for `when` is due: at the end of its tick, never early.
+    static Instant rounded(Instant when) { return Instant::from_nanoseconds(std::int64_t(tick_of(when) << tick_bits)); }
 
     void disarm(std::uint32_t id) {
         if (id < entries_.size() && entries_[id].slot != nil) unlink(id);
@@ -68,6 +77,8 @@ public:
 
 private:
     static constexpr std::uint32_t nil = 0xffff'ffff;
+    static std::uint64_t tick_of(Instant when) { return std::uint64_t(when.nanoseconds() >> tick_bits) + 1; }
+
     struct Entry {
         std::uint64_t tick{0};
         std::uint32_t next{nil}, previous{nil}, slot{nil};

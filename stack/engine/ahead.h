@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "stack/core/address.h"  // before index_list.h, whose `none` its own would shadow
@@ -18,7 +19,10 @@ namespace weft::engine {
 
 class Ahead {
 public:
-    static constexpr std::size_t depth = 6;  // packets between a frame's first look and its turn
+    static constexpr std::size_t stride = 3;  // packets between two looks: what the first asked for has come
+    static constexpr std::size_t depth = 5 * stride;  // packets between a frame's first look and its turn
+
+    static constexpr std::size_t least = 4;  // packets of a batch that is worth it
 
     // The addresses that packets mostly have, with their path; any are right.
     void learn(std::uint32_t path, Bytes addresses) {
@@ -31,16 +35,25 @@ public:
     void look(std::span<const Receive> batch, std::size_t number, const tcp::Host& host) {
         if (number < batch.size()) fetch(batch[number].frame.bytes());
         if (!many_) return;
-        if (number >= 2 && number - 2 < batch.size()) {
-            std::uint64_t& word = words_[(number - 2) % depth] = key_of(batch[number - 2]);
+        // The frame, the table, the connection, what it was lent, the text in that: each is found by the one before it.
+        if (number >= stride && number - stride < batch.size()) {
+            std::uint64_t& word = words_[(number - stride) % depth] = key_of(batch[number - stride]);
             if (word == last_word_) word = 0;  // a run of one flow
             else if (word != 0) last_word_ = word, host.demux.fetch(word);
         }
-        if (number >= 4 && number - 4 < batch.size()) {
-            const std::uint64_t word = words_[(number - 4) % depth];
+        if (number >= 2 * stride && number - 2 * stride < batch.size()) {
+            const std::uint64_t word = words_[(number - 2 * stride) % depth];
             const auto found = word != 0 ? host.demux.find(word) : std::nullopt;
-            if (found && tcp::Found::Kind(*found >> 30) == tcp::Found::Kind::connection) host.fetch(*found & 0x3fff'ffff);
+            const bool connected = found && tcp::Found::Kind(*found >> 30) == tcp::Found::Kind::connection;
+            std::uint32_t& connection = connections_[(number - 2 * stride) % depth] = connected ? *found & 0x3fff'ffff : none;
+            if (connected) host.fetch(connection);
         }
+        if (number >= 3 * stride && number - 3 * stride < batch.size())
+            if (const std::uint32_t connection = connections_[(number - 3 * stride) % depth]; connection != none)
+                host.fetch_lent(connection);
+        if (number >= 4 * stride && number - 4 * stride < batch.size())
+            if (const std::uint32_t connection = connections_[(number - 4 * stride) % depth]; connection != none)
+                host.fetch_text(connection);
     }
     void begin() { last_word_ = 0; }
     // The last batch had so many runs of one flow: of few there is nothing to guess.
@@ -62,7 +75,7 @@ private:
             const std::size_t addresses = version == 4 ? 12 : 8;
             if (size_ != (version == 4 ? 8 : version == 6 ? 32 : version == 8 ? 128 : 0)) return 0;
             transport = addresses + size_;
-            if (bytes.size() < transport || !std::equal(addresses_.begin(), addresses_.begin() + size_, &bytes[addresses]))
+            if (bytes.size() < transport || std::memcmp(addresses_.data(), &bytes[addresses], size_) != 0)
                 return 0;
         }
         if (bytes.size() < transport + 4) return 0;
@@ -75,6 +88,7 @@ private:
     std::uint8_t size_{0};
     std::array<std::byte, 128> addresses_{};
     std::array<std::uint64_t, depth> words_{};  // keys by the packet's number
+    std::array<std::uint32_t, depth> connections_{};  // their places; none: none is known
     std::uint64_t last_word_{0};
     bool many_{true};
 };

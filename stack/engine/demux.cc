@@ -8,22 +8,23 @@
 namespace weft {
 
 void Engine::State::receive(std::span<Receive> batch, Instant now) {
-    engine::PacketReader reader{paths, addresses};
-    engine::Packet packet;
+    engine::PacketReader reader{paths, addresses, last_pair};
+    const bool looks = batch.size() >= engine::Ahead::least;
+    const std::size_t lead = looks ? engine::Ahead::depth : 0;
     ahead.begin();
     const std::uint64_t before = dispatched;
-    for (std::size_t i = 0; i < batch.size() + engine::Ahead::depth; ++i) {
-        if (batch.size() > 1) ahead.look(batch, i, host);
-        if (i >= engine::Ahead::depth) take(batch[i - engine::Ahead::depth], reader, packet, now);
+    for (std::size_t i = 0; i < batch.size() + lead; ++i) {
+        if (looks) ahead.look(batch, i, host);
+        if (i >= lead) take(batch[i - lead], reader, now);
     }
     if (!coalescer.empty()) dispatch(coalescer.take(), now);
     coalescer.clear();
-    ahead.end(std::size_t(dispatched - before), batch.size());
+    if (looks) ahead.end(std::size_t(dispatched - before), batch.size());
     if (reader.last_path() != 0) ahead.learn(reader.last_path(), reader.last_addresses());
     free_idle_paths();
 }
 
-void Engine::State::take(const Receive& frame, engine::PacketReader& reader, engine::Packet& packet, Instant now) {
+void Engine::State::take(const Receive& frame, engine::PacketReader& reader, Instant now) {
     std::uint32_t at = 0;
     if (frame.path == 0 && link(frame.link).options.ethernet) {
         bool to_group = false;
@@ -33,15 +34,16 @@ void Engine::State::take(const Receive& frame, engine::PacketReader& reader, eng
         if (!network || *network == 0 || to_group) return;
         at = *network;
     }
+    engine::Packet& packet = coalescer.scratch();
     if (const auto read = reader.read(frame, at, packet); !read) {
         if (read.error() == engine::Reject::other) receive_other(frame, at, false, now);
         else ++host.statistics.segments_in, reject(read.error(), now);
         return;
     }
     host.statistics.segments_in += packet.segment.count;
-    if (coalescer.join(packet)) return;
+    if (coalescer.join()) return;
     if (!coalescer.empty()) dispatch(coalescer.take(), now);
-    coalescer.begin(packet);
+    coalescer.begin();
 }
 
 void Engine::State::reject(engine::Reject why, Instant now) {

@@ -16,7 +16,7 @@ std::uint32_t listeners_of(const tcp::Host& host, std::uint16_t slot) {
 std::uint32_t flows_of(const tcp::Host& host, std::uint16_t slot) {
     std::uint32_t count = 0;
     host.connections.each([&](Flow flow) {
-        count += host.modules.slot_of(host.congestion[host.connections[flow.index()].sending.congestion]) == slot;
+        count += host.modules.slot_of(host.congestion[flow.index()]) == slot;
     });
     return count;
 }
@@ -107,8 +107,7 @@ std::vector<tcp::ModuleStatus> Engine::modules() const {
 }
 
 std::uint16_t Engine::congestion_slot(Flow flow) const {
-    const tcp::Tcb* const tcb = inspect(flow);
-    return tcb ? state_->host.modules.slot_of(state_->host.congestion[tcb->sending.congestion]) : std::uint16_t{0};
+    return inspect(flow) ? state_->host.modules.slot_of(state_->host.congestion[flow.index()]) : std::uint16_t{0};
 }
 
 std::uint16_t Engine::congestion_slot(ListenerId listener) const {
@@ -121,15 +120,14 @@ std::string_view Engine::congestion(Flow flow) const {
 }
 
 std::span<const std::byte> Engine::congestion_state(Flow flow) const {
-    const tcp::Tcb* const tcb = inspect(flow);
-    if (!tcb) return {};
+    if (!inspect(flow)) return {};
     const tcp::Host& host = state_->host;
     return std::visit(
         [&](const auto& module) -> std::span<const std::byte> {
             if constexpr (std::is_same_v<decltype(module), const tcp::Loaded&>) return host.modules.state(module);
             else return std::as_bytes(std::span{&module, 1});
         },
-        host.congestion[tcb->sending.congestion]);
+        host.congestion[flow.index()]);
 }
 
 }  // namespace weft

@@ -2,6 +2,7 @@
 #include "stack/engine/packet.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "stack/wire/ipv4.h"
 #include "stack/wire/ipv6.h"
@@ -74,10 +75,10 @@ std::expected<PacketReader::Transport, Reject> PacketReader::read_network(const 
 // The path of a raw packet's addresses. Those of the packet before it in the batch are looked at first.
 std::expected<void, Reject> PacketReader::find_path(Transport& transport, Packet& out) {
     const Bytes both = transport.addresses;
-    if (last_ != 0 && last_size_ == both.size() && last_link_ == out.link &&
-        std::equal(both.begin(), both.end(), last_addresses_.begin())) {
-        out.path = last_;
-        transport.addresses_sum = last_sum_;
+    if (last_.path != 0 && last_.size == both.size() && last_.link == out.link &&
+        std::memcmp(both.data(), last_.both.data(), both.size()) == 0) {
+        out.path = last_.path;
+        transport.addresses_sum = last_.sum;
         return {};
     }
     const std::size_t half = both.size() / 2;
@@ -93,11 +94,11 @@ std::expected<void, Reject> PacketReader::find_path(Transport& transport, Packet
         if (addresses_.find(out.remote)) return std::unexpected(Reject::martian);
     }
     transport.addresses_sum = wire::pseudo_sum(out.remote, out.local);
-    last_ = out.path;
-    last_sum_ = transport.addresses_sum;
-    last_size_ = std::uint8_t(both.size());
-    last_link_ = out.link;
-    std::copy(both.begin(), both.end(), last_addresses_.begin());
+    last_.path = out.path;
+    last_.sum = transport.addresses_sum;
+    last_.size = std::uint8_t(both.size());
+    last_.link = out.link;
+    std::copy(both.begin(), both.end(), last_.both.begin());
     return {};
 }
 

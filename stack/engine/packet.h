@@ -41,17 +41,31 @@ enum class Reject : std::uint8_t {
     other        // no TCP: the network layer looks at it
 };
 
-// Reads frames of one batch; the last pair of addresses is remembered.
+// The pair of addresses that packets had last, which mostly have it again, and its path.
+struct LastPair {
+    std::uint32_t path{0};  // 0: none yet
+    std::uint32_t link{0};  // which counts for addresses of a link
+    std::uint16_t sum{0};
+    std::uint8_t size{0};  // bytes of `both`
+    std::array<std::byte, 128> both{};
+    std::uint64_t erased{0};  // of the table, when it was looked up
+};
+
+// Reads frames of one batch; the last pair of addresses is remembered from batch to batch.
 class PacketReader {
 public:
-    PacketReader(const net::PathTable& paths, const net::Addresses& addresses) : paths_{paths}, addresses_{addresses} {}
+    PacketReader(const net::PathTable& paths, const net::Addresses& addresses, LastPair& last)
+        : paths_{paths}, addresses_{addresses}, last_{last} {
+        if (last_.erased != paths_.erased()) last_.path = 0;
+        last_.erased = paths_.erased();
+    }
 
     // `at`: where the network header begins in the frame.
     std::expected<void, Reject> read(const Receive& frame, std::uint32_t at, Packet& out);
 
     // Of the last packet that had no path of its own; 0: there was none.
-    std::uint32_t last_path() const { return last_; }
-    Bytes last_addresses() const { return Bytes{last_addresses_}.first(last_ != 0 ? last_size_ : 0); }
+    std::uint32_t last_path() const { return last_.path; }
+    Bytes last_addresses() const { return Bytes{last_.both}.first(last_.path != 0 ? last_.size : 0); }
 
 private:
     // Where the transport header lies, and the pseudo-header's share of its checksum.
@@ -66,11 +80,7 @@ private:
 
     const net::PathTable& paths_;
     const net::Addresses& addresses_;
-    std::uint32_t last_{0};        // path of last_addresses_; 0: none yet
-    std::uint16_t last_sum_{0};
-    std::uint8_t last_size_{0};    // bytes of last_addresses_
-    std::uint32_t last_link_{0};   // which counts for addresses of a link
-    std::array<std::byte, 128> last_addresses_;
+    LastPair& last_;
 };
 
 }  // namespace weft::engine

@@ -32,7 +32,7 @@ struct Engine::State {
     // demux.cc: from packets to connections
     void receive(std::span<Receive> batch, Instant now);
     void reject(engine::Reject why, Instant now);
-    void take(const Receive& frame, engine::PacketReader& reader, engine::Packet& packet, Instant now);
+    void take(const Receive& frame, engine::PacketReader& reader, Instant now);
     void dispatch(const engine::Packet& packet, Instant now);
     void arrive_unclaimed(const engine::Packet& packet, const SeqNum* floor, Instant now);
     void reset_unclaimed(const engine::Packet& packet);
@@ -131,6 +131,7 @@ struct Engine::State {
     void trace_reply(const tcp::Reply& reply, Instant now) const;
     std::size_t events(std::span<Event> out);
     void advance(Instant now);
+    void advance_lines(Instant now);
     Instant deadline() const;
 
     // What transmit() showed last is valid until the next call.
@@ -153,6 +154,7 @@ struct Engine::State {
     Pages<Endpoint> listener_local;     // under the listener's index
     engine::Coalescer coalescer;
     engine::Ahead ahead;
+    engine::LastPair last_pair;
     std::uint64_t dispatched{0};        // runs of segments, ever
     std::size_t next_reply{0};          // of host.replies
     std::vector<net::Held> packets;     // of the network layer, for transmit()

@@ -143,9 +143,21 @@ std::size_t Engine::State::events(std::span<Event> out) {
     return made;
 }
 
+// Acknowledgements that left with an answer need no timer any more: those of the last turns, which are at hand still, leave first.
+void Engine::State::advance_lines(Instant now) {
+    host.ack_line.sift([&](std::uint32_t index) { return tcp::Connection{host, index}.waits_for_ack(now); });
+    host.ack_line.advance(
+        now, [&](std::uint32_t index) { tcp::Connection{host, index}.look(tcp::Connection::Line::acks, now); },
+        [&](std::uint32_t index) { host.fetch_timers(index, true); });
+    host.loss_line.advance(
+        now, [&](std::uint32_t index) { tcp::Connection{host, index}.look(tcp::Connection::Line::losses, now); },
+        [&](std::uint32_t index) { host.fetch_timers(index, false); });
+}
+
 void Engine::State::advance(Instant now) {
+    advance_lines(now);
     host.wheel.advance(
-        now, [&](std::uint32_t index) { tcp::Connection{host, index}.expire(now); },
+        now, [&](std::uint32_t index) { tcp::Connection{host, index}.look(tcp::Connection::Line::wheel, now); },
         [&](std::uint32_t index) { host.fetch(index); });
     host.half_open_wheel.advance(now, [&](std::uint32_t index) { tcp::expire_half(host, index, now); });
     tcp::expire_time_waits(host, now);
@@ -155,7 +167,8 @@ void Engine::State::advance(Instant now) {
 }
 
 Instant Engine::State::deadline() const {
-    Instant earliest = std::min(host.wheel.next(), host.half_open_wheel.next());
+    Instant earliest = std::min(
+        {host.wheel.next(), host.half_open_wheel.next(), host.ack_line.next(), host.loss_line.next()});
     if (!host.time_waits.empty()) earliest = std::min(earliest, host.time_wait[host.time_waits.first].expires);
     if (!lowered.empty()) earliest = std::min(earliest, paths[lowered.first].lowered_until);
     return std::min(earliest, neighbours.deadline());

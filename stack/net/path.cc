@@ -91,6 +91,7 @@ void PathTable::erase(std::uint32_t path) {
     if (!alive(path)) return;
     table_.erase(paths_[path].hash);
     paths_[path].alive = false;
+    ++erased_;
     free_.push_back(path);
 }
 

@@ -63,6 +63,7 @@ public:
     bool alive(std::uint32_t path) const { return path > 0 && path < count_ && paths_[path].alive; }
     Path& operator[](std::uint32_t path) { return paths_[path]; }
     const Path& operator[](std::uint32_t path) const { return paths_[path]; }
+    std::uint64_t erased() const { return erased_; }  // how often an index lost its path
     std::uint32_t size() const { return std::uint32_t(table_.size()); }
     std::uint32_t end() const { return count_; }  // behind the highest index ever used
 
@@ -75,6 +76,7 @@ private:
     FlatTable table_;  // hash to index: two pairs with one hash of 64 keyed bits are taken for impossible, but checked
     Pages<Path, 6> paths_;
     std::vector<std::uint32_t> free_;
+    std::uint64_t erased_{0};
     std::uint32_t count_{1};  // indices used so far; 0 names none
 };
 

@@ -57,26 +57,26 @@ void offer_counters(const Accurate& state, wire::TcpOptions& to) {
     }
 }
 
-Accurate& Marks::accurate() { return host_.accurate[in_.accurate]; }
-const Accurate& Marks::accurate() const { return host_.accurate[in_.accurate]; }
+Accurate& Marks::accurate() { return host_.accurate[out_.accurate]; }
+const Accurate& Marks::accurate() const { return host_.accurate[out_.accurate]; }
 
 void Marks::lend_accurate() {
-    if (in_.accurate != none) return;
-    in_.accurate = host_.accurate.lend();
+    if (out_.accurate != none) return;
+    out_.accurate = host_.accurate.lend();
     accurate() = {};
 }
 
 void Marks::give_back_accurate() {
-    if (in_.accurate != none) host_.accurate.give_back(std::exchange(in_.accurate, none));
+    if (out_.accurate != none) host_.accurate.give_back(std::exchange(out_.accurate, none));
 }
 
 // Active OPEN: the flags of a SYN. One that may have been lost for them goes without (section 3.1.4.1), and no connection asks for
 // both kinds (section 3.1.5).
 std::uint16_t Marks::syn_flags(bool again) {
-    if (in_.accurate == none && !again && host_.settings.accecn == 2 &&
+    if (out_.accurate == none && !again && host_.settings.accecn == 2 &&
         host_.accurate_cache.may_ask(path().hash, cold_.opened_at))
         lend_accurate();
-    if (in_.accurate != none) return cold_.timeouts < tries ? wire::ace_bits : std::uint16_t{0};
+    if (out_.accurate != none) return cold_.timeouts < tries ? wire::ace_bits : std::uint16_t{0};
     in_.flags.ecn_asked = host_.settings.ecn == 1 && !again;  // RFC 3168, section 6.1.1.1
     return in_.flags.ecn_asked ? std::uint16_t(wire::ece | wire::cwr) : std::uint16_t{0};
 }
@@ -84,7 +84,7 @@ std::uint16_t Marks::syn_flags(bool again) {
 // The flags of a SYN,ACK that this connection sends itself: after Fast Open, or a simultaneous one.
 std::uint16_t Marks::syn_ack_flags(wire::TcpOptions& options) {
     if (in_.flags.ecn) return wire::ece;
-    if (in_.accurate == none) return 0;
+    if (out_.accurate == none) return 0;
     Accurate& state = accurate();
     if (cold_.timeouts >= tries) state.plain = true;
     if (cold_.timeouts > 0) state.silent = true;
@@ -106,7 +106,7 @@ bool Marks::negotiate_ecn(const Segment& segment, Instant now) {
         return false;
     }
     const unsigned said = ace_of(segment.flags);
-    if (in_.accurate == none) {
+    if (out_.accurate == none) {
         in_.flags.ecn = in_.flags.ecn_asked && said == 0b001;
         return false;
     }
@@ -153,7 +153,7 @@ void Marks::hear_first_option(const Segment& segment) {
 
 // The peer's SYN or SYN,ACK once more: the latest one counts (section 3.1.5), a mark on it but once (section 3.2.2.2).
 void Marks::hear_handshake_again(const Segment& segment, bool answered) {
-    if (in_.accurate == none || !segment.syn() || segment.seq != cold_.irs) return;
+    if (out_.accurate == none || !segment.syn() || segment.seq != cold_.irs) return;
     Accurate& state = accurate();
     state.handshake = unsigned(segment.ecn) & 3;
     if (!segment.ack_set()) return;

@@ -20,7 +20,7 @@ bool Connection::arrive_ack(const Segment& segment, Instant now) {
         out_.snd_una += 1;
         out_.snd_nxt = later(out_.snd_nxt, out_.snd_una);
         in_.flags.timing = false;
-        const bool marked = in_.accurate != none && hear_handshake_end(segment);
+        const bool marked = out_.accurate != none && hear_handshake_end(segment);
         established(now);
         if (marked) answer_handshake_mark(now);
         if (out_.snd_una != out_.snd_max) arm_loss(now);  // text that left before the handshake was through
@@ -32,7 +32,7 @@ bool Connection::arrive_ack(const Segment& segment, Instant now) {
         return false;
     }
     if (in_.flags.ecn) hear_echo(segment, now);  // before the window grows by it
-    if (in_.accurate != none && !(handshake && segment.sequence_length() == 0)) hear_accurate(segment, now);
+    if (out_.accurate != none && !(handshake && segment.sequence_length() == 0)) hear_accurate(segment, now);
     in_.flags.probe_out = false;  // answered probes keep the connection (MUST-37)
     const bool selective = in_.flags.sack && (out_.scoreboard != none || segment.sack_count > 0 || in_.flags.tail_out);
     // Blocks are news also on an acknowledgement that was overtaken.

@@ -29,7 +29,7 @@ template <class Call>
 void Connection::steer(Instant now, Call&& call) {
     const Control was = control();
     Control wanted = was;
-    host_.modules.visit(host_.congestion[out_.congestion], [&](auto&& module) { call(module, wanted); });
+    host_.modules.visit(host_.congestion[index_], [&](auto&& module) { call(module, wanted); });
     take(was, wanted, now);
     if (host_.sink.wants(trace::Type::congestion))
         host_.sink.add(now, place(), trace::Type::congestion, congestion_record());
@@ -69,7 +69,7 @@ void Connection::violated(std::uint16_t kinds, std::uint64_t window, Instant now
 void Connection::begin_module(bool keeps_window, Instant now) {
     const Control was = control();
     Control wanted = was;
-    Controller& controller = host_.congestion[out_.congestion];
+    Controller& controller = host_.congestion[index_];
     if (const auto* loaded = std::get_if<Loaded>(&controller)) {
         const Bound module = host_.modules.bind(*loaded);
         module.table.init(module.state, module.shared, now.nanoseconds(), random(begin_word, now), &wanted);
@@ -91,6 +91,7 @@ void Connection::begin_module(bool keeps_window, Instant now) {
 
 // A word of the flow's own stream: a function of the flow and of what it has seen, so that a replay draws the same.
 std::uint64_t Connection::random(std::uint64_t event, Instant now) const {
+    if (!std::holds_alternative<Loaded>(host_.congestion[index_])) return 0;  // none that is compiled in draws
     const HashKey key{path().hash, in_.key.word()};
     return siphash(key, tcb_.rate.delivered ^ event << 56, std::uint64_t(now.nanoseconds()));
 }
@@ -113,7 +114,7 @@ void Connection::hear_ack(const RateSample& sample, std::uint32_t text, std::uin
     event.newly_acked = text;
     event.newly_lost = lost;
     event.newly_marked = marked_ > 0 ? marked_ : event.flags & WEFT_ACK_ECN_ECHO ? text : 0;
-    event.marked = in_.accurate == none ? 0 : marked_bytes();
+    event.marked = out_.accurate == none ? 0 : marked_bytes();
     event.delivered = rate.delivered;
     event.lost = rate.lost;
     event.in_flight = in_flight();
@@ -151,7 +152,7 @@ void Connection::hear_ack(const RateSample& sample, std::uint32_t text, std::uin
 // `prior`: bytes in flight before the loss was counted.
 void Connection::hear_congestion(std::uint32_t cause, std::uint32_t lost, std::uint32_t prior, Instant now) {
     tcb_.rate.lost += lost;
-    if ((in_.flags.ecn || in_.accurate != none) && cause != WEFT_CONGESTION_RECOVERED &&
+    if ((in_.flags.ecn || out_.accurate != none) && cause != WEFT_CONGESTION_RECOVERED &&
         cause != WEFT_CONGESTION_SPURIOUS) {  // the window is cut once, whatever says so
         in_.flags.ecn_cut = in_.flags.ecn;  // CWR is RFC 3168's alone (RFC 9768, section 3.1.5)
         tcb_.pace.ecn_point = out_.snd_max;
@@ -207,7 +208,7 @@ void Connection::hear_sent(std::uint32_t length, Instant now) {
 // It was asked for. What it makes possible goes at once.
 void Connection::hear_timer(Instant now) {
     tcb_.deadlines.module = Instant::never();
-    Controller& controller = host_.congestion[out_.congestion];
+    Controller& controller = host_.congestion[index_];
     const auto* const loaded = std::get_if<Loaded>(&controller);
     if (!loaded || !host_.modules[loaded->slot].table.on_timer) return;
     const Control was = control();

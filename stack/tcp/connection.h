@@ -46,7 +46,9 @@ public:
     void want_output();
 
     // timeouts.cc
-    void expire(Instant now);
+    enum class Line : std::uint8_t { wheel, acks, losses };
+    void look(Line line, Instant now);
+    bool waits_for_ack(Instant now);
     void path_changed(std::uint32_t mtu, Instant now);
     void path_mtu(bool lowered, Instant now);
 
@@ -73,7 +75,7 @@ public:
     void set(const FlowOptions& options, Instant now);
 
     // steering.cc: which congestion module. The window stays.
-    std::uint16_t congestion_slot() const { return host_.modules.slot_of(host_.congestion[out_.congestion]); }
+    std::uint16_t congestion_slot() const { return host_.modules.slot_of(host_.congestion[index_]); }
     void ask_for_module(std::uint16_t slot, Instant now);
     void steer_to(std::uint16_t slot, Instant now);
     void change_module(std::uint16_t slot, ModuleReason reason, Instant now);
@@ -245,8 +247,12 @@ private:
     void go_back(Instant now);
     void arm_loss(Instant now);
     void start_probing(Instant now);
+    void expire(Instant now);
     void schedule(Instant& deadline, Instant when, Instant now);
     void stop(Instant& deadline, Instant now);
+    void arm(Instant when, Instant now);
+    void leave_lines(bool acks, bool losses);
+    Instant earliest_deadline() const;
     void watch_user_timeout(Instant now);
     void check_user_timeout(Instant now);
     void set_keepalive(const KeepAlive& wanted, Instant now);

@@ -10,6 +10,7 @@
 
 #include "stack/core/batch.h"
 #include "stack/core/byte_queue.h"
+#include "stack/core/delay_line.h"
 #include "stack/core/flat_table.h"
 #include "stack/core/index_list.h"
 #include "stack/core/slab.h"
@@ -71,12 +72,12 @@ struct Host {
     Defence defence;
 
     Slab<Tcb> connections;
-    Pages<Cold> cold;  // under the connection's index
+    Pages<Cold> cold;                       // under the connection's index
+    Pages<Controller> congestion;           // under the same
     Lent<ByteQueue> queues;
     Lent<Reassembly> reassemblies;
     Lent<SentRecord> sent;
     Lent<Scoreboard, 6> scoreboards;
-    Lent<Controller> congestion;
     Lent<Extra> extras;
     Lent<Accurate> accurate;
     Modules modules;
@@ -88,6 +89,7 @@ struct Host {
 
     FlatTable demux;  // FlowKey to Found
     TimerWheel wheel, half_open_wheel;
+    DelayLine ack_line, loss_line;          // of connections that wait as long as most do
     IndexList output, events, listener_events, time_waits;
     std::vector<Reply> replies;
     FastOpenCache fast_open;
@@ -105,9 +107,37 @@ struct Host {
 
     // A call about the connection, or a segment of it, will come soon.
     void fetch(std::uint32_t connection) const {
+        if (connection >= connections.places()) return;
         connections.fetch(connection);
-        wheel.fetch(connection);
-        if (connection < connections.places()) fetch_whole(cold[connection]);
+        fetch_hot(cold[connection]);
+        fetch_line(&congestion[connection]);
+    }
+    // Once the record itself is there: what it was lent. Then the text that waits for an acknowledgement.
+    void fetch_lent(std::uint32_t connection) const {
+        if (connection >= connections.places()) return;
+        const Tcb& tcb = connections[connection];
+        if (tcb.sending.queue != none) fetch_whole(queues[tcb.sending.queue]);
+        if (tcb.rate.oldest != none) fetch_whole(sent[tcb.rate.oldest]);
+    }
+    void fetch_text(std::uint32_t connection) const {
+        if (connection >= connections.places()) return;
+        const Tcb& tcb = connections[connection];
+        if (tcb.sending.queue != none) queues[tcb.sending.queue].fetch_front();
+    }
+    // A timer of it is due soon: most look and go, some acknowledge.
+    void fetch_timers(std::uint32_t connection, bool acknowledges) const {
+        if (connection >= connections.places()) return;
+        const Tcb& tcb = connections[connection];
+        fetch_line(&tcb.receiving);
+        fetch_line(&tcb.deadlines);
+        if (!acknowledges) return;
+        fetch_line(&tcb.sending);
+        fetch_line(&tcb.places);
+        fetch_hot(cold[connection]);
+    }
+    static void fetch_hot(const Cold& cold) {
+        fetch_line(&cold);
+        fetch_line(&cold.expiries);
     }
 
     Found find(FlowKey key) const {

@@ -51,7 +51,7 @@ TcpInfo Connection::info(Instant now) const {
     }
     if (in_.flags.ecn) info.options |= TcpInfo::ecn, info.ecn_mode = 1;
     if (in_.flags.ecn_echo) info.options |= TcpInfo::ecn_seen;
-    if (in_.accurate != none && !syn_unacknowledged()) {
+    if (out_.accurate != none && !syn_unacknowledged()) {
         const Accurate& counts = accurate();
         info.options |= TcpInfo::ecn;
         if (counts.ever != 0) info.options |= TcpInfo::ecn_seen;

@@ -37,7 +37,7 @@ void Connection::arrive(const Segment& arrived, Instant now) {
     remember_timestamp(arrived, now);
     if (!arrive_ack(segment, now)) return;
     if (in_.flags.ecn) hear_marks(segment);
-    if (in_.accurate != none && (arrived.flags & was_syn) == 0 && count_packet(arrived)) {
+    if (out_.accurate != none && (arrived.flags & was_syn) == 0 && count_packet(arrived)) {
         in_.flags.ack_now = true;
         want_output();
     }
@@ -117,7 +117,7 @@ bool Connection::echoes_nothing_sent(const Segment& segment, Instant now) const 
 
 // The next text, or an acknowledgement of ours, with nothing out of the ordinary in it.
 bool Connection::predicted(const Segment& segment) const {
-    const unsigned usual = in_.accurate == none ? wire::psh : wire::psh | wire::ace_bits | ce_mark;
+    const unsigned usual = out_.accurate == none ? wire::psh : wire::psh | wire::ace_bits | ce_mark;
     if (in_.state != State::established || (segment.flags & ~usual) != wire::ack) return false;
     if (segment.seq != in_.rcv_nxt || segment.length > receive_window() || in_.reassembly != none || in_.flags.read_shut)
         return false;
@@ -134,7 +134,7 @@ void Connection::take_predicted(const Segment& segment, Instant now) {
     remember_timestamp(segment, now);
     out_.snd_wl1 = segment.seq;
     out_.snd_wl2 = segment.ack;
-    if (in_.accurate != none) {
+    if (out_.accurate != none) {
         hear_accurate(segment, now);
         if (count_packet(segment)) {
             in_.flags.ack_now = true;
@@ -302,7 +302,7 @@ void Connection::give_back_reassembly() {
 
 // RFC 2883, section 4: text came that was there already. The next acknowledgement says so.
 void Connection::note_duplicate(SeqNum begin, SeqNum end) {
-    if (in_.accurate != none) hear_repeat();
+    if (out_.accurate != none) hear_repeat();
     if (!in_.flags.sack || ended() || syn_unacknowledged()) return;
     reassembly().set_duplicate({begin, end});
     ++host_.statistics.duplicates_told;

@@ -22,6 +22,7 @@ std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const Flo
     if (handle == Handle<Tcb>{}) return std::nullopt;
     const std::uint32_t index = handle.index();
     host.cold.reach(index);
+    host.congestion.reach(index);
     Tcb& tcb = host.connections[index];
     Cold& cold = host.cold[index] = {};
     tcb.receiving.key = key;
@@ -29,7 +30,6 @@ std::optional<std::uint32_t> Connection::open(Host& host, FlowKey key, const Flo
     tcb.receiving.limit = host.settings.receive_buffer;
     tcb.sending.limit = host.settings.send_buffer;
     tcb.sending.snd_una = tcb.sending.snd_nxt = tcb.sending.snd_max = iss;
-    tcb.sending.congestion = host.congestion.lend();
     tcb.recovery.point = iss;
     tcb.timing.rto = host.settings.initial_rto;
     tcb.timing.heard_at = tcb.timing.sent_at = now;
@@ -109,7 +109,7 @@ std::uint32_t Standing::largest_segment() const {
 // such segment out.
 void Connection::derive_mss() {
     const std::uint32_t mss = std::min<std::uint32_t>({largest_segment(), out_.peer_mss, 65'000});
-    const std::uint32_t counters = in_.accurate == none ? 0 : accurate().room;
+    const std::uint32_t counters = out_.accurate == none ? 0 : accurate().room;
     in_.mss = std::uint16_t(mss - (in_.flags.timestamps ? option_bytes_of_timestamps : 0) - counters);
     if (in_.state >= State::established) out_.steering.cwnd = std::max<std::uint32_t>(out_.steering.cwnd, in_.mss);
 }
@@ -157,6 +157,7 @@ void Connection::leave_network(State state, Cause cause, Instant now) {
     }
     end_early();
     host_.wheel.disarm(index_);
+    leave_lines(true, true);
     tcb_.deadlines = {};
     forget_sent();
     tell_counters(host_.sink, now);
@@ -177,7 +178,7 @@ void Connection::enter_time_wait(Instant now) {
                     receive_window(),
                     in_.rcv_shift & 15u,
                     in_.flags.timestamps,
-                    in_.accurate == none ? 0 : accurate().r_cep % ace_cycle,
+                    out_.accurate == none ? 0 : accurate().r_cep % ace_cycle,
                     index_ & 0xff'ffff,
                     name().generation,
                     in_.ts_recent,
@@ -247,8 +248,7 @@ void Connection::remove() {
         }
     if (cold_.extra != none) host_.extras.give_back(cold_.extra);
     give_back_accurate();
-    host_.modules.give_back(host_.congestion[out_.congestion]);
-    host_.congestion.give_back(out_.congestion);
+    host_.modules.give_back(host_.congestion[index_]);
     host_.paths[in_.key.path].flows.remove(index_, host_.path_place());
     host_.release_path(in_.key.path);
     host_.connections.erase(host_.connections.handle(index_));

@@ -23,7 +23,7 @@ bool Connection::emit(Transmit& frame, Instant now) {
     if (ended()) return false;
     if (syn_unacknowledged()) return emit_syn(frame, now) || (early() && emit_text(frame, now)) || emit_ack(frame, now);
     if (in_.duplicates_owed > 0) return emit_ack(frame, now);
-    if (in_.flags.ack_now && in_.accurate != none && accurate().owes_handshake) return emit_ack(frame, now);
+    if (in_.flags.ack_now && out_.accurate != none && accurate().owes_handshake) return emit_ack(frame, now);
     if (in_.flags.ack_now && in_.reassembly != none && in_.flags.sack) return emit_ack(frame, now);  // SACK wants room
     if (in_.flags.tells_timeout && queued() > in_.mss - 4u) {  // full segments have no room for the option (RFC 5482)
         in_.flags.ack_now = true;
@@ -234,10 +234,7 @@ bool Connection::pace_allows(Instant now) {
     Tcb::Deadlines& at = tcb_.deadlines;
     if (at.pace <= now || pacing_rate() == 0) return true;
     in_.flags.paced = true;
-    if (at.pace < at.armed) {
-        at.armed = at.pace;
-        host_.wheel.arm(index_, at.pace);
-    }
+    arm(at.pace, now);
     return false;
 }
 
@@ -274,7 +271,7 @@ void Connection::send_ack(Transmit& frame, SeqNum seq, Instant now) {
     std::uint16_t flags = wire::ack;
     if (in_.flags.snd_urgent && before(seq, cold_.snd_up)) flags |= wire::urg;
     if (in_.flags.ecn_echo) flags |= wire::ece;
-    if (in_.accurate != none) flags |= accurate_ack(said);
+    if (out_.accurate != none) flags |= accurate_ack(said);
     head(frame, seq, flags, window, said);
     trace_sent(seq, 0, flags, window, now, said.sack_count);
     if (in_.duplicates_owed > 0) --in_.duplicates_owed;
@@ -293,7 +290,7 @@ void Connection::acknowledged(Instant now) {
     }
     in_.owed = 0;
     in_.last_ack_sent = in_.rcv_nxt;
-    if (in_.accurate != none) accurate().unsaid = 0;
+    if (out_.accurate != none) accurate().unsaid = 0;
     stop(tcb_.deadlines.delayed_ack, now);
 }
 
@@ -308,7 +305,7 @@ void Connection::send(Transmit& frame, const Span& span, Instant now) {
     if (in_.flags.snd_urgent && before(span.seq, cold_.snd_up)) flags |= wire::urg;
     if (in_.flags.ecn) flags |= ecn_flags(frame, span);
     wire::TcpOptions said = options(now);
-    const bool shrinks = in_.accurate != none && accurate_text(frame, span, flags, said);
+    const bool shrinks = out_.accurate != none && accurate_text(frame, span, flags, said);
     const std::uint16_t window = window_field();
     head(frame, span.seq, flags, window, said);
     if (span.length > in_.mss) frame.segment_size = in_.mss;

@@ -22,7 +22,7 @@ trace::Plugin record(const Host& host, ModuleEvent event, std::uint16_t slot, st
 // A flow begins with what it asked for, or what stands for that now.
 void Connection::ask_for_module(std::uint16_t slot, Instant now) {
     const std::uint16_t given = host_.modules.resolve(slot);
-    host_.congestion[out_.congestion] = host_.modules.begin(given);
+    host_.congestion[index_] = host_.modules.begin(given);
     in_.flags.hears_sent = host_.modules.table(given).on_sent != nullptr;
     const bool fell_back = given != slot && given < compiled_slots;
     if (fell_back) ++host_.statistics.module_fallbacks;
@@ -50,7 +50,7 @@ void Connection::steer_to(std::uint16_t slot, Instant now) {
 
 // The window stays, and what the last module wished beside it is forgotten.
 void Connection::change_module(std::uint16_t slot, ModuleReason reason, Instant now) {
-    Controller& controller = host_.congestion[out_.congestion];
+    Controller& controller = host_.congestion[index_];
     const std::uint16_t from = congestion_slot();
     host_.modules.give_back(controller);
     controller = host_.modules.begin(slot);
@@ -76,7 +76,7 @@ void Connection::leave_quarantined(ModuleReason reason, Instant now) {
 
 // True if the flow runs `slot` now: the new module has taken over what the old one knew.
 bool Connection::migrate_module(std::uint16_t slot, Instant now) {
-    Controller& controller = host_.congestion[out_.congestion];
+    Controller& controller = host_.congestion[index_];
     if (!module_began()) {  // nothing is known yet
         change_module(slot, ModuleReason::migrated, now);
         return true;
@@ -98,7 +98,7 @@ bool Connection::migrate_module(std::uint16_t slot, Instant now) {
 }
 
 Result<void> Connection::set_parameter(std::uint32_t index, weft_value value, Instant now) {
-    const auto* const loaded = std::get_if<Loaded>(&host_.congestion[out_.congestion]);
+    const auto* const loaded = std::get_if<Loaded>(&host_.congestion[index_]);
     if (!loaded) return std::unexpected(Error::not_supported);
     const weft_cc_v1& table = host_.modules.table(loaded->slot);
     if (index >= table.parameters.count) return std::unexpected(Error::invalid);

@@ -94,6 +94,8 @@ struct Flags {
     bool tail_again : 1 {false};  // what the probe carried was sent before: TLP.is_retrans
     bool paced : 1 {false};  // text waits for deadlines.pace
     bool shrunk : 1 {false};  // Extra::lowered_mtu holds
+    bool in_ack_line : 1 {false}, in_loss_line : 1 {false};  // membership in the host's lines of timers
+    bool user_held : 1 {false};  // the wheel goes off by deadlines.user
 };
 
 // Nested structs, because `alignas` on a list of declarators would align each one.
@@ -117,7 +119,6 @@ struct Tcb {
         State state{State::closed};
         std::uint8_t rcv_shift{0}, snd_shift{0};  // RFC 7323, section 2
         std::uint8_t duplicates_owed{0};  // acknowledgements of single out-of-order segments (RFC 5681, 4.2)
-        std::uint32_t accurate{none};  // of accurate ECN, lent; none: not negotiated. In SYN-SENT: our SYN asked for it
     } receiving;
 
     struct alignas(64) Sending {
@@ -130,8 +131,8 @@ struct Tcb {
         std::uint32_t limit{0};  // bytes: the send buffer
         SeqNum snd_small;  // end of the last short segment sent (Minshall's form of Nagle)
         Steering steering;  // what congestion control wants
-        std::uint32_t congestion{none};  // its state, lent
         std::uint32_t scoreboard{none};  // lent; none while nothing is amiss
+        std::uint32_t accurate{none};  // of accurate ECN, lent; none: not negotiated. In SYN-SENT: our SYN asked for it
         std::uint16_t peer_mss{536};  // bytes; theirs (RFC 9293, section 3.7.1: MUST-15)
         std::uint8_t backoff{0};  // doublings of the RTO (RFC 6298, 5.5) or of the probe interval
         std::uint8_t duplicate_acks{0};  // in a row (RFC 5681, section 2)
@@ -168,8 +169,8 @@ struct Tcb {
         SeqNum ecn_point;  // SND.MAX when the window was last cut: marks up to there say nothing new
     } pace;
 
-    // One timing-wheel entry a connection, armed at the earliest. A later deadline is one store: the wheel fires early,
-    // sees it, and arms again.
+    // A connection has one entry in the timing wheel, or in the lines beside it, for the earliest. A later deadline is one store:
+    // who looks early sees it, and arms again.
     struct alignas(64) Deadlines {
         Instant loss{Instant::never()};  // retransmission or persist timer
         Instant delayed_ack{Instant::never()};
@@ -178,7 +179,7 @@ struct Tcb {
         Instant module{Instant::never()};  // when the congestion module wants its on_timer
         Instant keepalive{Instant::never()};  // when silence has lasted long enough to probe
         Instant pace;  // no text before: what left last has passed at the pacing rate
-        Instant armed{Instant::never()};  // of the wheel's entry
+        Instant armed{Instant::never()};  // somebody will look then, or before
     } deadlines;
 
     // What delivery-rate samples need beside the sent records (rate.h); `C.` in draft-ietf-ccwg-bbr, section 4.1.
@@ -234,24 +235,27 @@ static_assert(std::is_trivially_copyable_v<Extra>);
 
 // Options and statistics. Counters are totals since the flow began.
 struct Cold {
+    // What each segment touches.
+    std::uint64_t bytes_in{0}, bytes_out{0};  // text accepted in order; text first sent
+    Duration user_timeout;  // R2; 0: never (MUST-21)
+    std::uint32_t segments_in{0}, segments_out{0};
     std::uint32_t extra{none};  // what few flows have, lent
+    std::uint8_t dscp{0}, hop_limit{64};  // MUST-48, MUST-49
+    std::uint8_t expiries{0};  // timeouts in a row (R1)
+
+    std::uint8_t limit{0};  // trace::Limit that was told last
     SeqNum iss, irs;
     SeqNum snd_up, rcv_up;  // urgent pointers: the octet behind the urgent text (MUST-62)
     Handle<Listener> listener;  // that it came from, if any
-    Duration user_timeout;  // R2; 0: never (MUST-21)
-    std::uint64_t bytes_in{0}, bytes_out{0};  // text accepted in order; text first sent
-    std::uint32_t segments_in{0}, segments_out{0}, retransmissions{0}, timeouts{0};
+    std::uint32_t retransmissions{0}, timeouts{0};
     Instant opened_at, established_at;
     std::uint32_t told{0};  // segments, either way, when the trace was last told the counters
-    std::uint8_t dscp{0}, hop_limit{64};  // MUST-48, MUST-49
     Error soft_error{}, failure{};  // of the events
     std::uint8_t failed : 1 {0}, ended_by : 4 {0};  // `failure` holds, and which Event::Limit it was
     bool keeps_failed : 1 {false};  // having failed it stays, to be read, until the application lets go of it
     bool syn_text : 1 {false};  // the SYN's text was taken, all of it (RFC 7413)
     bool held_back : 1 {false};  // the last write said so of its text (SendOptions)
     bool asked_cookie : 1 {false}, asked_experimental : 1 {false};  // what our SYN said of Fast Open
-    std::uint8_t limit : 4 {0};  // trace::Limit that was told last
-    std::uint8_t expiries{0};  // timeouts in a row (R1)
     std::uint8_t challenges{0};  // challenge acks in this second (RFC 5961, section 7)
     std::uint32_t challenged_at{0};  // that second on the engine's clock
     SeqNum dsack_round;  // SND.NXT when a DSACK was counted last (RFC 8985, section 6.2, step 4)

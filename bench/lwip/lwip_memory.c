@@ -11,20 +11,15 @@
 #include <string.h>
 #include <time.h>
 
-#include <lwip/init.h>
-#include <lwip/ip4.h>
-#include <lwip/netif.h>
-#include <lwip/priv/tcp_priv.h>
-#include <lwip/tcp.h>
-#include <lwip/timeouts.h>
+#include "bench/lwip/lwip_common.h"
 
-#define BLOCK (128u << 10)
+#include <lwip/priv/tcp_priv.h>
+
 #define QUEUE 16384u
 #define CHUNK (16u * 1460u)
 
 static unsigned char block[BLOCK + CHUNK]; /* the block, and its beginning again */
 static unsigned char read_into[65536];
-static struct netif interface;
 static struct pbuf *queue[QUEUE];
 static unsigned head, tail;
 static int copied;
@@ -34,14 +29,6 @@ static double cpu(void) {
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
     return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
-
-#if NO_SYS
-u32_t sys_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (u32_t)(now.tv_sec * 1000 + now.tv_nsec / 1000000);
-}
-#endif
 
 static void fail(const char *why) {
     fprintf(stderr, "lwip_memory: %s\n", why);
@@ -87,14 +74,6 @@ static err_t output(struct netif *to, struct pbuf *packet, const ip4_addr_t *add
     }
     swap_addresses(crosses->payload);
     queue[tail++ % QUEUE] = crosses;
-    return ERR_OK;
-}
-
-static err_t begin_interface(struct netif *made) {
-    made->name[0] = 'm', made->name[1] = '0';
-    made->mtu = 1500;
-    made->output = output;
-    made->flags = NETIF_FLAG_UP | NETIF_FLAG_LINK_UP;
     return ERR_OK;
 }
 
@@ -352,21 +331,11 @@ static int idle(long count) {
 }
 
 int main(int count, char **words) {
-    ip4_addr_t address, mask, gateway;
-    unsigned word = 1;
-    for (unsigned i = 0; i < BLOCK; ++i) {
-        word = word * 1664525u + 1013904223u;
-        block[i] = (unsigned char)(word >> 24);
-    }
+    ip4_addr_t address;
+    fill(block);
     memcpy(block + BLOCK, block, CHUNK);
-    lwip_init();
     IP4_ADDR(&address, 10, 0, 0, 1);
-    IP4_ADDR(&mask, 255, 255, 255, 0);
-    gateway = address;
-    netif_add(&interface, &address, &mask, &gateway, NULL, begin_interface, ip_input);
-    netif_set_default(&interface);
-    netif_set_up(&interface);
-    netif_set_link_up(&interface);
+    begin(&address, ip_input);
     if (count == 4 && strcmp(words[1], "memory") == 0) {
         copied = strcmp(words[3], "copied") == 0;
         return memory(atof(words[2]));

@@ -14,17 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <lwip/init.h>
-#include <lwip/ip4.h>
-#include <lwip/netif.h>
-#include <lwip/tcp.h>
-#include <lwip/timeouts.h>
-
-#define BLOCK (128u << 10)
+#include "bench/lwip/lwip_common.h"
 
 static unsigned char block[BLOCK];
 static int tun;
-static struct netif interface;
 static unsigned long long bytes;
 static double cpu_at_begin;
 static int over; /* 1: ended in order, 2: not */
@@ -36,14 +29,6 @@ static double cpu(void) {
            (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
 
-#if NO_SYS
-u32_t sys_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (u32_t)(now.tv_sec * 1000 + now.tv_nsec / 1000000);
-}
-#endif
-
 static err_t output(struct netif *to, struct pbuf *packet, const ip4_addr_t *address) {
     struct iovec parts[64];
     int count = 0;
@@ -53,14 +38,6 @@ static err_t output(struct netif *to, struct pbuf *packet, const ip4_addr_t *add
         parts[count++].iov_len = packet->len;
     }
     return writev(tun, parts, count) < 0 && errno != EAGAIN ? ERR_IF : ERR_OK;
-}
-
-static err_t begin_interface(struct netif *made) {
-    made->name[0] = 'b', made->name[1] = '0';
-    made->mtu = 1500;
-    made->output = output;
-    made->flags = NETIF_FLAG_UP | NETIF_FLAG_LINK_UP;
-    return ERR_OK;
 }
 
 static void failed(void *unused, err_t error) {
@@ -171,20 +148,11 @@ static void receive(void) {
 }
 
 int main(int count, char **words) {
-    ip4_addr_t address, mask;
-    unsigned word = 1;
-    for (unsigned i = 0; i < BLOCK; ++i) {
-        word = word * 1664525u + 1013904223u;
-        block[i] = (unsigned char)(word >> 24);
-    }
+    ip4_addr_t address;
+    fill(block);
     if (count != 2 || !open_tun(words[1])) return 1;
-    lwip_init();
     IP4_ADDR(&address, 10, 88, 0, 2);
-    IP4_ADDR(&mask, 255, 255, 255, 0);
-    netif_add(&interface, &address, &mask, &address, NULL, begin_interface, ip_input);
-    netif_set_default(&interface);
-    netif_set_up(&interface);
-    netif_set_link_up(&interface);
+    begin(&address, ip_input);
     serve(5001, accept_sink);
     serve(5002, accept_source);
     puts("ready");

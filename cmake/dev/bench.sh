@@ -52,7 +52,7 @@ END
 
 # Builds a program of bench/lwip and says where it is; without it that peer is left out.
 find_lwip() {
-    local program=$1 flags=(-I/usr/include/lwip)
+    local program=$1 flags=("-I$root" -I/usr/include/lwip)
     if [[ ! -e /usr/include/lwip/lwip/tcp.h ]]; then
         if ! unpack_peer liblwip0 liblwip-dev; then
             say "dev: lwIP could not be fetched (its lists may need: apt-get update); running without that peer"
@@ -60,7 +60,7 @@ find_lwip() {
         fi
         local lib
         lib=$(echo "$root"/build/peers/usr/lib/*-linux-gnu)
-        flags=("-I$root/build/peers/usr/include/lwip" "-L$lib" "-Wl,-rpath,$lib")
+        flags=("-I$root" "-I$root/build/peers/usr/include/lwip" "-L$lib" "-Wl,-rpath,$lib")
     fi
     mkdir -p build/peers
     if cc -O2 -o "build/peers/$program" "bench/lwip/$program.c" "${flags[@]}" -llwip 2>"$scratch/lwip.log"; then

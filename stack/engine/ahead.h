@@ -45,7 +45,8 @@ public:
             const std::uint64_t word = words_[(number - 2 * stride) % depth];
             const auto found = word != 0 ? host.demux.find(word) : std::nullopt;
             const bool connected = found && tcp::Found::Kind(*found >> 30) == tcp::Found::Kind::connection;
-            std::uint32_t& connection = connections_[(number - 2 * stride) % depth] = connected ? *found & 0x3fff'ffff : none;
+            std::uint32_t& connection = connections_[(number - 2 * stride) % depth] =
+                connected ? *found & 0x3fff'ffff : none;
             if (connected) host.fetch(connection);
         }
         if (number >= 3 * stride && number - 3 * stride < batch.size())
@@ -75,8 +76,7 @@ private:
             const std::size_t addresses = version == 4 ? 12 : 8;
             if (size_ != (version == 4 ? 8 : version == 6 ? 32 : version == 8 ? 128 : 0)) return 0;
             transport = addresses + size_;
-            if (bytes.size() < transport || std::memcmp(addresses_.data(), &bytes[addresses], size_) != 0)
-                return 0;
+            if (bytes.size() < transport || std::memcmp(addresses_.data(), &bytes[addresses], size_) != 0) return 0;
         }
         if (bytes.size() < transport + 4) return 0;
         const auto remote = load_big<std::uint16_t>(&bytes[transport]),

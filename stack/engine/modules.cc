@@ -15,9 +15,7 @@ std::uint32_t listeners_of(const tcp::Host& host, std::uint16_t slot) {
 
 std::uint32_t flows_of(const tcp::Host& host, std::uint16_t slot) {
     std::uint32_t count = 0;
-    host.connections.each([&](Flow flow) {
-        count += host.modules.slot_of(host.congestion[flow.index()]) == slot;
-    });
+    host.connections.each([&](Flow flow) { count += host.modules.slot_of(host.congestion[flow.index()]) == slot; });
     return count;
 }
 

@@ -167,8 +167,8 @@ void Engine::State::advance(Instant now) {
 }
 
 Instant Engine::State::deadline() const {
-    Instant earliest = std::min(
-        {host.wheel.next(), host.half_open_wheel.next(), host.ack_line.next(), host.loss_line.next()});
+    Instant earliest =
+        std::min({host.wheel.next(), host.half_open_wheel.next(), host.ack_line.next(), host.loss_line.next()});
     if (!host.time_waits.empty()) earliest = std::min(earliest, host.time_wait[host.time_waits.first].expires);
     if (!lowered.empty()) earliest = std::min(earliest, paths[lowered.first].lowered_until);
     return std::min(earliest, neighbours.deadline());

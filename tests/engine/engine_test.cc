@@ -172,6 +172,27 @@ TEST(Engine, ACopyHasNoTrace) {
     EXPECT_GT(records, 5);
 }
 
+// The acknowledgement that was to be delayed left with the answer: nobody wakes for it.
+TEST(Engine, AnAnswerThatCarriesTheAcknowledgementLeavesNoTimerForIt) {
+    for (const bool answers : {false, true}) {
+        Pair pair;
+        const auto [client, server] = pair.open();
+        pair.run(Duration::seconds(2));
+        const auto byte = pattern(1);
+        ASSERT_TRUE(pair.a.write(client, byte, {}, pair.now));
+        pair.carry(pair.a, pair.b);
+        if (answers) { ASSERT_TRUE(pair.b.write(server, byte, {}, pair.now)); }
+        pair.carry(pair.b, pair.a);
+        pair.b.advance(pair.now);
+        const Duration wait = pair.b.deadline() - pair.now;
+        if (answers) EXPECT_GE(wait, Duration::milliseconds(100)) << "its retransmission";
+        else EXPECT_LE(wait, Duration::milliseconds(41));
+        const std::uint64_t before = pair.segments;
+        pair.run(Duration::milliseconds(60));
+        EXPECT_EQ(pair.segments, before + 1) << "one end acknowledges";
+    }
+}
+
 // An idle connection, all that it occupies: a table is at worst a third full, just after it grew.
 TEST(Engine, AnIdleConnectionFitsIn640Bytes) {
     constexpr std::size_t wheel_entry = 24, table_entry = 3 * FlatTable::entry_size;

@@ -1,0 +1,89 @@
+// The line of equal delays against a list that is searched from end to end, and who leaves it early.
+#include "stack/core/delay_line.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+#include <vector>
+
+namespace weft {
+namespace {
+
+Instant at(std::int64_t ns) { return Instant::from_nanoseconds(ns); }
+constexpr std::int64_t delay = 40'000'000;
+
+TEST(DelayLine, ShowsEachEntryBeforeItsTurnAndHandsItOutOnceItIsDueInTheOrderInWhichTheyCame) {
+    std::mt19937_64 draw{3};
+    DelayLine line;
+    std::vector<std::pair<std::int64_t, std::uint32_t>> expected;  // due, id
+    std::set<std::uint32_t> shown;
+    std::int64_t now = 5;
+    std::size_t handed = 0;
+    for (std::uint32_t id = 0; id < 20'000; ++id) {
+        now += std::int64_t(draw() % 100'000);
+        ASSERT_TRUE(line.takes(at(now + delay)));
+        line.push({at(now + delay), id});
+        expected.emplace_back(now + delay, id);
+        if (draw() % 3 != 0) continue;
+        line.advance(
+            at(now),
+            [&](std::uint32_t turn) {
+                ASSERT_LT(handed, expected.size());
+                EXPECT_EQ(turn, expected[handed].second);
+                EXPECT_LE(expected[handed].first, now);
+                EXPECT_TRUE(shown.contains(turn));
+                ++handed;
+                line.leave();
+            },
+            [&](std::uint32_t soon) { shown.insert(soon); });
+        ASSERT_EQ(line.next(), handed < expected.size() ? at(expected[handed].first) : Instant::never());
+        EXPECT_EQ(line.size(), expected.size() - handed);
+    }
+    EXPECT_GT(handed, 10'000u);
+}
+
+TEST(DelayLine, TakesNobodyWhoIsDueBeforeThoseThatAreInIt) {
+    DelayLine line;
+    line.push({at(100), 1});
+    EXPECT_FALSE(line.takes(at(99)));
+    EXPECT_TRUE(line.takes(at(100)));
+}
+
+TEST(DelayLine, SiftsThoseThatCameSinceItWasSiftedAndNoneBefore) {
+    DelayLine line;
+    for (std::uint32_t id = 0; id < 100; ++id) line.push({at(id), id});
+    std::vector<std::uint32_t> asked;
+    line.sift([&](std::uint32_t id) {
+        asked.push_back(id);
+        return id % 3 == 0;
+    });
+    EXPECT_EQ(asked.size(), 100u);
+    EXPECT_EQ(line.size(), 34u);
+    asked.clear();
+    line.push({at(100), 100});
+    line.sift([&](std::uint32_t id) {
+        asked.push_back(id);
+        return true;
+    });
+    EXPECT_EQ(asked, std::vector<std::uint32_t>{100});
+    std::vector<std::uint32_t> left;
+    line.advance(at(1'000), [&](std::uint32_t id) { left.push_back(id); }, [](std::uint32_t) {});
+    EXPECT_EQ(left.size(), 35u);
+    EXPECT_TRUE(std::is_sorted(left.begin(), left.end()));
+}
+
+TEST(DelayLine, IsEmptyOnceTheLastThatWaitedHasLeft) {
+    DelayLine line;
+    line.push({at(1), 1});
+    line.push({at(2), 2});
+    line.leave();
+    EXPECT_EQ(line.next(), at(1)) << "one still waits";
+    line.leave();
+    EXPECT_EQ(line.next(), Instant::never());
+    EXPECT_EQ(line.size(), 0u);
+}
+
+}  // namespace
+}  // namespace weft

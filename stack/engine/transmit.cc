@@ -147,17 +147,17 @@ std::size_t Engine::State::events(std::span<Event> out) {
 void Engine::State::advance_lines(Instant now) {
     host.ack_line.sift([&](std::uint32_t index) { return tcp::Connection{host, index}.waits_for_ack(now); });
     host.ack_line.advance(
-        now, [&](std::uint32_t index) { tcp::Connection{host, index}.look(tcp::Connection::Line::acks, now); },
+        now, [&](std::uint32_t index) { tcp::Connection{host, index}.look(tcp::Line::acks, now); },
         [&](std::uint32_t index) { host.fetch_timers(index, true); });
     host.loss_line.advance(
-        now, [&](std::uint32_t index) { tcp::Connection{host, index}.look(tcp::Connection::Line::losses, now); },
+        now, [&](std::uint32_t index) { tcp::Connection{host, index}.look(tcp::Line::losses, now); },
         [&](std::uint32_t index) { host.fetch_timers(index, false); });
 }
 
 void Engine::State::advance(Instant now) {
     advance_lines(now);
     host.wheel.advance(
-        now, [&](std::uint32_t index) { tcp::Connection{host, index}.look(tcp::Connection::Line::wheel, now); },
+        now, [&](std::uint32_t index) { tcp::Connection{host, index}.look(tcp::Line::wheel, now); },
         [&](std::uint32_t index) { host.fetch(index); });
     host.half_open_wheel.advance(now, [&](std::uint32_t index) { tcp::expire_half(host, index, now); });
     tcp::expire_time_waits(host, now);

@@ -29,7 +29,7 @@ public:
 
     TcpInfo info(Instant now) const;  // info.cc
 
-    using Standing::name, Standing::in_flight;
+    using Standing::waits_for_ack, Standing::name, Standing::in_flight;
     // tell.cc: what trace records say of it
     void tell_begin(const trace::Sink& to, Instant now, std::uint16_t flags = 0) const;
     void tell_counters(const trace::Sink& to, Instant now, std::uint16_t flags = 0) const;
@@ -46,9 +46,7 @@ public:
     void want_output();
 
     // timeouts.cc
-    enum class Line : std::uint8_t { wheel, acks, losses };
     void look(Line line, Instant now);
-    bool waits_for_ack(Instant now);
     void path_changed(std::uint32_t mtu, Instant now);
     void path_mtu(bool lowered, Instant now);
 
@@ -247,12 +245,8 @@ private:
     void go_back(Instant now);
     void arm_loss(Instant now);
     void start_probing(Instant now);
-    void expire(Instant now);
     void schedule(Instant& deadline, Instant when, Instant now);
     void stop(Instant& deadline, Instant now);
-    void arm(Instant when, Instant now);
-    void leave_lines(bool acks, bool losses);
-    Instant earliest_deadline() const;
     void watch_user_timeout(Instant now);
     void check_user_timeout(Instant now);
     void set_keepalive(const KeepAlive& wanted, Instant now);

@@ -72,8 +72,8 @@ struct Host {
     Defence defence;
 
     Slab<Tcb> connections;
-    Pages<Cold> cold;                       // under the connection's index
-    Pages<Controller> congestion;           // under the same
+    Pages<Cold> cold;  // under the connection's index
+    Pages<Controller> congestion;  // under the same
     Lent<ByteQueue> queues;
     Lent<Reassembly> reassemblies;
     Lent<SentRecord> sent;
@@ -89,7 +89,7 @@ struct Host {
 
     FlatTable demux;  // FlowKey to Found
     TimerWheel wheel, half_open_wheel;
-    DelayLine ack_line, loss_line;          // of connections that wait as long as most do
+    DelayLine ack_line, loss_line;  // of connections that wait as long as most do
     IndexList output, events, listener_events, time_waits;
     std::vector<Reply> replies;
     FastOpenCache fast_open;

@@ -14,6 +14,9 @@ struct SendOptions {
     bool nodelay{false}, urgent{false}, more{false}, overflow{false}, held_back{false}, ends_record{false};
 };
 
+// Who looks at a connection's timers.
+enum class Line : std::uint8_t { wheel, acks, losses };
+
 class Standing {
 protected:
     Standing(Host& host, std::uint32_t index)
@@ -75,6 +78,20 @@ protected:
     std::uint32_t sayable() const {
         const std::uint32_t most = 65'535u << in_.rcv_shift;
         return in_.limit < most ? in_.limit : most;
+    }
+    Instant earliest_deadline() const {
+        const Tcb::Deadlines& at = tcb_.deadlines;
+        const Instant paced = in_.flags.paced ? at.pace : Instant::never();
+        return std::min({at.loss, at.delayed_ack, at.user, at.module, at.keepalive, paced});
+    }
+    // timeouts.cc
+    void arm(Instant when, Instant now);
+    bool waits_for_ack(Instant now);
+    void leave_lines(bool acks, bool losses) {
+        if (acks && in_.flags.in_ack_line) host_.ack_line.leave();
+        if (losses && in_.flags.in_loss_line) host_.loss_line.leave();
+        if (acks) in_.flags.in_ack_line = false;
+        if (losses) in_.flags.in_loss_line = false;
     }
     std::uint32_t receive_window() const { return in_.rcv_adv - in_.rcv_nxt; }
 

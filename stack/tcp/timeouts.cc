@@ -16,8 +16,55 @@ constexpr Duration least_line = Duration::milliseconds(1);  // shorter waits are
 
 }  // namespace
 
-// Somebody looks: early, when a deadline was put off since.
-void Connection::expire(Instant now) {
+// Somebody must look at `when`, or before. Most wait as long as a delayed acknowledgement or the least retransmission timeout,
+// or somewhat longer, and for nothing: those stand in line, and there somebody looks early.
+void Standing::arm(Instant when, Instant now) {
+    Tcb::Deadlines& at = tcb_.deadlines;
+    if (when >= at.armed) return;
+    const Duration wait = when - now;
+    const auto& settings = host_.settings;
+    const auto lines_up = [&](DelayLine& line, Duration delay, bool stands) {
+        if (wait < delay || wait >= delay * 8 || delay < least_line) return false;
+        const Instant due = TimerWheel::rounded(now + delay);
+        if (!line.takes(due)) return false;  // the delay was tuned
+        if (!stands) line.push({due, index_});
+        at.armed = now + delay;
+        return true;
+    };
+    if (lines_up(host_.loss_line, settings.minimum_rto, in_.flags.in_loss_line)) {
+        in_.flags.in_loss_line = true;
+    } else if (lines_up(host_.ack_line, settings.delayed_ack, in_.flags.in_ack_line)) {
+        in_.flags.in_ack_line = true;
+    } else {
+        at.armed = when;
+        if (when == at.user && in_.flags.user_held) return;
+        in_.flags.user_held = when == at.user;
+        host_.wheel.arm_by(index_, when);
+    }
+}
+
+// An acknowledgement that was to be delayed has left with text, as an answer's does: nobody need look so soon. False: it leaves
+// the line of acknowledgements.
+bool Standing::waits_for_ack(Instant now) {
+    Tcb::Deadlines& at = tcb_.deadlines;
+    if (!in_.flags.in_ack_line) return false;
+    if (at.delayed_ack != Instant::never()) return true;
+    const Instant when = earliest_deadline();
+    if (when - now < host_.settings.delayed_ack * 2) return true;
+    leave_lines(true, false);
+    at.armed = Instant::never();
+    arm(when, now);
+    return false;
+}
+
+// Somebody looks: early, when a deadline was put off since. An entry in a line may be another's, who had the place before: then
+// what it was needed for is armed anew.
+void Connection::look(Line line, Instant now) {
+    const Flags& flags = in_.flags;
+    if ((line == Line::acks && !flags.in_ack_line) || (line == Line::losses && !flags.in_loss_line)) return;
+    leave_lines(line == Line::acks, line == Line::losses);
+    if (line == Line::wheel) in_.flags.user_held = false;
+    if (ended()) return;
     Tcb::Deadlines& at = tcb_.deadlines;
     at.armed = Instant::never();
     if (at.delayed_ack <= now) {
@@ -49,70 +96,6 @@ void Connection::expire(Instant now) {
         want_output();
     }
     arm(earliest_deadline(), now);
-}
-
-Instant Connection::earliest_deadline() const {
-    const Tcb::Deadlines& at = tcb_.deadlines;
-    const Instant paced = in_.flags.paced ? at.pace : Instant::never();
-    return std::min({at.loss, at.delayed_ack, at.user, at.module, at.keepalive, paced});
-}
-
-// Somebody must look at `when`, or before. Most wait as long as a delayed acknowledgement or the least retransmission timeout,
-// or somewhat longer, and for nothing: those stand in line, and there somebody looks early.
-void Connection::arm(Instant when, Instant now) {
-    Tcb::Deadlines& at = tcb_.deadlines;
-    if (when >= at.armed) return;
-    const Duration wait = when - now;
-    const auto& settings = host_.settings;
-    const auto lines_up = [&](DelayLine& line, Duration delay, bool stands) {
-        if (wait < delay || wait >= delay * 8 || delay < least_line) return false;
-        const Instant due = TimerWheel::rounded(now + delay);
-        if (!line.takes(due)) return false;  // the delay was tuned
-        if (!stands) line.push({due, index_});
-        at.armed = now + delay;
-        return true;
-    };
-    if (lines_up(host_.loss_line, settings.minimum_rto, in_.flags.in_loss_line)) {
-        in_.flags.in_loss_line = true;
-    } else if (lines_up(host_.ack_line, settings.delayed_ack, in_.flags.in_ack_line)) {
-        in_.flags.in_ack_line = true;
-    } else {
-        at.armed = when;
-        if (when == at.user && in_.flags.user_held) return;
-        in_.flags.user_held = when == at.user;
-        host_.wheel.arm_by(index_, when);
-    }
-}
-
-// An acknowledgement that was to be delayed has left with text, as an answer's does: nobody need look so soon. False: it leaves
-// the line of acknowledgements.
-bool Connection::waits_for_ack(Instant now) {
-    Tcb::Deadlines& at = tcb_.deadlines;
-    if (!in_.flags.in_ack_line) return false;
-    if (at.delayed_ack != Instant::never()) return true;
-    const Instant when = earliest_deadline();
-    if (when - now < host_.settings.delayed_ack * 2) return true;
-    leave_lines(true, false);
-    at.armed = Instant::never();
-    arm(when, now);
-    return false;
-}
-
-void Connection::leave_lines(bool acks, bool losses) {
-    if (acks && in_.flags.in_ack_line) host_.ack_line.leave();
-    if (losses && in_.flags.in_loss_line) host_.loss_line.leave();
-    if (acks) in_.flags.in_ack_line = false;
-    if (losses) in_.flags.in_loss_line = false;
-}
-
-// The turn of an entry in one of the lines has come. It may be another's, who had the place before: then it is early, and what
-// it was needed for is armed anew.
-void Connection::look(Line line, Instant now) {
-    Flags& flags = in_.flags;
-    if ((line == Line::acks && !flags.in_ack_line) || (line == Line::losses && !flags.in_loss_line)) return;
-    leave_lines(line == Line::acks, line == Line::losses);
-    if (line == Line::wheel) flags.user_held = false;
-    if (!ended()) expire(now);
 }
 
 // Sets one of the deadlines. A later one is a store: the wheel fires early and arms again.

@@ -22,6 +22,7 @@ public:
     static constexpr std::size_t stride = 3;  // packets between two looks: what the first asked for has come
     static constexpr std::size_t depth = 5 * stride;  // packets between a frame's first look and its turn
 
+    static constexpr std::size_t whole_frames = 6;  // packets ahead
     static constexpr std::size_t least = 4;  // packets of a batch that is worth it
 
     // The addresses that packets mostly have, with their path; any are right.
@@ -33,7 +34,9 @@ public:
 
     // Before the packet with this number has its turn `depth` calls later.
     void look(std::span<const Receive> batch, std::size_t number, const tcp::Host& host) {
-        if (number < batch.size()) fetch(batch[number].frame.bytes());
+        const std::size_t later =
+            many_ ? 0 : depth - whole_frames;  // of few flows the frames are full: too many at once push each other out
+        if (number >= later && number - later < batch.size()) fetch(batch[number - later].frame.bytes());
         if (!many_) return;
         // The frame, the table, the connection, what it was lent, the text in that: each is found by the one before it.
         if (number >= stride && number - stride < batch.size()) {

@@ -183,6 +183,11 @@ Outcome<SocketId> make(Sockets& sockets, Family family, const weft_sockaddr* loc
     return std::unexpected(done.error());
 }
 
+Outcome<void> fast_open(Sockets& sockets, SocketId id, int name, int value, const weft_options* options, Instant now) {
+    if (!options || (options->flags & WEFT_FAST_OPEN) == 0) return {};
+    return set(sockets, id, IPPROTO_TCP, name, value, now);
+}
+
 constexpr int read_flags = WEFT_PEEK | WEFT_DONTWAIT, write_flags = WEFT_URGENT | WEFT_DONTWAIT | WEFT_MORE;
 
 int ready(Sockets& sockets, std::span<weft_pollfd> fds) {
@@ -224,7 +229,8 @@ weft_fd weft_connect(weft_stack* s, const weft_sockaddr* local, const weft_socka
     const weft_fd fd = under_lock(s, [&](Sockets& sockets) -> Outcome<weft_fd> {
         const auto id = make(sockets, Family(remote->family), local, options, s->now());
         if (!id) return std::unexpected(id.error());
-        const auto begun = sockets.connect(*id, api::endpoint_of(*remote), s->now());
+        auto begun = fast_open(sockets, *id, TCP_FASTOPEN_CONNECT, 1, options, s->now());
+        if (begun) begun = sockets.connect(*id, api::endpoint_of(*remote), s->now());
         if (begun || begun.error() == EINPROGRESS) {
             keep_nonblocking(s, api::fd_of(*id), options);
             return api::fd_of(*id);
@@ -256,7 +262,8 @@ weft_fd weft_listen_with(weft_stack* s, const weft_sockaddr* local, int backlog,
     return under_lock(s, [&](Sockets& sockets) -> Outcome<weft_fd> {
         const auto id = make(sockets, Family(local->family), local, options, s->now(), function != nullptr);
         if (!id) return std::unexpected(id.error());
-        const auto listens = sockets.listen(*id, backlog, s->now(), function != nullptr, function && local->port == 0);
+        auto listens = fast_open(sockets, *id, TCP_FASTOPEN, std::clamp(backlog, 1, 0xffff), options, s->now());
+        if (listens) listens = sockets.listen(*id, backlog, s->now(), function != nullptr, function && local->port == 0);
         if (!listens) {
             (void)sockets.close(*id, s->now());
             return std::unexpected(listens.error());

@@ -88,10 +88,13 @@ WEFT_API int weft_advance(weft_stack* s, weft_time now);
 
 /* ---- flows --------------------------------------------------------------------------------------------------------- */
 
-enum { WEFT_NODELAY = 1, WEFT_KEEPALIVE = 2, WEFT_NONBLOCK = 4 }; /* accepted flows begin without WEFT_NONBLOCK */
+/* WEFT_FAST_OPEN (RFC 7413): text goes with the SYN. A listener takes it, accept() may give the flow before the handshake is through; of
+ * weft_connect() the SYN leaves with the first weft_write(), which says how much of it went, where the server's cookie is known.
+ * -EOPNOTSUPP: the stack is tuned not to. Accepted flows begin without WEFT_NONBLOCK. */
+enum { WEFT_NODELAY = 1, WEFT_KEEPALIVE = 2, WEFT_NONBLOCK = 4, WEFT_FAST_OPEN = 8 };
 typedef struct weft_options { /* zero: the default of each */
     uint32_t size; /* sizeof(weft_options) */
-    uint32_t flags; /* WEFT_NODELAY, WEFT_KEEPALIVE, WEFT_NONBLOCK */
+    uint32_t flags; /* WEFT_NODELAY, WEFT_KEEPALIVE, WEFT_NONBLOCK, WEFT_FAST_OPEN */
     const char* congestion; /* "reno", "cubic", a plugin's name; NULL: the default */
     uint32_t user_timeout_ms;
     uint32_t send_buffer, receive_buffer; /* bytes */

@@ -103,6 +103,13 @@ bool Connection::emit_probe(Transmit& frame, Instant now) {
     cold_.held_back = false;
     const std::uint32_t room = usable(out_.snd_una, out_.snd_nxt, out_.snd_wnd);
     const std::uint32_t length = std::min({queued(), std::max(room, 1u), std::uint32_t{in_.mss}});
+    if (room == 0 && host_.look().bare_probes) {
+        send_ack(frame, out_.snd_una - 1, now);
+        if (!in_.flags.probe_out && !in_.flags.orphan) tcb_.deadlines.progress_at = now;
+        in_.flags.probe_out = true;
+        arm_loss(now);
+        return true;
+    }
     if (room > 0) in_.flags.probing = false;  // an ordinary segment from now on, with its retransmission timer
     send(frame, {out_.snd_una, length, fin}, now);
     if (room == 0) {
@@ -122,7 +129,8 @@ bool Connection::emit_text(Transmit& frame, Instant now) {
     const std::uint32_t all = end - out_.snd_nxt, unsent = in_record(all);
     if (all == 0 && (!in_.flags.fin_wanted || early())) return trace_limit(now), false;
     if (in_.flags.shrunk) try_larger(now);
-    const bool idle = out_.snd_una == out_.snd_max && now - tcb_.timing.sent_at > tcb_.timing.rto;
+    const bool open = usable(out_.snd_una, out_.snd_nxt, out_.snd_wnd) > 0;  // else nothing is about to leave
+    const bool idle = open && out_.snd_una == out_.snd_max && now - tcb_.timing.sent_at > tcb_.timing.rto;
     if (idle && host_.settings.idle_restart) hear_idle(now);  // RFC 5681, 4.1
     if (credit_ == 0 && !pace_allows(now)) return trace_limit(now), false;
     const std::uint32_t length = sendable(unsent, unsent < all);

@@ -106,6 +106,37 @@ TEST_F(C, AConnectionCarriesTextBothWaysAndEnds) {
     EXPECT_EQ(weft_close(a, client), 0);
 }
 
+TEST_F(C, TextGoesWithTheSynOnceTheServersCookieIsKnown) {  // RFC 7413
+    const weft_options fast{.size = sizeof fast, .flags = WEFT_FAST_OPEN};
+    const weft_sockaddr to = address("10.0.0.2:80");
+    const weft_fd listener = weft_listen(b, &to, 5, &fast);
+    ASSERT_GT(listener, 0);
+    const weft_fd first = weft_connect(a, nullptr, &to, &fast);
+    ASSERT_GT(first, 0);
+    EXPECT_EQ(weft_write(a, first, "early", 5, 0), -EAGAIN) << "it asks for a cookie, and carries nothing";
+    settle();
+    EXPECT_EQ(weft_close(b, weft_accept(b, listener, nullptr)), 0);
+    EXPECT_EQ(weft_close(a, first), 0);
+    settle();
+
+    const weft_fd second = weft_connect(a, nullptr, &to, &fast);
+    ASSERT_GT(second, 0);
+    EXPECT_EQ(ready(a, second, POLLOUT), POLLOUT) << "the SYN waits for it";
+    settle();
+    EXPECT_EQ(weft_accept(b, listener, nullptr), -EAGAIN);
+    EXPECT_EQ(weft_write(a, second, "early", 5, 0), 5);
+    EXPECT_TRUE(carry(a, b)) << "one packet";
+    const weft_fd server = weft_accept(b, listener, nullptr);
+    ASSERT_GT(server, 0) << "before the handshake is through";
+    std::array<char, 16> text{};
+    EXPECT_EQ(weft_read(b, server, text.data(), text.size(), 0), 5);
+    EXPECT_STREQ(text.data(), "early");
+    EXPECT_EQ(weft_write(b, server, "answer", 6, 0), 6);
+    settle();
+    EXPECT_EQ(weft_read(a, second, text.data(), text.size(), 0), 6);
+    EXPECT_STREQ(text.data(), "answer");
+}
+
 TEST_F(C, AResetIsNoEndEvenWhereAnotherCallHasToldItFirst) {
     const weft_sockaddr to = address("10.0.0.2:80");
     const weft_fd listener = weft_listen(b, &to, 5, nullptr);

@@ -103,6 +103,23 @@ TEST(Personality, EachAcknowledgementIsASampleOfTheRoundTrip) {
     }
 }
 
+TEST(Personality, AWindowOfNothingIsProbedWithAnOctetOrWithout) {  // RFC 9293, section 3.8.6.1
+    for (const bool linux_like : {false, true}) {
+        Peer peer = established(habit(linux_like));
+        peer.sends(ack().window(0));
+        peer.writes(100);
+        const SeqNum end = peer.snd_una() + 100;
+        peer.sees_nothing();
+        peer.until_it_sends();
+        const auto probe = peer.next();
+        ASSERT_TRUE(probe);
+        EXPECT_EQ(probe->seq, linux_like ? peer.snd_una() - 1 : peer.snd_una());
+        peer.sends(ack().window(60'000));
+        peer.after(ms(300));
+        EXPECT_EQ(peer.seen_end(), end);
+    }
+}
+
 TEST(Personality, ASynAckThatEchoesNoTimestampOfOursIsReset) {
     for (const bool linux_like : {false, true}) {
         Opening how = habit(linux_like);

@@ -49,7 +49,8 @@ inline error_code to_error_code(Error error) {
     }
 }
 
-// One pending operation. It is listed where blocking calls and coroutines wait, and holds no stream, which may move meanwhile.
+// One pending operation, which ends before the context of its executor does: who stops a context with some pending closes their
+// streams first. It is listed where blocking calls and coroutines wait, and holds no stream, which may move meanwhile.
 // Finished: `void(error_code, Value)` is posted, never called from within.
 template <class Handler, class Step, class Finish>
 class Pending final : public api::Operation<Step>, public std::enable_shared_from_this<Pending<Handler, Step, Finish>> {

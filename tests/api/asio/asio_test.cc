@@ -108,16 +108,18 @@ INSTANTIATE_TEST_SUITE_P(Families, AsioStreams, testing::Values(Family::ipv4, Fa
 TEST_P(AsioStreams, BeastSpeaksHttpAndTheSameThroughTls) {
     ssl::context serving{ssl::context::tls_server}, asking{ssl::context::tls_client};
     certify(serving);
+    bool served = false, done = false;
     const auto serve = [&]() -> net::awaitable<void> {
         Stream plain = co_await acceptor.async_accept(use_awaitable);
         co_await answer_one(plain);
         ssl::stream<Stream> secure{co_await acceptor.async_accept(use_awaitable), serving};
         co_await secure.async_handshake(ssl::stream_base::server, use_awaitable);
         co_await answer_one(secure);
-        co_await secure.async_shutdown(use_awaitable);
+        error_code truncated;
+        co_await secure.async_shutdown(net::redirect_error(use_awaitable, truncated));
+        served = true;
     };
     std::string first, second;
-    bool done = false;
     const auto ask = [&]() -> net::awaitable<void> {
         Stream plain{context.get_executor()};
         co_await plain.async_connect(a, server(), use_awaitable);
@@ -128,11 +130,13 @@ TEST_P(AsioStreams, BeastSpeaksHttpAndTheSameThroughTls) {
         second = co_await ask_one(secure, "/secure");
         boost::system::error_code ignored;
         co_await secure.async_shutdown(net::redirect_error(use_awaitable, ignored));
+        secure.lowest_layer().close();
         done = true;
     };
     net::co_spawn(context, serve(), rethrow);
     net::co_spawn(context, ask(), rethrow);
     run(done);
+    run(served);
     EXPECT_EQ(first, "/plain 200006");
     EXPECT_EQ(second, "/secure 200007");
 }

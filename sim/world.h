@@ -50,8 +50,9 @@ public:
 
     Wire& wire(WireId id) { return lines_[id].wire; }
 
-    // Sees each packet as it is sent, before anything happens to it; a packet for which it says false is lost.
-    using Tap = std::function<bool(const Receive& packet, Instant now)>;
+    // Sees each packet as it is sent, before anything else happens to it, and may change it; one for which it says false is lost. The
+    // bytes are the packet's own where the sender made them for it alone, as a Host does.
+    using Tap = std::function<bool(Receive& packet, Instant now)>;
     void tap(WireId id, Tap tap) { lines_[id].tap = std::move(tap); }
 
     // A node sends. `packet.link` is set here; the rest arrives as given. `depart` is not before now.
@@ -63,7 +64,7 @@ public:
     Instant now() const { return now_; }
     BufferPool& pool() { return *pool_; }
     std::uint64_t seed() const { return seed_; }
-    std::uint64_t steps() const { return steps_; }      // events so far
+    std::uint64_t steps() const { return steps_; }  // events so far
     std::size_t in_flight() const { return frames_.size() - free_.size(); }
 
     // One instant of one node: a deadline, or all packets that arrive there at once. False: nothing is left to happen,
@@ -93,7 +94,7 @@ private:
     };
     struct Place {
         Actor actor;
-        Instant armed{Instant::never()};   // of the one event that will wake it; later deadlines wait for that one
+        Instant armed{Instant::never()};  // of the one event that will wake it; later deadlines wait for that one
         std::uint32_t armed_sequence{0};
         std::uint32_t next_sequence{0};
     };
@@ -118,8 +119,8 @@ private:
     EventHeap heap_;
     std::vector<Place> places_;
     std::vector<Line> lines_;
-    std::vector<Receive> frames_;      // under way; places are used again
-    std::vector<WireId> carriers_;     // of each frame
+    std::vector<Receive> frames_;  // under way; places are used again
+    std::vector<WireId> carriers_;  // of each frame
     std::vector<std::uint32_t> free_;
     std::vector<Receive> batch_;
 };

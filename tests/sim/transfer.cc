@@ -35,9 +35,34 @@ void Talker::begin(Engine& engine, Instant now) {
         listener_ = engine.listen(options, now).value_or(ListenerId{});
         return;
     }
-    const auto flow = engine.connect(plan_.remote, options, now);
-    if (flow) flow_ = *flow;
-    else ended_ = true, failure_ = flow.error(), ended_at_ = now;
+    connect(engine, now);
+}
+
+void Talker::connect(Engine& engine, Instant now) {
+    ListenOptions options = plan_.options;
+    options.local = plan_.local;
+    auto flow = engine.connect(plan_.remote, options, now);
+    if (!flow && flow.error() == Error::address_in_use) {  // the last one of this name is in TIME-WAIT at this end
+        options.local.port = 0;
+        flow = engine.connect(plan_.remote, options, now);
+    }
+    if (!flow) {
+        ended_ = true, failure_ = flow.error(), ended_at_ = now;
+        return;
+    }
+    flow_ = *flow;
+    if (!plan_.early) return;
+    up_ = true;
+    write(engine, now);
+}
+
+void Talker::again(Engine& engine, Instant now) {
+    flow_ = {};
+    sent_ = received_ = 0;
+    write_at_ = read_at_ = Instant::never();
+    up_ = closed_ = saw_end_ = ended_ = aborted_ = false;
+    failure_.reset();
+    if (!plan_.listens) connect(engine, now);
 }
 
 void Talker::unlisten(Engine& engine, Instant now) {
@@ -54,6 +79,7 @@ void Talker::on(Engine& engine, const Event& event, Instant now) {
         if (!flow || up_) return;
         flow_ = *flow, up_ = true;
         write(engine, now);
+        if (plan_.sleeps != Duration{}) read_at_ = now + plan_.sleeps;
         if (read_at_ == Instant::never()) read(engine, now);
         return;
     }
@@ -62,6 +88,7 @@ void Talker::on(Engine& engine, const Event& event, Instant now) {
     case Event::Kind::connected:
         up_ = true;
         write(engine, now);
+        if (plan_.sleeps != Duration{} && read_at_ == Instant::never()) read_at_ = now + plan_.sleeps;
         break;
     case Event::Kind::readable:
     case Event::Kind::peer_closed:
@@ -86,8 +113,16 @@ void Talker::advance(Engine& engine, Instant now) {
     if (read_at_ <= now) read_at_ = Instant::never(), read(engine, now);
 }
 
+bool Talker::gave_up(Engine& engine, Instant now) {
+    if (ended_ || sent_ + received_ < plan_.aborts_at) return ended_;
+    (void)engine.abort(flow_, now);
+    ended_ = aborted_ = true, ended_at_ = now;
+    write_at_ = read_at_ = Instant::never();
+    return true;
+}
+
 void Talker::write(Engine& engine, Instant now) {
-    while (up_ && !closed_ && !ended_) {
+    while (up_ && !closed_ && !gave_up(engine, now)) {
         if (sent_ == plan_.to_send) {
             closed_ = engine.shutdown(flow_, Engine::Direction::write, now).has_value();
             return;
@@ -106,7 +141,7 @@ void Talker::write(Engine& engine, Instant now) {
 
 void Talker::read(Engine& engine, Instant now) {
     std::array<std::byte, 4'096> expected;
-    while (up_ && !ended_ && !saw_end_ && !held_) {
+    while (up_ && !gave_up(engine, now) && !saw_end_ && !held_) {
         const auto got = engine.read(flow_, std::span{scratch_}.first(draws_.between(1, plan_.largest_read)), now);
         if (!got) {
             saw_end_ = got.error() == Error::end_of_stream;
@@ -211,7 +246,9 @@ Transfer::Transfer(BufferPool& pool, const Plan& plan) : world{pool, plan.seed},
     pb.to_send = pa.to_receive = plan.back;
     pa.remote = {to, 0, 80};
     pb.local = {to, 0, 80};
-    pb.listens = true;
+    pb.listens = !plan.simultaneous;
+    pa.local.port = plan.port;
+    if (plan.simultaneous) pb.remote = {from, 0, plan.port};
     a = std::make_unique<Node>(world, plan.config_a, Talker{pa});
     b = std::make_unique<Node>(world, plan.config_b, Talker{pb});
     for (Node* node : {a.get(), b.get()}) {
@@ -221,6 +258,9 @@ Transfer::Transfer(BufferPool& pool, const Plan& plan) : world{pool, plan.seed},
     }
     ab = world.connect(a->id(), b->id(), 0, plan.wire_ab);
     ba = world.connect(b->id(), a->id(), 0, plan.wire_ba);
+    for (const bool back : {false, true})
+        if (plan_.box)
+            world.tap(back ? ba : ab, [this, back](Receive& packet, Instant at) { return plan_.box(back, packet, at); });
     const Instant now = world.now();
     (void)a->engine().assign(from, plan.path, now);
     (void)b->engine().assign(to, plan.path, now);
@@ -246,6 +286,13 @@ std::string Transfer::run_well(Duration limit) {
     if (!a->app.bytes_equal() || !b->app.bytes_equal()) fault += "bytes differ; ";
     if (!a->app.orderly() || !b->app.orderly()) fault += "no orderly end; ";
     return fault.empty() ? fault : fault + describe() + "; ";
+}
+
+void Transfer::again() {
+    b->app.again(b->engine(), world.now());
+    a->app.again(a->engine(), world.now());
+    b->settle();
+    a->settle();
 }
 
 std::string Transfer::back_to_base() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,9 @@ public:
         std::uint32_t largest_write{65'536}, largest_read{65'536};
         Duration write_pause, read_pause;  // at most so long between two calls; 0: at once
         bool listens{false};
+        bool early{false};                 // writes before the handshake is through
+        Duration sleeps;                   // reads nothing for so long
+        std::uint64_t aborts_at{~std::uint64_t{0}};  // bytes sent and received together: then it resets
         Endpoint local, remote;
         ListenOptions options;
     };
@@ -30,6 +34,7 @@ public:
     explicit Talker(const Plan& plan);
 
     void begin(Engine& engine, Instant now);
+    void again(Engine& engine, Instant now);  // after the end: the same once more, on the same listener
     void on(Engine& engine, const Event& event, Instant now);
     void advance(Engine& engine, Instant now);
     Instant deadline() const { return std::min(write_at_, read_at_); }
@@ -39,6 +44,8 @@ public:
         return ended_ && !failure_ && saw_end_ && sent_ == plan_.to_send && received_ == plan_.to_receive;
     }
     bool bytes_equal() const { return !wrong_; }
+    bool up() const { return up_; }
+    bool aborted() const { return aborted_; }
     std::uint64_t sent() const { return sent_; }
     std::uint64_t received() const { return received_; }
     std::optional<Error> failure() const { return failure_; }
@@ -55,6 +62,8 @@ private:
     void write(Engine& engine, Instant now);
     void read(Engine& engine, Instant now);
     Instant soon(Duration pause, Instant now);
+    void connect(Engine& engine, Instant now);
+    bool gave_up(Engine& engine, Instant now);
 
     Plan plan_;
     sim::Draws draws_;
@@ -62,7 +71,7 @@ private:
     ListenerId listener_;
     std::uint64_t sent_{0}, received_{0};
     Instant write_at_{Instant::never()}, read_at_{Instant::never()}, ended_at_;
-    bool up_{false}, closed_{false}, saw_end_{false}, ended_{false}, wrong_{false}, held_{false};
+    bool up_{false}, closed_{false}, saw_end_{false}, ended_{false}, wrong_{false}, held_{false}, aborted_{false};
     std::optional<Error> failure_;
     std::vector<std::byte> scratch_;
 };
@@ -78,6 +87,9 @@ public:
         Config config_a, config_b;
         PathOptions path;
         sim::WireOptions wire_ab, wire_ba;
+        bool simultaneous{false};          // b does not listen: both connect
+        std::uint16_t port{0};             // that a connects from; 0: any
+        std::function<bool(bool back, Receive& packet, Instant now)> box;  // on the wires, as sim::World::Tap
         std::vector<tcp::Module> modules;  // in the slots from tcp::compiled_slots on, at both ends
         std::uint32_t traced{trace::all};  // classes that the digest is over
     };
@@ -90,6 +102,7 @@ public:
     bool run_until_finished(Duration limit);   // both have heard how it ended
     std::string run_well(Duration limit = Duration::seconds(3'600));  // the same; empty, or what was not as it should be
     void run_for(Duration duration) { world.run_until(world.now() + duration); }
+    void again();                              // both talk once more
     std::string back_to_base();                // empty, or what is still held after 2 MSL
     std::string digest() const;                // of both engines' records
     std::string describe() const;

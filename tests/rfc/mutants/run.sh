@@ -11,7 +11,7 @@ jobs=${WEFT_JOBS:-$(nproc)}
 pattern=${1:-}
 compiler=${CXX:-c++}
 if command -v ccache >/dev/null; then compiler="ccache $compiler"; fi
-flags=(-std=c++23 -O0 -g0 -Wno-psabi "-DWEFT_SOURCE_DIR=\"$root\"" "-DWEFT_BINARY_DIR=\"$root/$build\"")
+flags=(-std=c++23 -O1 -g0 -Wno-psabi "-DWEFT_SOURCE_DIR=\"$root\"" "-DWEFT_BINARY_DIR=\"$root/$build\"")
 if [[ $pattern == --list ]]; then
     grep -v '^#' tests/rfc/mutants/table.tsv | cut -f 1,2,5 | column -t -s $'\t'
     exit
@@ -26,6 +26,14 @@ fresh() { # fresh OBJECT: newer than all that it is made of
     [[ -e $object && -e ${object%.o}.d ]] || return 1
     for source in $(sed 's/\\$//; s/^[^:]*: //' "${object%.o}.d"); do [[ $source -ot $object ]] || return 1; done
 }
+# What nearly every source of the stack includes, precompiled: who breaks a header does without.
+common=$build/base/common.h
+if [[ ! -e $common.gch ]] || [[ -n $(find stack -name '*.h' -newer "$common.gch" -print -quit) ]]; then
+    printf '#include "stack/%s"\n' tcp/connection.h engine/state.h >"$common"
+    c++ "${flags[@]}" -I. -x c++-header "$common" -o "$common.gch" || exit 1
+fi
+linker=()
+if command -v ld.gold >/dev/null; then linker=(-fuse-ld=gold); fi
 compile() { $compiler "${flags[@]}" -I. -MMD -MF "$build/base/${2%.o}.d" -c "$1" -o "$build/base/$2"; }
 echo "mutants: building the tests as they stand"
 for source in "${sources[@]}"; do
@@ -41,7 +49,7 @@ link() { # link PROGRAM FOLDER: objects of FOLDER in the place of their namesake
         object=$(object_of "$source")
         if [[ -n $2 && -e $2/$object ]]; then objects+=("$2/$object"); else objects+=("$build/base/$object"); fi
     done
-    c++ "${objects[@]}" -lgtest -lgtest_main -lpthread -o "$1"
+    c++ "${linker[@]}" "${objects[@]}" -lgtest -lgtest_main -lpthread -o "$1"
 }
 link "$build/base/test_rfc" '' || exit 1
 "$build/base/test_rfc" --gtest_brief=1 >"$build/base/log" 2>&1 || { tail "$build/base/log"; echo "mutants: the tests fail as they stand"; exit 1; }
@@ -59,9 +67,9 @@ mutant() {
     for source in "${sources[@]}"; do
         dependent=$(object_of "$source")
         [[ $source == "$file" ]] || { [[ $file == *.h ]] && grep -q " $file\b" "$build/base/${dependent%.o}.d"; } || continue
-        local from=$source
-        [[ $source == "$file" ]] && from=$place/$file
-        if ! $compiler "${flags[@]}" -w -I"$place" -I. -c "$from" -o "$place/$dependent" 2>"$place/log"; then
+        local from=$source first=()
+        [[ $source == "$file" ]] && from=$place/$file first=(-include "$common")
+        if ! c++ "${flags[@]}" -w -I"$place" -I. "${first[@]}" -c "$from" -o "$place/$dependent" 2>"$place/log"; then
             echo "$rule: the broken $file does not compile"
             head -n 3 "$place/log"
             return 1

@@ -19,15 +19,16 @@
 
 namespace weft::sim {
 
-// Bits of what a box takes out of SYNs, by the kinds of the options.
-inline constexpr std::array<std::uint8_t, 6> stripped_kinds{2, 3, 4, 8, 28, 34};
+// Bits of what a box takes out of SYNs, by the kinds of the options (RFC 9768 has two).
+inline constexpr std::array<std::uint8_t, 8> stripped_kinds{2, 3, 4, 8, 28, 34, 172, 174};
 enum Strips : std::uint8_t {
     no_mss = 1,
     no_scale = 2,
     no_sack = 4,
     no_timestamps = 8,
     no_user_timeout = 16,
-    no_fast_open = 32
+    no_fast_open = 32,
+    no_accurate_ecn = 192
 };
 
 inline std::size_t transport_at(Family family) { return family == Family::overlay ? 0 : net::header_size(family); }

@@ -9,7 +9,6 @@
 namespace weft::tcp {
 namespace {
 
-constexpr std::uint32_t duplicate_threshold = 3;  // DupThresh
 constexpr std::uint8_t persistence = 16;  // RFC 8985, section 6.2, step 4: recoveries without a DSACK
 constexpr Duration most_ack_delay = Duration::milliseconds(200);  // section 7.2: TLP.max_ack_delay
 constexpr Duration least_probe_timeout = clock_granularity * 2;

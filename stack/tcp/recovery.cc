@@ -5,11 +5,6 @@
 #include "stack/tcp/connection.h"
 
 namespace weft::tcp {
-namespace {
-
-constexpr unsigned duplicate_threshold = 3;
-
-}  // namespace
 
 void Connection::count_duplicate(Instant now) {
     Tcb::Recovery& recovery = tcb_.recovery;

@@ -16,6 +16,8 @@
 
 namespace weft::tcp {
 
+inline constexpr std::uint32_t duplicate_threshold = 3;  // DupThresh (RFC 5681, section 3.2; RFC 6675, section 2)
+
 // Lent from the first SACK block, probe or timeout of an episode until that is over. Bytes are sequence numbers here: a FIN
 // counts as one.
 struct Scoreboard {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "stack/core/address.h"
 #include "stack/tcp/info.h"
 #include "stack/tcp/tcb.h"
 #include "tests/fuzz/duel.h"
@@ -39,6 +40,7 @@ Config config_of(Reader& in, std::uint64_t seed) {
     config.time_wait_limit = bit(21) ? 2 : 1'000;
     config.personality = std::uint8_t(bits >> 22 & 3);
     config.delayed_ack = Duration::milliseconds(bit(24) ? 0 : 40);
+    config.accecn = std::uint8_t(bits >> 26 & 3);
     config.first_port = 50'000, config.last_port = bit(25) ? 50'003 : 50'400;
     return config;
 }

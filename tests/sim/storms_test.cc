@@ -67,7 +67,7 @@ void draw_talker(sim::Draws& draws, Talker::Plan& talker, std::uint64_t& to_send
 }
 
 void draw_boxes(sim::Draws& draws, Weather& weather) {
-    const std::uint8_t strips = draws.chance(300'000) ? std::uint8_t(draws.next() & 63) : std::uint8_t{0};
+    const std::uint8_t strips = draws.chance(300'000) ? std::uint8_t(draws.next()) : std::uint8_t{0};
     const std::uint32_t mtu = draws.chance(200'000) ? pick(draws, {1'280, 1'300, 1'400, 1'006}) : 0;
     const bool silent = draws.chance(300'000);
     for (Box& box : weather.boxes) {
@@ -83,6 +83,7 @@ void draw_boxes(sim::Draws& draws, Weather& weather) {
 
 void draw_stack(sim::Draws& draws, Weather& weather, Config& each) {
     each.ecn = std::uint8_t(draws.below(3));
+    each.accecn = std::uint8_t(draws.below(3));
     each.syncookies = draws.chance(200'000) ? 2 : 1;
     each.timestamps = !draws.chance(150'000);
     each.window_scaling = !draws.chance(150'000);

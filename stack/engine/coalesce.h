@@ -49,7 +49,7 @@ public:
     }
 
     // The run as one segment, valid until the next begin().
-    const Packet& take() {
+    Packet& take() {
         Packet& first = packets_[current_];
         first.segment.text = text_;
         first.segment.options = &first.options;

@@ -55,8 +55,10 @@ void Engine::State::reject(engine::Reject why, Instant now) {
         host.sink.add(now, trace::no_flow, trace::Type::drop, trace::Drop{1, std::uint32_t(why) + 1, 1, 0});
 }
 
-void Engine::State::dispatch(const engine::Packet& packet, Instant now) {
+void Engine::State::dispatch(engine::Packet& packet, Instant now) {
     ++dispatched;
+    if (packet.path == 0)  // what was read while the packet in front of it was still to be dispatched may have a path now
+        packet.path = paths.find(packet.local, packet.remote, net::is_link_local(packet.remote) ? packet.link : 0);
     const tcp::Segment& segment = packet.segment;
     const tcp::FlowKey key{packet.path, packet.local_port, packet.remote_port};
     const tcp::Found found = packet.path == 0 ? tcp::Found{} : host.find(key);

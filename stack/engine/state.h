@@ -33,7 +33,7 @@ struct Engine::State {
     void receive(std::span<Receive> batch, Instant now);
     void reject(engine::Reject why, Instant now);
     void take(const Receive& frame, engine::PacketReader& reader, Instant now);
-    void dispatch(const engine::Packet& packet, Instant now);
+    void dispatch(engine::Packet& packet, Instant now);
     void arrive_unclaimed(const engine::Packet& packet, const SeqNum* floor, Instant now);
     void reset_unclaimed(const engine::Packet& packet);
     std::uint32_t path_of(const engine::Packet& packet, Instant now);

@@ -1,6 +1,7 @@
 // SYN floods (RFC 4987): SYN cookies (section 3.6) are built from the packet and hold no state.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <set>
 #include <utility>
 
@@ -176,6 +177,24 @@ TEST(Rfc4987, TextMayComeWithTheAcknowledgement) {
     peer.sends(data(700).ack(answer.seq + 1));
     ASSERT_TRUE(peer.accepts());
     EXPECT_EQ(peer.reads(), 700u);
+}
+
+TEST(Rfc4987, WhatComesTwiceInOneBatchBringsOneConnection) {  // the second is read before the first has made the path
+    for (const Family family : {Family::ipv4, Family::ipv6, Family::overlay})
+        for (const std::uint8_t when : {std::uint8_t{0}, std::uint8_t{2}}) {
+            Opening how = cookies(when);
+            how.family = family;
+            Peer peer{how};
+            peer.listens();
+            const std::array twice{syn().seq(how.irs), syn().seq(how.irs)};
+            peer.sends_together(twice);
+            EXPECT_EQ(peer.statistics().half_open, when == 0 ? 1u : 0u);
+            const Seen answer = peer.sees(syn_ack());
+            const Segment last = ack().seq(how.irs + 1).ack(answer.seq + 1);
+            peer.sends_together(std::array{last, last, last});
+            EXPECT_EQ(peer.statistics().connections, 1u);
+            EXPECT_TRUE(peer.accepts());
+        }
 }
 
 TEST(Rfc4987, CookiesBeginWhereTheBacklogEnds) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -167,10 +168,33 @@ public:
         }
         count();
         if (const std::string held = net_.back_to_base(); fault.empty() && !held.empty()) fault = "still held:" + held;
-        return fault.empty() ? fault : fault + net_.describe();
+        return fault.empty() ? fault : fault + net_.describe() + drawn();
     }
 
 private:
+    // What a seed decided that may matter to a fault.
+    std::string drawn() const {
+        const Transfer::Plan& plan = weather_.plan;
+        std::string text = "\n  family " + std::to_string(int(plan.family)) + ", mtu " + std::to_string(plan.path.mtu) +
+                           (plan.path.sums_elided ? ", sums elided" : "") + (plan.simultaneous ? ", simultaneous" : "") +
+                           ", rounds " + std::to_string(weather_.rounds) + (plan.a.early ? ", early" : "") + ", strips " +
+                           std::to_string(weather_.boxes[0].strips) + ", aborts " + std::to_string(weather_.aborts);
+        for (const Box& box : weather_.boxes)
+            text += "; next link " + std::to_string(box.mtu) + (box.silent ? " silent" : "") + (box.wipes ? ", wipes" : "") +
+                    (box.drops_fast_open ? ", no text with SYNs" : "");
+        for (const Change& change : weather_.changes)
+            text += "\n  at " + std::to_string(change.at.nanoseconds() / 1'000'000) + " ms " +
+                    std::array{"hop ", "local ", "copy "}[std::size_t(change.what)] + std::to_string(change.mtu);
+        for (const Config* each : {&plan.config_a, &plan.config_b})
+            text += "\n  sack " + std::to_string(each->sack) + " recovery " + std::to_string(int(each->recovery)) +
+                    " pacing " + std::to_string(each->pacing) + " timestamps " + std::to_string(each->timestamps) +
+                    " scaling " + std::to_string(each->window_scaling) + " ecn " + std::to_string(each->ecn) + "/" +
+                    std::to_string(each->accecn) + " cookies " + std::to_string(each->syncookies) + " buffers " +
+                    std::to_string(each->send_buffer) + " " + std::to_string(each->receive_buffer) + " up to " +
+                    std::to_string(each->receive_buffer_most);
+        return text;
+    }
+
     const Transfer::Plan& with_boxes() {
         weather_.plan.box = [this](bool back, Receive& packet, Instant now) { return pass(back, packet, now); };
         return weather_.plan;

@@ -152,16 +152,18 @@ void Connection::retransmission_timeout(Instant now) {
     go_back(now);
 }
 
-// Full segments that time out again and again while the path is up may be too large for it, and nobody says so (RFC 8899, section
+// Large segments that time out again and again while the path is up may be too large for it, and nobody says so (RFC 8899, section
 // 4.3; RFC 4821, section 7.7): first what every IPv6 link carries, then what IPv4 hosts must take. A guess of this flow, and so it
 // binds no other: its peer may be gone, or its port filtered. A session of the overlay measures its own.
 void Connection::suspect_size(Instant now) {
     const bool again = cold_.expiries == 3 || cold_.expiries == 5;
-    if (host_.settings.mtu_probing == 0 || !again || in_.flags.unreachable || text_in_flight() < in_.mss) return;
-    const std::uint32_t mtu = carried(), header = path().header_size;  // IPv4's 20 bytes, IPv6's 40, or the overlay's
-    if (header > 40 || mtu <= (header == 20 ? mtu_of_ipv4 : mtu_of_ipv6)) return;
+    const std::uint32_t mtu = carried(), less = mtu > mtu_of_ipv6 ? mtu_of_ipv6 : mtu_of_ipv4;
+    if (host_.settings.mtu_probing == 0 || !again || in_.flags.unreachable || mtu <= less) return;
+    const std::uint32_t header = path().header_size;  // IPv4's 20 bytes, IPv6's 40, or the overlay's
+    if (header > 40 || (header == 40 && less < mtu_of_ipv6)) return;
+    if (text_in_flight() + header + 20u <= less) return;  // it was no larger
     ++host_.statistics.black_holes;
-    extra().lowered_mtu = mtu > mtu_of_ipv6 ? mtu_of_ipv6 : mtu_of_ipv4;
+    extra().lowered_mtu = std::uint16_t(less);
     extra().lowered_until = now + lowered_for;
     in_.flags.shrunk = true;
     derive_mss();

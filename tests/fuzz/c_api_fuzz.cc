@@ -334,7 +334,10 @@ private:
     }
     void abort() {
         Open* const one = some();
-        if (one) answered(weft_abort(stack(), one->fd));
+        if (!one) return;
+        const int done = answered(weft_abort(stack(), one->fd));
+        FUZZ_CHECK(one->closed ? done == -EBADF : done == 0);
+        one->closed = true;
     }
 
     static constexpr std::array levels{SOL_SOCKET, int(IPPROTO_TCP), int(IPPROTO_IP), int(IPPROTO_IPV6)};

@@ -67,6 +67,17 @@ TEST(Rfc8899, ShortSegmentsThatTimeOutSayNothingOfThePath) {
     EXPECT_EQ(peer.statistics().black_holes, 0u);
 }
 
+TEST(Rfc8899, WhatIsLargerThanTheNextSizeIsSuspectedEvenIfItIsNoFullSegment) {  // a send buffer may hold less than one
+    Opening how{.family = Family::ipv6, .mss = 8'940};
+    how.path.mtu = 9'000;
+    how.config.send_buffer = 8'192;
+    Peer peer = established(how);
+    EXPECT_EQ(peer.writes(20'000), 8'192u);
+    for (int i = 0; i < 6; ++i) peer.until_it_sends();
+    EXPECT_EQ(peer.statistics().black_holes, 1u);
+    EXPECT_EQ(peer.tcb().receiving.mss, 1'280 - 72);
+}
+
 TEST(Rfc8899, OffMeansThatOnlyMessagesCount) {
     Opening how;
     how.config.mtu_probing = 0;

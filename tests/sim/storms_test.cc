@@ -49,6 +49,8 @@ struct Weather {
     std::vector<Change> changes;
     unsigned rounds{1};
     bool aborts{false};
+    // Whose handshake by cookie has its end and its first text overtaken or lost is answered by a reset: nothing was kept.
+    bool forgets{false};
 };
 
 std::uint32_t pick(sim::Draws& draws, std::initializer_list<std::uint32_t> from) {
@@ -93,7 +95,7 @@ void draw_stack(sim::Draws& draws, Weather& weather, Config& each) {
     if (draws.chance(200'000)) each.send_buffer_most = 1u << draws.between(14, 21);
     if (draws.chance(200'000)) each.receive_buffer = std::uint32_t(draws.between(2'048, 6'000));
     if (draws.chance(100'000)) each.delayed_ack = Duration::milliseconds(std::int64_t(draws.below(400)));
-    if (weather.aborts) each.keepalive_idle = Duration::seconds(60), each.keepalive_interval = Duration::seconds(5);
+    each.keepalive_idle = Duration::seconds(60), each.keepalive_interval = Duration::seconds(5);
 }
 
 Weather weather_of(std::uint64_t seed) {
@@ -109,8 +111,10 @@ Weather weather_of(std::uint64_t seed) {
     draw_talker(draws, plan.b, plan.back);
     draw_boxes(draws, weather);
     for (Config* each : {&plan.config_a, &plan.config_b}) draw_stack(draws, weather, *each);
-    if (weather.aborts) {
+    weather.forgets = plan.config_b.syncookies == 2;
+    if (weather.aborts || weather.forgets)
         for (Talker::Plan* each : {&plan.a, &plan.b}) each->options.keepalive.on = true;
+    if (weather.aborts) {
         Talker::Plan& who = draws.chance(500'000) ? plan.a : plan.b;
         who.aborts_at = draws.below(plan.forth + plan.back + 1);
     }
@@ -262,7 +266,9 @@ private:
         if (!fault.empty()) return true;
         const bool both = net_.a->app.finished() && net_.b->app.finished();
         // Who never heard of a flow that was reset has nothing to end.
-        const bool one = (net_.a->app.aborted() && !net_.b->app.up()) || (net_.b->app.aborted() && !net_.a->app.up());
+        const bool may = weather_.aborts || weather_.forgets;
+        const bool one =
+            may && ((net_.a->app.finished() && !net_.b->app.up()) || (net_.b->app.finished() && !net_.a->app.up()));
         return both ||
                (one && net_.world.in_flight() == 0 && net_.a->engine().flows().empty() && net_.b->engine().flows().empty());
     }
@@ -298,7 +304,10 @@ private:
     void judge(std::string& fault) {
         for (const Transfer::Node* node : {net_.a.get(), net_.b.get()}) {
             if (!node->app.bytes_equal()) fault += "bytes differ; ";
-            if (!weather_.aborts && !node->app.orderly()) fault += "no orderly end; ";
+            if (node->app.orderly() || weather_.aborts) continue;
+            const bool forgotten = weather_.forgets && (net_.a->app.failure() || net_.b->app.failure());
+            if (forgotten) ++counts_["handshakes that a cookie forgot"];
+            else fault += "no orderly end; ";
         }
         const Talker &a = net_.a->app, &b = net_.b->app;
         if (a.received() > b.sent() || b.received() > a.sent()) fault += "more came than was sent; ";

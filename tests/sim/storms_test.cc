@@ -140,7 +140,7 @@ Weather weather_of(std::uint64_t seed) {
             wire->down_until = wire->down_from + Duration::milliseconds(std::int64_t(draws.between(1, 20'000)));
         }
         if (draws.chance(200'000))
-            wire->rate = 1'000'000 * draws.between(1, 50), wire->queue = draws.between(20'000, 200'000);
+            wire->rate = 1'000'000 * draws.between(1, 20), wire->queue = draws.between(10'000, 30'000);
     }
     return weather;
 }

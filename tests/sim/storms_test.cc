@@ -84,7 +84,7 @@ void draw_boxes(sim::Draws& draws, Weather& weather) {
     }
 }
 
-void draw_stack(sim::Draws& draws, Weather& weather, Config& each) {
+void draw_stack(sim::Draws& draws, Config& each) {
     each.ecn = std::uint8_t(draws.below(3));
     each.accecn = std::uint8_t(draws.below(3));
     each.syncookies = draws.chance(200'000) ? 2 : 1;
@@ -110,7 +110,7 @@ Weather weather_of(std::uint64_t seed) {
     draw_talker(draws, plan.a, plan.forth);
     draw_talker(draws, plan.b, plan.back);
     draw_boxes(draws, weather);
-    for (Config* each : {&plan.config_a, &plan.config_b}) draw_stack(draws, weather, *each);
+    for (Config* each : {&plan.config_a, &plan.config_b}) draw_stack(draws, *each);
     weather.forgets = plan.config_b.syncookies == 2;
     if (weather.aborts || weather.forgets)
         for (Talker::Plan* each : {&plan.a, &plan.b}) each->options.keepalive.on = true;

@@ -308,7 +308,7 @@ void Connection::resume_timer(Instant now) {
 // After an acknowledgement: RFC 6298, section 5.2 and 5.3.
 void Connection::settle_timers(const News& news, Instant now) {
     if (out_.snd_una == out_.snd_max) {
-        stop(tcb_.deadlines.loss, now);
+        if (!in_.flags.probing) stop(tcb_.deadlines.loss, now);  // else it is the persist timer: text waits for a window
         in_.flags.reorder_armed = in_.flags.tail_armed = in_.flags.tail_due = false;
         if (out_.scoreboard != none) end_scoreboard();
         return;

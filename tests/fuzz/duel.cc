@@ -92,12 +92,15 @@ void Duel::write(unsigned side, Line& line, std::uint32_t size, WriteOptions opt
     line.wrote += *taken;
 }
 
-// The line at the other end whose text this one reads, if its stream was begun there and nobody else spoke on it.
+// The line at the other end whose text this one reads, if its stream was begun there and nobody else spoke on it. The last one: the
+// clock of initial sequence numbers comes round, and so may names.
 Line* Duel::peer_of(unsigned side, const Line& line, SeqNum irs) {
     if (tainted_.contains(std::minmax(line.local_port, line.remote_port))) return nullptr;
-    for (Line& other : ends_[side ^ 1].lines)
-        if (other.iss == irs && other.local_port == line.remote_port && other.remote_port == line.local_port) return &other;
-    return nullptr;
+    std::vector<Line>& others = ends_[side ^ 1].lines;
+    const auto found = std::find_if(others.rbegin(), others.rend(), [&](const Line& other) {
+        return other.iss == irs && other.local_port == line.remote_port && other.remote_port == line.local_port;
+    });
+    return found == others.rend() ? nullptr : &*found;
 }
 
 void Duel::read(unsigned side, Line& line, std::uint32_t most, unsigned how) {

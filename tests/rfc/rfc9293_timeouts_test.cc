@@ -116,6 +116,24 @@ TEST(ZeroWindow, Must37_Shld30_FinAloneIsRepeatedWithBackOffWhileItIsAnswered) {
     EXPECT_EQ(peer.state(), State::fin_wait_2);
 }
 
+TEST(ZeroWindow, Must36_OldBlocksDoNotStopTheProbes) {   // a duplicate SACK that comes late finds nothing in flight
+    Opening how{.scale = 0, .sack = true};
+    how.config.minimum_rto = seconds(1);
+    Peer peer = established(how);
+    EXPECT_EQ(peer.writes(3'000), 3'000u);
+    peer.ignores_what_was_sent();
+    peer.sends(ack().window(0));
+    EXPECT_EQ(peer.writes(3'000), 3'000u);
+    peer.sees_nothing();
+    const SeqNum una = peer.snd_una();
+    peer.sends(ack().window(0).sacks({{una - 1'000, una}}));
+    EXPECT_LE(peer.until_it_sends(seconds(10)), seconds(2));
+    const auto probe = peer.next();
+    ASSERT_TRUE(probe);
+    EXPECT_EQ(probe->seq, una);
+    EXPECT_EQ(probe->length, 1u);
+}
+
 TEST(ZeroWindow, Must35_ThatClosesOverTextUnderWayIsProbedWithThatText) {   // MUST-35: a window shrunk to zero
     Opening how{.timestamps = false};
     how.config.minimum_rto = seconds(1);

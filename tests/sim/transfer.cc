@@ -76,7 +76,11 @@ Instant Talker::soon(Duration pause, Instant now) {
 void Talker::on(Engine& engine, const Event& event, Instant now) {
     if (event.kind == Event::Kind::accepted) {
         const auto flow = engine.accept(event.listener, now);
-        if (!flow || up_) return;
+        if (!flow) return;
+        if (up_) {  // a copy of an old SYN with a cookie: nobody waits for it
+            (void)engine.abort(*flow, now);
+            return;
+        }
         flow_ = *flow, up_ = true;
         write(engine, now);
         if (plan_.sleeps != Duration{}) read_at_ = now + plan_.sleeps;

@@ -78,6 +78,13 @@ TEST(Rfc8899, WhatIsLargerThanTheNextSizeIsSuspectedEvenIfItIsNoFullSegment) {  
     EXPECT_EQ(peer.tcb().receiving.mss, 1'280 - 72);
 }
 
+TEST(Rfc8899, WhatThePeerWantsMayBeTooLargeToo) {
+    Peer peer = established({.mss = 1'240});
+    EXPECT_EQ(peer.writes(20'000), 20'000u);
+    while (peer.statistics().black_holes == 0) peer.until_it_sends();
+    EXPECT_EQ(peer.tcb().receiving.mss, 552 - 52);
+}
+
 TEST(Rfc8899, OffMeansThatOnlyMessagesCount) {
     Opening how;
     how.config.mtu_probing = 0;

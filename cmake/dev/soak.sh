@@ -101,8 +101,8 @@ soak_storms() {
         children=()
         ((done % 10000 >= jobs * round)) || say "soak: storms, $done seeds, $((done / (SECONDS - began + 1))) a second"
     done
-    sed -n 's/^storms: \+\([0-9]\+\) \(.*\)$/\1 \2/p' "$scratch"/storms.* | grep -v ' seeds from ' |
-        awk '{ n = $1; $1 = ""; all[$0] += n } END { for (name in all) printf "%14d%s\n", all[name], name }' | sort -k 2
+    sed -n 's/^storms: \+\([0-9]\+\) \(.*\)$/\1 \2/p' "$scratch"/storms.* |
+        awk '/ seeds from / { next } { n = $1; $1 = ""; all[$0] += n } END { for (name in all) printf "%14d%s\n", all[name], name }' | sort -k 2
     say "soak: storms, $done seeds up to $((next - 1)) in $((SECONDS - began)) s"
     ((failed == 0)) || { grep -h -A 3 -E '^seed|Failure|broken' "$scratch"/storms.* | head -n 40 >&2; fail 1 "the storms found a fault"; }
     say "soak: ok"

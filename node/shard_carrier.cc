@@ -1,4 +1,4 @@
-// The leader sleeps on the shard's epoll and an eventfd; an outer loop watches both and a timer through one more epoll.
+// The leader sleeps on the shard's epoll and an eventfd; an outer loop watches that epoll and a timer through one more epoll.
 #include "node/shard_carrier.h"
 
 #include <poll.h>
@@ -48,8 +48,6 @@ ShardCarrier::~ShardCarrier() {
 }
 
 bool ShardCarrier::turn(api::Hearer& hearer) {
-    std::uint64_t count = 0;
-    [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &count, sizeof count);
     hearer_ = &hearer;
     heard_ = false;
     shard_->turn(Instant{});
@@ -71,6 +69,8 @@ bool ShardCarrier::wait(Instant until) {
     const std::int64_t left = until == Instant::never() ? -1 : std::max<std::int64_t>(0, (until - now()).count());
     const timespec timeout = to_timespec(std::max<std::int64_t>(0, left));
     (void)::ppoll(ready.data(), ready.size(), left < 0 ? nullptr : &timeout, nullptr);
+    std::uint64_t count = 0;  // by who slept alone: a turn of another thread would take its waking away
+    [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &count, sizeof count);
     return true;
 }
 
@@ -83,8 +83,7 @@ int ShardCarrier::descriptor() {
     if (outer_) return outer_.get();
     UniqueFd outer{::epoll_create1(EPOLL_CLOEXEC)};
     timer_ = UniqueFd{::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)};
-    if (!outer || !timer_ || !watch(outer.get(), timer_.get()) || !watch(outer.get(), wake_.get()) ||
-        !watch(outer.get(), shard_->loop().descriptor()))
+    if (!outer || !timer_ || !watch(outer.get(), timer_.get()) || !watch(outer.get(), shard_->loop().descriptor()))
         return -1;
     outer_ = std::move(outer);
     armed_ = Instant::never();

@@ -316,7 +316,7 @@ bool Shard::turn(Instant until) {
     if (!lock) return false;
     bool busy = turn_locked();
     if (leader_.load(std::memory_order_relaxed) != std::thread::id{}) {
-        if (ready_) wake_leader();
+        if (ready_ || deadline_locked() < sleeps_until_) wake_leader();  // what this turn made due
         return busy;
     }
     leader_.store(std::this_thread::get_id(), std::memory_order_relaxed);

@@ -84,20 +84,21 @@ std::int64_t said(const Done& done) {
     else return std::int64_t(*done);
 }
 
-// A call under the stack's lock.
+// A call under the stack's lock. `gone`: a listener's function has freed the stack meanwhile.
 template <class Call>
-std::int64_t under_lock(weft_stack* s, Call&& call) {
+std::int64_t under_lock(weft_stack* s, Call&& call, bool* gone = nullptr) {
     const api::Entry entry{s};
     if (!entry) return -EDEADLK;
     const auto done = call(s->sockets);
     s->shard.flush();
     s->shard.try_again();  // who waits in another thread for what this call has done
+    if (gone) *gone = s->freed;
     return said(done);
 }
 
 // The same, again and again while it says EAGAIN, until `until`: that is what it says then. Meanwhile this thread serves the stack.
 template <class Call>
-std::int64_t waiting(weft_stack* s, Instant until, Call&& call) {
+std::int64_t waiting(weft_stack* s, Instant until, Call&& call, bool* gone = nullptr) {
     using Done = decltype(call(s->sockets));
     const auto step = [&]() -> Result<Done> {
         Done done = call(s->sockets);
@@ -106,6 +107,7 @@ std::int64_t waiting(weft_stack* s, Instant until, Call&& call) {
     };
     const auto answer = s->shard.call(&s->shard.anything(), api::want_any, until, step);
     const api::Entry entry{s};  // if it was freed meanwhile, it goes here
+    if (gone) *gone = s->freed;
     if (answer) return said(*answer);
     if (answer.error() == Error::timed_out) return -EAGAIN;
     return answer.error() == Error::not_permitted ? -EDEADLK : -api::to_errno(answer.error());
@@ -113,14 +115,14 @@ std::int64_t waiting(weft_stack* s, Instant until, Call&& call) {
 
 // A call on `fd` that waits where that may wait.
 template <class Call>
-std::int64_t on(weft_stack* s, weft_fd fd, int flags, Call&& call) {
+std::int64_t on(weft_stack* s, weft_fd fd, int flags, Call&& call, bool* gone = nullptr) {
     bool waits = s->without_io == nullptr && (flags & WEFT_DONTWAIT) == 0;
     if (waits) {
         const api::Entry entry{s};
         if (!entry) return -EDEADLK;
         waits = !s->nonblocking.contains(fd);
     }
-    return waits ? waiting(s, Instant::never(), call) : under_lock(s, call);
+    return waits ? waiting(s, Instant::never(), call, gone) : under_lock(s, call, gone);
 }
 
 void keep_nonblocking(weft_stack* s, weft_fd fd, const weft_options* options) {
@@ -226,7 +228,8 @@ extern "C" {
 
 weft_fd weft_connect(weft_stack* s, const weft_sockaddr* local, const weft_sockaddr* remote, const weft_options* options) {
     if (!remote || !sound(*remote) || remote->family == WEFT_ANY || (local && !sound(*local))) return -EINVAL;
-    const weft_fd fd = under_lock(s, [&](Sockets& sockets) -> Outcome<weft_fd> {
+    bool gone = false;
+    const auto begin = [&](Sockets& sockets) -> Outcome<weft_fd> {
         const auto id = make(sockets, Family(remote->family), local, options, s->now());
         if (!id) return std::unexpected(id.error());
         auto begun = fast_open(sockets, *id, TCP_FASTOPEN_CONNECT, 1, options, s->now());
@@ -237,16 +240,20 @@ weft_fd weft_connect(weft_stack* s, const weft_sockaddr* local, const weft_socka
         }
         (void)sockets.close(*id, s->now());
         return std::unexpected(begun.error());
-    });
+    };
+    const weft_fd fd = under_lock(s, begin, &gone);
+    if (gone) return -ECONNABORTED;
     if (fd < 0) return fd;
-    const std::int64_t open = on(s, fd, s->without_io ? int{WEFT_DONTWAIT} : 0, [&](Sockets& sockets) -> Outcome<void> {
+    const auto connected = [&](Sockets& sockets) -> Outcome<void> {
         const api::Socket* socket = sockets.find(api::socket_of(fd));
         if (!socket) return std::unexpected(EBADF);
         if (s->without_io || s->nonblocking.contains(fd)) return {};
         if (socket->kind == api::Socket::Kind::connecting) return std::unexpected(EAGAIN);
         if (socket->fate != 0) return std::unexpected(socket->fate);
         return {};
-    });
+    };
+    const std::int64_t open = on(s, fd, s->without_io ? int{WEFT_DONTWAIT} : 0, connected, &gone);
+    if (gone) return -ECONNABORTED;
     if (open == 0) return fd;
     (void)weft_close(s, fd);
     return open;
@@ -317,11 +324,13 @@ ssize_t weft_writev(weft_stack* s, weft_fd fd, const struct iovec* iov, int coun
     std::vector<iovec> left{iov, iov + count};
     ssize_t written = 0;
     const std::int64_t done = on(s, fd, flags, [&](Sockets& sockets) -> Outcome<ssize_t> {
-        const auto taken = sockets.send(api::socket_of(fd), left, flags, s->now());
+        const bool waits = (flags & WEFT_DONTWAIT) == 0 && !s->nonblocking.contains(fd);
+        auto taken = sockets.send(api::socket_of(fd), left, flags, s->now());
+        if (!taken && taken.error() == EINPROGRESS && waits) taken = std::unexpected(EAGAIN);  // the SYN left without text
         if (!taken)
             return written > 0 && taken.error() != EAGAIN ? Outcome<ssize_t>{written} : std::unexpected(taken.error());
         written += ssize_t(*taken);
-        if ((flags & WEFT_DONTWAIT) != 0 || s->nonblocking.contains(fd)) return written;
+        if (!waits) return written;
         return cut_front(left, *taken) ? Outcome<ssize_t>{std::unexpected(EAGAIN)} : written;
     });
     return done < 0 && written > 0 ? written : done;
@@ -373,7 +382,12 @@ int weft_shutdown(weft_stack* s, weft_fd fd, int directions) {
     const auto how = directions == WEFT_READ    ? Sockets::How::read
                      : directions == WEFT_WRITE ? Sockets::How::write
                                                 : Sockets::How::both;
-    return int(under_lock(s, [&](Sockets& sockets) { return sockets.shutdown(api::socket_of(fd), how, s->now()); }));
+    return int(under_lock(s, [&](Sockets& sockets) {
+        const api::Socket* socket = sockets.find(api::socket_of(fd));
+        if (socket && socket->kind == api::Socket::Kind::listener && how != Sockets::How::write)
+            s->shard.listening(socket->local, false);
+        return sockets.shutdown(api::socket_of(fd), how, s->now());
+    }));
 }
 
 int weft_close(weft_stack* s, weft_fd fd) {
@@ -392,13 +406,16 @@ int weft_abort(weft_stack* s, weft_fd fd) {
 
 int weft_finish(weft_stack* s, weft_fd fd) {
     return int(on(s, fd, 0, [&](Sockets& sockets) -> Outcome<void> {
+        using Kind = api::Socket::Kind;
         const api::Socket* socket = sockets.find(api::socket_of(fd));
         if (!socket) return std::unexpected(EBADF);
-        if (socket->kind == api::Socket::Kind::stream && !socket->write_shut)
+        if (socket->kind == Kind::fresh || socket->kind == Kind::listener || socket->kind == Kind::deferred)
+            return std::unexpected(ENOTCONN);  // no end will ever come
+        if (socket->kind == Kind::stream && !socket->write_shut)
             if (const auto shut = sockets.shutdown(api::socket_of(fd), Sockets::How::write, s->now()); !shut) return shut;
         std::array<Slice, 16> thrown_away;
         while (!s->without_io && sockets.take(api::socket_of(fd), thrown_away, s->now()).value_or(0) > 0) {}
-        if (socket->kind != api::Socket::Kind::ended) return std::unexpected(EAGAIN);
+        if (socket->kind != Kind::ended) return std::unexpected(EAGAIN);
         if (socket->fate != 0) return std::unexpected(socket->fate);
         return {};
     }));

@@ -90,7 +90,8 @@ WEFT_API int weft_advance(weft_stack* s, weft_time now);
 
 /* WEFT_FAST_OPEN (RFC 7413): text goes with the SYN. A listener takes it, accept() may give the flow before the handshake is through; of
  * weft_connect() the SYN leaves with the first weft_write(), which says how much of it went, where the server's cookie is known.
- * -EOPNOTSUPP: the stack is tuned not to. Accepted flows begin without WEFT_NONBLOCK. */
+ * No other call sends it: who reads first waits until somebody writes, as on Linux. -EOPNOTSUPP: the stack is tuned not to. Accepted
+ * flows begin without WEFT_NONBLOCK. */
 enum { WEFT_NODELAY = 1, WEFT_KEEPALIVE = 2, WEFT_NONBLOCK = 4, WEFT_FAST_OPEN = 8 };
 typedef struct weft_options { /* zero: the default of each */
     uint32_t size; /* sizeof(weft_options) */
@@ -112,7 +113,8 @@ WEFT_API weft_fd weft_accept(weft_stack* s, weft_fd listener, weft_sockaddr* rem
 /* A listener as a function, asked at each SYN with both endpoints; local WEFT_ANY and port 0 is any address, any port; an address
  * and port 0 is any port of it. The function runs under the lock: of this stack it may call weft_return() and weft_free() alone; all
  * else says -EDEADLK. After WEFT_LATER nothing goes back before weft_answer(): keep `asked`, which is
- * no flow: it is -EBADF to other calls, as a flow is to weft_answer(). -EBADF, too: the peer gave up meanwhile. */
+ * no flow: it is -EBADF to other calls, as a flow is to weft_answer(). -EBADF, too: the peer gave up meanwhile. Over weft_open() a
+ * listener opens its one port to the overlay's members; of one on any port, [[expose]] in the configuration names those that are open. */
 enum weft_answer { WEFT_ACCEPT, WEFT_REFUSE, WEFT_DROP, WEFT_LATER };
 typedef enum weft_answer weft_listener(void* context, weft_fd asked, const weft_sockaddr* local,
                                        const weft_sockaddr* remote);
@@ -138,8 +140,8 @@ WEFT_API void weft_return(weft_lease* lease);
 enum { WEFT_READ = 1, WEFT_WRITE = 2 };
 WEFT_API int weft_shutdown(weft_stack* s, weft_fd fd, int directions);
 WEFT_API int weft_close(weft_stack* s, weft_fd fd); /* a flow or a listener; never blocks: safe in a destructor */
-/* Ends our half. 0: both have ended and all was read; -EAGAIN: not yet; or what the flow failed with, as often as it is asked. Where it
- * waits, what still comes is thrown away. */
+/* Ends our half. 0: both have ended and all was read; -EAGAIN: not yet; -ENOTCONN: a listener, or a flow whose SYN never left; or what
+ * the flow failed with, as often as it is asked. Where it waits, what still comes is thrown away. */
 WEFT_API int weft_finish(weft_stack* s, weft_fd fd);
 WEFT_API int weft_abort(weft_stack* s, weft_fd fd); /* a reset */
 WEFT_API int weft_peers(weft_stack* s, weft_fd fd, weft_sockaddr* local, weft_sockaddr* remote); /* either may be NULL */

@@ -190,8 +190,9 @@ public:
     void close() noexcept;  // connections that were accepted live on
 
     auto accepting() {
-        return Wait{shard_, where(), want_open,
-                    [shard = shard_, id = id_, options = &options_] { return accept_step(*shard, id, *options); }};
+        return Wait{shard_, where(), want_open, [shard = shard_, id = id_, options = ConnectOptions{options_}] {
+                        return accept_step(*shard, id, options);
+                    }};
     }
 
 private:

@@ -35,13 +35,15 @@ Shard::HeldId Shard::hold(Flow flow, bool open) {
     return id;
 }
 
-Shard::ListeningId Shard::listen(ListenerId listener, Ask ask) {
+Shard::ListeningId Shard::listen(ListenerId listener, const Endpoint& local, Ask ask) {
     Listening fresh;
     fresh.id = listener;
+    fresh.local = local;
     fresh.ask = std::move(ask);
     const ListeningId id = listening_.insert(fresh);
     if (listener.index() >= by_listener_.size()) by_listener_.resize(listener.index() + 1);
     by_listener_[listener.index()] = id;
+    carrier_.listening(local, true);
     return id;
 }
 
@@ -55,14 +57,17 @@ void Shard::let_go(HeldId id) {
 void Shard::let_go(ListeningId id) {
     Listening* listening = listening_.find(id);
     if (!listening) return;
+    carrier_.listening(listening->local, false);
     end_all(listening->waiting, Error::aborted);
     listening->ask = {};
     listening_.erase(id);
 }
 
 void Shard::disconnect() noexcept {
-    const Lock lock{*this};
-    while (spawned_) spawned_->destroy();
+    Lock lock{*this};
+    if (lock) still(lock);
+    ending_ = running_;  // by this thread, or by one that this one must not wait for
+    while (!ending_ && spawned_) spawned_->destroy();
     const Instant time = now();
     for (const ListeningId id : by_listener_)
         if (const Listening* one = listening_.find(id)) {
@@ -139,6 +144,11 @@ void Shard::queue(Resumable& one) {
     if (!leads()) wake_leader();
 }
 
+void Shard::begin(Resumable& one) {
+    queue(one);
+    expect_turn();
+}
+
 void Shard::unqueue(Resumable& one) {
     if (!std::exchange(one.queued, false)) return;
     (one.previous ? one.previous->next : ready_) = one.next;
@@ -197,7 +207,12 @@ void Shard::ask_all() {
             Listening* listening = at < by_listener_.size() ? listening_.find(by_listener_[at]) : nullptr;
             if (!peers || !listening || listening->id != one.listener || !listening->ask) continue;
             const Ask ask = listening->ask;
-            (void)raw().answer(one.question, ask(one.question, *peers), now());
+            Answer answer = Answer::drop;
+            try {
+                answer = ask(one.question, *peers);
+            } catch (...) {  // it must not unwind the loop, which other calls need
+            }
+            (void)raw().answer(one.question, answer, now());
         }
         (void)carrier_.flush(*this);
     }
@@ -251,14 +266,32 @@ bool Shard::run_ready(Lock& lock) {
     while (Resumable* const one = ready_) {
         unqueue(*one);
         const std::coroutine_handle<> handle = one->handle;
+        running_ = true;
         holder_.store({}, std::memory_order_relaxed);
         lock.held_.unlock();
         handle.resume();
         lock.held_.lock();
+        running_ = false;
+        if (stillers_ > 0) {  // they come first: they destroy what may be resumed next
+            still_.notify_all();
+            still_.wait(lock.held_, [&] { return stillers_ == 0; });
+        }
         holder_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+        if (std::exchange(ending_, false))
+            while (spawned_) spawned_->destroy();
         any = true;
     }
     return any;
+}
+
+void Shard::still(Lock& lock) {
+    if (!running_ || leads()) return;
+    ++stillers_;
+    holder_.store({}, std::memory_order_relaxed);
+    still_.wait(lock.held_, [&] { return !running_; });
+    holder_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    --stillers_;
+    still_.notify_all();
 }
 
 void Shard::lead(Lock& lock, Awaiting& one, const Blocked& self) {

@@ -22,7 +22,8 @@ class Listener;
 template <class T>
 class Task;
 
-// What becomes of a SYN, asked with both endpoints. It runs under the lock: calls on the same shard say not_permitted.
+// What becomes of a SYN, asked with both endpoints. It runs under the lock: calls on the same shard say not_permitted, and it
+// destroys no Task. One that throws has answered drop.
 using Ask = std::function<Answer(Question question, const Peers& peers)>;
 
 struct TaskState;  // task.h
@@ -43,6 +44,7 @@ struct Held {
 };
 struct Listening {
     ListenerId id;
+    Endpoint local;  // as it was asked for
     Ask ask;
     AwaitingList waiting;
 };
@@ -69,7 +71,8 @@ public:
     // Begins a task that is the shard's: it runs while somebody leads, and is destroyed when it ends, or with the shard.
     void spawn(Task<void> task);
 
-    // Everything that is open is reset, every call that waits says aborted, spawned tasks end.
+    // Everything that is open is reset, every call that waits says aborted, spawned tasks end: when a coroutine calls it, as soon as
+    // that one waits or has ended, and from another thread not before the one that runs waits.
     void disconnect() noexcept;
     std::vector<Peers> peers();  // of all connections
 
@@ -111,7 +114,7 @@ public:
     HeldId hold(Flow flow, bool open);
     Held* find(HeldId id) { return held_.find(id); }
     Listening* find(ListeningId id) { return listening_.find(id); }
-    ListeningId listen(ListenerId id, Ask ask);
+    ListeningId listen(ListenerId id, const Endpoint& local, Ask ask);
     void let_go(HeldId id);
     void let_go(ListeningId id);
     Engine& raw() { return carrier_.engine(); }
@@ -125,6 +128,8 @@ public:
     AwaitingList& anything() { return anything_; }  // those that try again after every event
     void queue(Resumable& one);
     void unqueue(Resumable& one);
+    void begin(Resumable& one);  // queued, and whoever watches the descriptor hears of it
+    void still(Lock& lock);  // waits while a coroutine runs in another thread; none is resumed before the lock is given up
     Hearer* others{nullptr};  // who hears the events of flows and listeners that are not held here
 
     // A call that blocks: tries, and leads or follows until it is answered. not_permitted: from within a coroutine or an Ask.
@@ -175,6 +180,9 @@ private:
     DueList due_;
     Resumable *ready_{nullptr}, *ready_last_{nullptr};
     TaskState* spawned_{nullptr};  // tasks that are ours
+    bool running_{false}, ending_{false};  // a coroutine, by the leader; disconnect() was called meanwhile
+    unsigned stillers_{0};  // threads in still()
+    std::condition_variable still_;
 };
 
 template <class Step>

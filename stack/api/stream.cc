@@ -304,10 +304,9 @@ Result<Listener> Listener::open(Shard& shard, ListenOptions options, Ask ask) {
     options.ask = bool(ask);
     const auto listens = shard.raw().listen(options, shard.now());
     if (!listens) return std::unexpected(listens.error());
-    shard.listening(options.local, true);
     Listener listener;
     listener.shard_ = &shard;
-    listener.id_ = shard.listen(*listens, std::move(ask));
+    listener.id_ = shard.listen(*listens, options.local, std::move(ask));
     listener.options_ = options;
     return listener;
 }
@@ -357,10 +356,7 @@ Result<Endpoint> Listener::local() const {
 void Listener::close() noexcept {
     if (!shard_ || id_ == Shard::ListeningId{}) return;
     const Shard::Lock lock{*shard_};
-    if (const Listening* listening = shard_->find(id_)) {
-        (void)shard_->raw().unlisten(listening->id, shard_->now());
-        shard_->listening(options_.local, false);
-    }
+    if (const Listening* listening = shard_->find(id_)) (void)shard_->raw().unlisten(listening->id, shard_->now());
     shard_->let_go(std::exchange(id_, {}));
     shard_->flush();
 }

@@ -1,5 +1,7 @@
 // Coroutines over a shard: Task, what they await, timers. No thread, and no allocation but each coroutine's own frame. The leader
-// resumes them from the shard's queue, one at a time; destroying a Task ends it where it waits, and all that it waits for.
+// resumes them from the shard's queue, one at a time; destroying a Task ends it where it waits, and all that it waits for. Who does so
+// in another thread waits until the coroutine that runs there waits: that one must not need what he holds. Frames are destroyed
+// under the shard's lock. A task does not destroy its own Task, nor an Ask any.
 #pragma once
 
 #include <coroutine>
@@ -52,7 +54,7 @@ struct TaskState : Resumable {
         spawned = true;
         after = std::exchange(on.spawned_, this);
         if (after) after->before = this;
-        on.queue(*this);
+        on.begin(*this);
     }
 
     Shard* shard{nullptr};
@@ -101,8 +103,11 @@ public:
     }
     ~Task() {
         if (!handle_) return;
-        if (Shard* shard = handle_.promise().shard) {
-            const Shard::Lock lock{*shard};
+        Shard* const shard = handle_.promise().shard;
+        std::optional<Shard::Lock> lock;
+        if (shard) {
+            lock.emplace(*shard);
+            if (*lock) shard->still(*lock);  // else within what is destroyed under the lock
             shard->unqueue(handle_.promise());
         }
         handle_.destroy();
@@ -112,7 +117,7 @@ public:
     void start(Shard& shard) {
         const Shard::Lock lock{shard};
         handle_.promise().shard = &shard;
-        shard.queue(handle_.promise());
+        shard.begin(handle_.promise());
     }
     bool done() const { return handle_ && handle_.done(); }
     T take() { return handle_.promise().take(); }  // of one that is done
@@ -163,6 +168,7 @@ Result<T> Shard::run(Task<T> task) {
         list(operation, nullptr, 0, Instant::never());
         block(lock, operation, operation.self);
         promise.waiter = nullptr;
+        flush();  // what the task wrote last
         if (const auto answer = operation.take_answer(); !answer) return std::unexpected(answer.error());
     }
     if constexpr (std::is_void_v<T>) {

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "stack/api/stream.h"
@@ -51,13 +52,15 @@ inline error_code to_error_code(Error error) {
 
 // One pending operation, which ends before the context of its executor does: who stops a context with some pending closes their
 // streams first. It is listed where blocking calls and coroutines wait, and holds no stream, which may move meanwhile.
-// Finished: `void(error_code, Value)` is posted, never called from within.
+// Finished: `void(error_code, Value)` is posted, never called from within. Whoever leads finishes it, maybe another thread than the
+// handler's: the handler's cancellation slot is touched by who begins it and by what was posted, alone.
 template <class Handler, class Step, class Finish>
 class Pending final : public api::Operation<Step>, public std::enable_shared_from_this<Pending<Handler, Step, Finish>> {
 public:
     Pending(api::Shard& shard, net::any_io_executor executor, Step step, Handler handler, Finish finish)
         : api::Operation<Step>{std::move(step)}, shard_{shard}, handler_{std::move(handler)}, finish_{std::move(finish)},
-          work_{net::prefer(executor, net::execution::outstanding_work.tracked)} {}
+          work_{net::prefer(executor, net::execution::outstanding_work.tracked)},
+          to_{net::prefer(net::get_associated_executor(handler_, executor), net::execution::outstanding_work.tracked)} {}
 
     void begin(api::AwaitingList* where, std::uint8_t wants) {
         const api::Shard::Lock lock{shard_};
@@ -66,21 +69,22 @@ public:
             return shard_.flush();
         }
         alive_ = this->shared_from_this();
+        if (auto slot = net::get_associated_cancellation_slot(handler_); slot.is_connected())
+            slot.assign([weak = this->weak_from_this()](net::cancellation_type) {
+                if (auto self = weak.lock()) self->cancel();
+            });
         shard_.list(*this, where, wants, Instant::never());
         shard_.flush();
-        auto slot = net::get_associated_cancellation_slot(handler_);
-        if (!slot.is_connected() || !alive_) return;
-        slot.assign([weak = this->weak_from_this()](net::cancellation_type) {
-            if (auto self = weak.lock()) self->cancel();
-        });
     }
 
     void finished() override {
         const auto keep = std::exchange(alive_, nullptr);
-        net::get_associated_cancellation_slot(handler_).clear();
-        auto executor = net::get_associated_executor(handler_, work_);
-        net::post(executor, [handler = std::move(handler_), work = work_, finish = std::move(finish_),
-                             answer = this->take_answer()]() mutable { finish(handler, std::move(answer)); });
+        const auto to = to_;
+        net::post(to, [handler = std::move(handler_), work = work_, to, finish = std::move(finish_),
+                       answer = this->take_answer()]() mutable {
+            net::get_associated_cancellation_slot(handler).clear();
+            finish(handler, std::move(answer));
+        });
     }
 
 private:
@@ -95,7 +99,11 @@ private:
     api::Shard& shard_;
     Handler handler_;
     Finish finish_;
+    using To = std::decay_t<decltype(net::prefer(
+        net::get_associated_executor(std::declval<const Handler&>(), std::declval<const net::any_io_executor&>()),
+        net::execution::outstanding_work.tracked))>;
     net::any_io_executor work_;  // keeps run() from returning while this is pending
+    To to_;  // as well: the handler's own
     std::shared_ptr<Pending> alive_;  // this, while it is listed
 };
 
@@ -224,12 +232,14 @@ private:
 };
 
 // Turns a shard from within an io_context, whenever its descriptor says that there is something to do: run() goes on while this
-// lives. Virtual time has no descriptor: turn the net between calls of poll().
+// lives, and who destroys it does so in a thread of the context. Virtual time has no descriptor: turn the net between calls of poll().
 class Turner {
 public:
     Turner(net::io_context& context, api::Shard& shard) : shard_{shard}, descriptor_{context, ::dup(shard.descriptor())} {
         wait();
     }
+    Turner(const Turner&) = delete;
+    Turner& operator=(const Turner&) = delete;
     ~Turner() {
         error_code ignored;
         descriptor_.close(ignored);
@@ -237,15 +247,17 @@ public:
 
 private:
     void wait() {
-        descriptor_.async_wait(net::posix::stream_descriptor::wait_read, [this](error_code error) {
-            if (error) return;
-            (void)shard_.turn();
-            wait();
-        });
+        descriptor_.async_wait(net::posix::stream_descriptor::wait_read,
+                               [this, alive = std::weak_ptr{alive_}](error_code error) {
+                                   if (error || alive.expired()) return;  // it may have been queued when this went
+                                   (void)shard_.turn();
+                                   if (!alive.expired()) wait();
+                               });
     }
 
     api::Shard& shard_;
     net::posix::stream_descriptor descriptor_;
+    std::shared_ptr<bool> alive_{std::make_shared<bool>(true)};
 };
 
 }  // namespace weft::asio_api

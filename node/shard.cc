@@ -381,7 +381,9 @@ bool Shard::wait_writable() const {
 }
 
 bool Shard::take_events(Instant now) {
-    bool any = false;
+    bool any = !lost_.empty();
+    for (const Event& event : std::exchange(lost_, {}))
+        if (others_) others_(event);
     while (const std::size_t count = engine_.events(events_, now)) {
         any = true;
         for (std::size_t i = 0; i < count; ++i) take_event(events_[i], now);

@@ -281,6 +281,7 @@ private:
     std::array<Transmit, 32> out_;
     std::array<Transmit, 64> datagrams_;
     std::array<Event, 64> events_;
+    std::vector<Event> lost_;  // for others_: flows that ended with their device
 };
 
 }  // namespace weft::node

@@ -20,12 +20,21 @@ bool Shard::remove_tap(std::uint32_t link) {
 
 // Nothing that is sent to its addresses comes here any more, and who waits for it would wait for ever.
 void Shard::end_flows_of(const TapSettings& device, std::uint32_t link, Instant now) {
-    for (std::uint32_t place = 0; place < carried_.size(); ++place) {
-        const auto peers = engine_.peers(carried_[place].flow);  // none: the place is free
+    for (const Flow flow : engine_.flows()) {
+        const auto peers = engine_.peers(flow);
         if (!peers) continue;
         const auto is_local = [&](const Prefix& address) { return address.address == peers->local.address; };
-        if (peers->local.scope == link || peers->remote.scope == link || std::ranges::any_of(device.addresses, is_local))
-            reset(place, Error::network_unreachable, now);
+        if (peers->local.scope != link && peers->remote.scope != link && !std::ranges::any_of(device.addresses, is_local))
+            continue;
+        if (carried(flow)) {
+            reset(place_of_[flow.place], Error::network_unreachable, now);
+        } else if (engine_.abort(flow, now); others_) {
+            Event lost;
+            lost.kind = Event::Kind::failed;
+            lost.flow = flow;
+            lost.error = Error::network_unreachable;
+            lost_.push_back(lost);
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <ctime>
 
@@ -90,15 +91,26 @@ std::expected<std::unique_ptr<Shard>, std::string> Shard::open(overlay::Identity
     if (!loop) return std::unexpected(loop.error());
     std::expected<link::Udp, link::SystemError> udp = link::Udp::none();
     if (config.udp.listen4 || config.udp.listen6 || config.taps.empty()) udp = link::Udp::open(config.udp);
-    if (!udp) return std::unexpected(udp_error(udp.error()));
+    if (!udp) {
+        std::string text = udp_error(udp.error());
+        errno = udp.error().error;
+        return std::unexpected(std::move(text));
+    }
     auto router = Router::make(config.routing, identity.address(), monotonic_now());
-    if (!router) return std::unexpected(router.error());
+    if (!router) {
+        errno = EINVAL;
+        return std::unexpected(router.error());
+    }
     ::prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);  // this thread's sleeps end to the nanosecond
     std::unique_ptr<Shard> shard{
         new Shard(std::move(identity), config, entropy, std::move(*loop), std::move(*udp), std::move(*router))};
     for (const TapConfig& tap : config.taps)
-        if (auto opened_tap = shard->taps_.open(tap, shard->engine_, entropy, monotonic_now()); !opened_tap)
+        if (auto opened_tap = shard->taps_.open(tap, shard->engine_, entropy, monotonic_now()); !opened_tap) {
+            const int error = errno;
+            shard.reset();
+            errno = error;
             return std::unexpected(opened_tap.error());
+        }
     return shard;
 }
 

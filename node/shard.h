@@ -72,6 +72,7 @@ struct FlowCallbacks {
 
 class Shard {
 public:
+    // The error is for a person; errno: what the system said, EINVAL where the configuration is wrong.
     static std::expected<std::unique_ptr<Shard>, std::string> open(overlay::Identity identity, const ShardConfig& config,
                                                                    overlay::Entropy entropy);
     ~Shard();

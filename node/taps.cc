@@ -24,6 +24,12 @@ Mac drawn_mac(overlay::Entropy entropy) {
     return mac;
 }
 
+// errno tells it from what the system refused.
+std::unexpected<std::string> invalid(std::string text) {
+    errno = EINVAL;
+    return std::unexpected(std::move(text));
+}
+
 }  // namespace
 
 std::string tap_error(const link::SystemError& error, const TapSettings& settings) {
@@ -90,19 +96,26 @@ std::expected<std::uint32_t, std::string> Taps::open(const TapConfig& config, En
                                                      Instant now) {
     const TapSettings& settings = config.settings;
     const auto place = std::ranges::find(ports_, true, &Port::closed);
-    if (place == ports_.end() && ports_.size() == most) return std::unexpected(fmt::format("more than {} devices", most));
+    if (place == ports_.end() && ports_.size() == most) return invalid(fmt::format("more than {} devices", most));
     const auto number = std::uint32_t(place - ports_.begin() + 1);
     auto opened = link::Tap::open(
         {.link = number, .name = settings.name, .tun = settings.tun, .vnet_hdr = settings.vnet_hdr, .mtu = settings.mtu});
-    if (!opened) return std::unexpected(tap_error(opened.error(), settings));
+    if (!opened) {
+        std::string text = tap_error(opened.error(), settings);
+        errno = opened.error().error;
+        return std::unexpected(std::move(text));
+    }
     const std::string name = opened->name();
     const Mac mac = settings.tun ? Mac{} : settings.mac.value_or(drawn_mac(entropy));
     if (!settings.tun && mac == opened->kernel_mac())
-        return std::unexpected(
+        return invalid(
             fmt::format("{} is the MAC of the kernel's end of {}: choose another one, or none", format_mac(mac), name));
     for (const Prefix& prefix : settings.kernel)
-        if (const auto added = link::NetDevice{name}.add_address(prefix.address, std::uint8_t(prefix.bits)); !added)
-            return std::unexpected(fmt::format("{}: {}", to_string(prefix), tap_error(added.error(), settings)));
+        if (const auto added = link::NetDevice{name}.add_address(prefix.address, std::uint8_t(prefix.bits)); !added) {
+            std::string text = fmt::format("{}: {}", to_string(prefix), tap_error(added.error(), settings));
+            errno = added.error().error;
+            return std::unexpected(std::move(text));
+        }
 
     bool told = engine.attach(number, {.mtu = settings.mtu, .ethernet = !settings.tun, .mac = mac}, now).has_value();
     for (const Prefix& prefix : settings.addresses)
@@ -112,7 +125,7 @@ std::expected<std::uint32_t, std::string> Taps::open(const TapConfig& config, En
         told = told && engine.add_route(route.to, {.gateway = route.gateway, .link = number}, now);
     if (!told) {
         forget(settings, number, engine, now);
-        return std::unexpected(
+        return invalid(
             fmt::format("the engine refuses the addresses or routes of {}: does another link have one of them?", name));
     }
     Port made{std::move(*opened), settings, mac, {}, true, false, false};

@@ -47,7 +47,6 @@ int open_node(const node::NodeConfig& config, const std::string& path, weft_stac
     if (!identity) return refuse(identity.error(), EINVAL);
     const auto shard = node::shard_config(config);
     if (!shard) return refuse(shard.error(), EINVAL);
-    errno = 0;
     auto opened = node::Shard::open(std::move(*identity), *shard, node::system_entropy());
     if (!opened) return refuse(opened.error(), errno > 0 ? errno : EINVAL);
     for (const node::PeerConfig& peer : config.peers) (*opened)->add_peer(peer.address, peer.endpoints);

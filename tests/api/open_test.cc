@@ -12,7 +12,9 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -182,6 +184,46 @@ TEST_F(Open, AWaitEndsWhereAnotherThreadClosesWhatItWaitsFor) {
     EXPECT_EQ(said, -EBADF);
 }
 
+// The other one asks for the stack's port until its function, which frees the stack, has been asked.
+TEST_F(Open, AStackThatItsOwnFunctionFreesEndsTheConnectThatServedIt) {
+    weft_sockaddr silent = there, back;
+    silent.port = 82;
+    const auto drop = [](void*, weft_fd, const weft_sockaddr*, const weft_sockaddr*) { return WEFT_DROP; };
+    const auto frees = [](void* context, weft_fd, const weft_sockaddr*, const weft_sockaddr*) {
+        weft_free(static_cast<weft_stack*>(context));
+        return WEFT_DROP;
+    };
+    weft_sockaddr at = any;
+    at.port = 82;
+    ASSERT_GT(weft_listen_with(a, &at, 5, nullptr, drop, nullptr), 0);
+    at.port = 80;
+    ASSERT_GT(weft_listen(a, &at, 5, nullptr), 0);
+    ASSERT_GT(weft_listen_with(b, &at, 5, nullptr, frees, b), 0);
+    ASSERT_EQ(weft_self(b, WEFT_OVERLAY, &back), 0);
+    back.port = 80;
+    std::atomic<bool> done{false}, linked{false};
+    std::thread other{[&] {
+        while (!linked) weft_wait(a, nullptr, 0, 10);
+        const weft_options now{.size = sizeof now, .flags = WEFT_NONBLOCK};
+        EXPECT_GT(weft_connect(a, nullptr, &back, &now), 0);
+        while (!done) weft_wait(a, nullptr, 0, 10);
+    }};
+    const weft_fd first = weft_connect(b, nullptr, &there, nullptr);
+    EXPECT_GT(first, 0);
+    linked = true;
+    EXPECT_EQ(weft_connect(b, nullptr, &silent, nullptr), -ECONNABORTED);
+    b = nullptr;
+    done = true;
+    other.join();
+}
+
+TEST_F(Open, FinishDoesNotWaitForAnEndThatCannotCome) {
+    const weft_fd listener = weft_listen(a, &any, 5, nullptr);
+    EXPECT_EQ(weft_finish(a, listener), -ENOTCONN);
+    EXPECT_EQ(weft_shutdown(a, listener, WEFT_READ), 0);
+    EXPECT_EQ(weft_finish(a, listener), -ENOTCONN);
+}
+
 // In a namespace of its own: the kernel's sockets on the other side of a TUN device. What went wrong is its exit code.
 int over_a_device() {
     if (::unshare(CLONE_NEWNET) != 0) return 77;
@@ -281,6 +323,91 @@ TEST(OpenStreams, OneServerAsACoroutineAndOneThatBlocksSpeakOverRealSockets) {
         }
         server.join();
     }
+}
+
+// Two shards over loopback, the second knows where the first one is.
+struct TwoShards : testing::Test {
+    TwoShards() {
+        const std::array where{parse_udp_endpoint("127.0.0.1:" + std::to_string(port)).value()};
+        right->shard().add_peer(left->shard().address(), where);
+    }
+    const std::uint16_t port = free_port();
+    const std::unique_ptr<node::ShardCarrier> left = carrier(port), right = carrier(free_port());
+};
+
+TEST_F(TwoShards, AThreadThatTurnsTakesNoWakingFromTheOneThatLeads) {
+    Shard a{*left}, b{*right};
+    Listener listener = Listener::open(a, {{.local = {{}, 0, 80}}}).value();
+    std::atomic<bool> done{false};
+    std::thread turns{[&] {
+        while (!done) (void)a.turn();
+    }};
+    Stream client = Stream::connect(b, {left->shard().address(), 0, 80}, {}, b.in(Duration::seconds(60))).value();
+    Stream server = listener.accept(a.in(Duration::seconds(60))).value();
+    for (int round = 0; round < 50; ++round) {
+        std::atomic<bool> answered{false};
+        std::thread reads{[&] {
+            std::byte one{};
+            const Instant late = a.in(Duration::seconds(20));
+            EXPECT_TRUE(server.read_some({&one, 1}, late)) << round;
+            EXPECT_LT(a.now(), late) << round;
+            answered = true;
+        }};
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        EXPECT_TRUE(client.write(std::array{std::byte{1}}));
+        while (!answered) (void)b.turn(b.in(Duration::milliseconds(1)));
+        reads.join();
+        if (HasFailure()) break;
+    }
+    done = true;
+    turns.join();
+}
+
+TEST_F(TwoShards, ATaskThatAnotherThreadDestroysRunsNoMore) {
+    Shard a{*left};
+    std::atomic<bool> done{false};
+    std::thread leads{[&] {
+        while (!done) (void)a.turn(a.in(Duration::seconds(20)));
+    }};
+    for (int round = 0; round < 200; ++round) {
+        std::atomic<int> steps{0};
+        const auto walk = [](Shard& shard, std::atomic<int>& count) -> Task<> {
+            for (;; ++count) co_await async::sleep(shard, Duration::microseconds(10));
+        };
+        Task<> task = walk(a, steps);
+        task.start(a);
+        while (steps < 3) std::this_thread::yield();
+    }
+    done = true;
+    const auto nothing = []() -> Task<> { co_return; };
+    a.spawn(nothing());
+    leads.join();
+}
+
+TEST_F(TwoShards, ADisconnectedShardHasNoPortOpenToTheOverlay) {
+    Shard a{*left};
+    Listener first = Listener::open(a, {{.local = {{}, 0, 80}}}).value();
+    const Listener second = Listener::open(a, {{.local = {{}, 0, 81}}}).value();
+    EXPECT_EQ(left->shard().access().open_ports().size(), 2u);
+    first.close();
+    EXPECT_EQ(left->shard().access().open_ports().size(), 1u);
+    a.disconnect();
+    EXPECT_EQ(left->shard().access().open_ports().size(), 0u);
+}
+
+TEST_F(TwoShards, AnOuterLoopHearsOfATaskThatIsSpawned) {
+    Shard a{*left};
+    pollfd watched{a.descriptor(), POLLIN, 0};
+    for (int turn = 0; turn < 1'000 && ::poll(&watched, 1, 20) > 0; ++turn) (void)a.turn();
+    bool ran = false;
+    const auto run = [](bool& mine) -> Task<> {
+        mine = true;
+        co_return;
+    };
+    a.spawn(run(ran));
+    EXPECT_EQ(::poll(&watched, 1, 0), 1);
+    (void)a.turn();
+    EXPECT_TRUE(ran);
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <array>
 #include <memory>
 #include <numeric>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -347,6 +349,65 @@ TEST_P(Streams, ThreadsShareOneShardAndHandTheLeadOn) {
     }
     for (std::thread& one : threads) one.join();
     EXPECT_EQ(received, flows * total);
+}
+
+TEST_P(Streams, WhatATaskWroteLastHasLeftWhenRunReturns) {
+    auto [client, server] = pair();
+    const auto say = [](Stream& to) -> Task<> { (void)co_await async::write(to, bytes("hello")); };
+    EXPECT_TRUE(a.run(say(client)));
+    const auto unsent = a.raw().buffers(client.flow())->unsent;
+    EXPECT_EQ(unsent, 0u);
+}
+
+TEST_P(Streams, ASpawnedTaskThatDisconnectsItsShardEndsWhereItWaitsNext) {
+    struct Counts {
+        int &steps, &ended;
+        ~Counts() { ++ended; }
+    };
+    int steps = 0, ended = 0;
+    const auto ends = [](Shard& shard, int& count, int& over) -> Task<> {
+        const Counts counts{count, over};
+        ++count;
+        shard.disconnect();
+        ++count;
+        co_await async::sleep(shard, Duration::milliseconds(1));
+        ++count;
+    };
+    const auto waits = [](Shard& shard, int& count, int& over) -> Task<> {
+        const Counts counts{count, over};
+        co_await async::sleep(shard, Duration::seconds(1'000));
+        ++count;
+    };
+    a.spawn(waits(a, steps, ended));
+    (void)a.turn();
+    a.spawn(ends(a, steps, ended));
+    (void)a.turn();
+    EXPECT_EQ(steps, 2);
+    EXPECT_EQ(ended, 2);
+}
+
+TEST_P(Streams, AListenerMayBeMovedWhileSomebodyWaitsAtIt) {
+    auto wait = listener.accepting();
+    std::optional<Listener> moved{std::move(listener)};
+    listener = {};
+    Stream client = connect().value();
+    std::byte none{};
+    EXPECT_FALSE(client.read_some({&none, 1}, a.in(Duration::milliseconds(20)))) << "the handshake's end has come there";
+    EXPECT_TRUE(wait.step());
+}
+
+TEST_P(Streams, AFunctionThatThrowsHasDroppedTheSyn) {
+    int asked = 0;
+    const auto function = [&](Question, const Peers&) -> Answer {
+        ++asked;
+        throw std::runtime_error("nobody catches this");
+    };
+    const Listener asks = Listener::open(b, {{.local = {{}, 0, 81}}}, function).value();
+    const auto until = a.in(Duration::seconds(2));
+    const auto nobody = Stream::connect(a, {address(GetParam(), 2), 0, 81}, {}, until);
+    EXPECT_EQ(nobody.error(), Error::timed_out);
+    EXPECT_GT(asked, 0);
+    EXPECT_TRUE(connect()) << "the loop goes on";
 }
 
 }  // namespace

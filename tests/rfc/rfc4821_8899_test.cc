@@ -78,6 +78,13 @@ TEST(Rfc8899, WhatIsLargerThanTheNextSizeIsSuspectedEvenIfItIsNoFullSegment) {  
     EXPECT_EQ(peer.tcb().receiving.mss, 1'280 - 72);
 }
 
+TEST(Rfc8899, OptionsCountToo) {  // 1,217 bytes of text and 72 around them
+    Peer peer = established({.family = Family::ipv6});
+    EXPECT_EQ(peer.writes(1'217), 1'217u);
+    while (peer.statistics().timeouts < 4) peer.until_it_sends();
+    EXPECT_EQ(peer.statistics().black_holes, 1u);
+}
+
 TEST(Rfc8899, WhatThePeerWantsMayBeTooLargeToo) {
     Peer peer = established({.mss = 1'240});
     EXPECT_EQ(peer.writes(20'000), 20'000u);

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "stack/core/fetch.h"
 #include "stack/core/time.h"
 
 namespace weft {
@@ -37,11 +36,6 @@ public:
 
     void disarm(std::uint32_t id) {
         if (id < entries_.size() && entries_[id].slot != nil) unlink(id);
-    }
-
-    // It will be armed or disarmed soon.
-    void fetch(std::uint32_t id) const {
-        if (id < entries_.size()) fetch_line(&entries_[id]);
     }
 
     // A lower bound on the next deadline, exact within one slot of its level. Waking at it is never late;

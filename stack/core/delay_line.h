@@ -17,7 +17,7 @@ class DelayLine {
 public:
     struct Entry {
         Instant due;
-        std::uint32_t id{0};
+        std::uint32_t id{0}, owner{0};  // a place, and its generation: somebody else may have it before the turn comes
     };
 
     // Where an entry for `due` would stand in order. Whoever is in the line then is due no later.
@@ -35,7 +35,8 @@ public:
     Instant next() const { return count_ == 0 ? Instant::never() : at(0).due; }
     std::size_t size() const { return count_; }
 
-    // Hands out what is due (who is waited for leaves then), and before that shows `soon` what will be some turns later.
+    // Hands out what is due, and before that shows `soon` what will be some turns later. Whose entry it still is, `expired` finds
+    // out, and calls leave() for it.
     template <class Expired, class Soon>
     void advance(Instant now, Expired&& expired, Soon&& soon) {
         if (next() > now) return;
@@ -43,20 +44,26 @@ public:
         for (std::size_t i = 0; i < std::min(ahead, count_) && at(i).due <= now; ++i) soon(at(i).id);
         while (next() <= now) {
             if (count_ > ahead && at(ahead).due <= now) soon(at(ahead).id);
-            const std::uint32_t id = at(0).id;
+            const Entry entry = at(0);
             begin_ = (begin_ + 1) & mask();
             --count_;
             settled_ -= std::min<std::size_t>(settled_, 1);
-            expired(id);
+            expired(entry);
         }
     }
 
-    // Those that came since this was last asked and for which `stays` says no, having left, are taken out.
-    template <class Stays>
-    void sift(Stays&& stays) {
+    // Those that came since this was last asked and for which `stays` says no, having called leave(), are taken out. Once the
+    // others stand in order again each is told `gone`, and may come back, behind them.
+    template <class Stays, class Gone>
+    void sift(Stays&& stays, Gone&& gone) {
         const std::size_t end = std::exchange(count_, settled_);
-        for (std::size_t i = settled_; i < end; ++i)
-            if (const Entry entry = at(i); stays(entry.id)) at(count_++) = entry;
+        for (std::size_t i = settled_; i < end; ++i) {
+            const Entry entry = at(i);
+            if (stays(entry)) at(count_++) = entry;
+            else gone_.push_back(entry);
+        }
+        for (const Entry& entry : gone_) gone(entry);
+        gone_.clear();
         settled_ = count_;
     }
 
@@ -76,6 +83,7 @@ private:
     std::size_t begin_{0}, count_{0};
     std::size_t settled_{0};  // those in front that were sifted
     std::size_t members_{0};  // those that wait
+    std::vector<Entry> gone_;  // for the length of a sift
 };
 
 }  // namespace weft

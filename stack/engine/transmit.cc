@@ -145,13 +145,19 @@ std::size_t Engine::State::events(std::span<Event> out) {
 
 // Acknowledgements that left with an answer need no timer any more: those of the last turns, which are at hand still, leave first.
 void Engine::State::advance_lines(Instant now) {
-    host.ack_line.sift([&](std::uint32_t index) { return tcp::Connection{host, index}.waits_for_ack(now); });
-    host.ack_line.advance(
-        now, [&](std::uint32_t index) { tcp::Connection{host, index}.look(tcp::Line::acks, now); },
-        [&](std::uint32_t index) { host.fetch_timers(index, true); });
-    host.loss_line.advance(
-        now, [&](std::uint32_t index) { tcp::Connection{host, index}.look(tcp::Line::losses, now); },
-        [&](std::uint32_t index) { host.fetch_timers(index, false); });
+    using Entry = DelayLine::Entry;
+    host.ack_line.sift(
+        [&](const Entry& entry) { return host.owns(entry) && tcp::Connection{host, entry.id}.waits_for_ack(now); },
+        [&](const Entry& entry) {
+            if (host.owns(entry)) tcp::Connection{host, entry.id}.arm_anew(now);
+        });
+    const auto looks = [&](tcp::Line line) {
+        return [this, line, now](const Entry& entry) {
+            if (host.owns(entry)) tcp::Connection{host, entry.id}.look(line, now);
+        };
+    };
+    host.ack_line.advance(now, looks(tcp::Line::acks), [&](std::uint32_t index) { host.fetch_timers(index, true); });
+    host.loss_line.advance(now, looks(tcp::Line::losses), [&](std::uint32_t index) { host.fetch_timers(index, false); });
 }
 
 void Engine::State::advance(Instant now) {

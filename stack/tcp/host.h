@@ -130,11 +130,14 @@ struct Host {
         const Tcb& tcb = connections[connection];
         fetch_line(&tcb.receiving);
         fetch_line(&tcb.deadlines);
+        connections.fetch_generation(connection);
         if (!acknowledges) return;
         fetch_line(&tcb.sending);
         fetch_line(&tcb.places);
         fetch_hot(cold[connection]);
     }
+    // Is an entry of a line that connection's which is in the place now?
+    bool owns(const DelayLine::Entry& entry) const { return connections.handle(entry.id).generation == entry.owner; }
     static void fetch_hot(const Cold& cold) {
         fetch_line(&cold);
         fetch_line(&cold.expiries);

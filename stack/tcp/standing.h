@@ -87,6 +87,7 @@ protected:
     // timeouts.cc
     void arm(Instant when, Instant now);
     bool waits_for_ack(Instant now);
+    void arm_anew(Instant now) { arm(earliest_deadline(), now); }
     void leave_lines(bool acks, bool losses) {
         if (acks && in_.flags.in_ack_line) host_.ack_line.leave();
         if (losses && in_.flags.in_loss_line) host_.loss_line.leave();

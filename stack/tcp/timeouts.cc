@@ -27,7 +27,7 @@ void Standing::arm(Instant when, Instant now) {
         if (wait < delay || wait >= delay * 8 || delay < least_line) return false;
         const Instant due = TimerWheel::rounded(now + delay);
         if (!line.takes(due)) return false;  // the delay was tuned
-        if (!stands) line.push({due, index_});
+        if (!stands) line.push({due, index_, name().generation});
         at.armed = now + delay;
         return true;
     };
@@ -43,22 +43,19 @@ void Standing::arm(Instant when, Instant now) {
     }
 }
 
-// An acknowledgement that was to be delayed has left with text, as an answer's does: nobody need look so soon. False: it leaves
-// the line of acknowledgements.
+// An acknowledgement that was to be delayed has left with text, as an answer's does: nobody need look so soon. False: it has
+// called leave() of the line of acknowledgements, and is to be armed anew once that stands in order.
 bool Standing::waits_for_ack(Instant now) {
     Tcb::Deadlines& at = tcb_.deadlines;
     if (!in_.flags.in_ack_line) return false;
     if (at.delayed_ack != Instant::never()) return true;
-    const Instant when = earliest_deadline();
-    if (when - now < host_.settings.delayed_ack * 2) return true;
+    if (earliest_deadline() - now < host_.settings.delayed_ack * 2) return true;
     leave_lines(true, false);
     at.armed = Instant::never();
-    arm(when, now);
     return false;
 }
 
-// Somebody looks: early, when a deadline was put off since. An entry in a line may be another's, who had the place before: then
-// what it was needed for is armed anew.
+// Somebody looks: early, when a deadline was put off since. Who was in a line calls leave() of it.
 void Connection::look(Line line, Instant now) {
     const Flags& flags = in_.flags;
     if ((line == Line::acks && !flags.in_ack_line) || (line == Line::losses && !flags.in_loss_line)) return;

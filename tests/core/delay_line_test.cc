@@ -29,11 +29,11 @@ TEST(DelayLine, ShowsEachEntryBeforeItsTurnAndHandsItOutOnceItIsDueInTheOrderInW
         if (draw() % 3 != 0) continue;
         line.advance(
             at(now),
-            [&](std::uint32_t turn) {
+            [&](const DelayLine::Entry& turn) {
                 ASSERT_LT(handed, expected.size());
-                EXPECT_EQ(turn, expected[handed].second);
+                EXPECT_EQ(turn.id, expected[handed].second);
                 EXPECT_LE(expected[handed].first, now);
-                EXPECT_TRUE(shown.contains(turn));
+                EXPECT_TRUE(shown.contains(turn.id));
                 ++handed;
                 line.leave();
             },
@@ -55,23 +55,73 @@ TEST(DelayLine, SiftsThoseThatCameSinceItWasSiftedAndNoneBefore) {
     DelayLine line;
     for (std::uint32_t id = 0; id < 100; ++id) line.push({at(id), id});
     std::vector<std::uint32_t> asked;
-    line.sift([&](std::uint32_t id) {
-        asked.push_back(id);
-        return id % 3 == 0;
-    });
+    const auto nothing = [](const DelayLine::Entry&) {};
+    line.sift(
+        [&](const DelayLine::Entry& entry) {
+            asked.push_back(entry.id);
+            return entry.id % 3 == 0;
+        },
+        nothing);
     EXPECT_EQ(asked.size(), 100u);
     EXPECT_EQ(line.size(), 34u);
     asked.clear();
     line.push({at(100), 100});
-    line.sift([&](std::uint32_t id) {
-        asked.push_back(id);
-        return true;
-    });
+    line.sift(
+        [&](const DelayLine::Entry& entry) {
+            asked.push_back(entry.id);
+            return true;
+        },
+        nothing);
     EXPECT_EQ(asked, std::vector<std::uint32_t>{100});
     std::vector<std::uint32_t> left;
-    line.advance(at(1'000), [&](std::uint32_t id) { left.push_back(id); }, [](std::uint32_t) {});
+    line.advance(at(1'000), [&](const DelayLine::Entry& entry) { left.push_back(entry.id); }, [](std::uint32_t) {});
     EXPECT_EQ(left.size(), 35u);
     EXPECT_TRUE(std::is_sorted(left.begin(), left.end()));
+}
+
+TEST(DelayLine, StaysInOrderWhereWhoIsSiftedOutComesBackAtOnce) {
+    DelayLine line;
+    line.push({at(40), 1});
+    line.push({at(41), 2});
+    line.sift(
+        [&](const DelayLine::Entry& entry) {
+            if (entry.id == 1) line.leave();
+            return entry.id == 2;
+        },
+        [&](const DelayLine::Entry& entry) {
+            ASSERT_TRUE(line.takes(at(60)));
+            line.push({at(60), entry.id});
+        });
+    EXPECT_EQ(line.next(), at(41)) << "nobody is kept waiting by who came later";
+    std::vector<std::uint32_t> left;
+    const auto leaves = [&](const DelayLine::Entry& entry) { left.push_back(entry.id), line.leave(); };
+    line.advance(at(41), leaves, [](std::uint32_t) {});
+    EXPECT_EQ(left, std::vector<std::uint32_t>{2});
+    line.advance(at(60), leaves, [](std::uint32_t) {});
+    EXPECT_EQ(left, (std::vector<std::uint32_t>{2, 1}));
+}
+
+// Each owner of a place leaves with its entry still in line, as who is reset does; the next one arms a new entry in its turn.
+TEST(DelayLine, OfAPlaceThatChangesHandsOneEntryIsItsOwnersHoweverManyOthersLeft) {
+    DelayLine line;
+    line.push({at(1'000'000), 99, 1});  // somebody who stays, so that the line does
+    for (std::uint32_t owner = 1; owner <= 50; ++owner) {
+        line.push({at(1'000'000), 7, owner});
+        if (owner < 50) line.leave();
+    }
+    std::uint32_t looks = 0;
+    for (std::int64_t now = 1'000'000; now < 1'000'005; ++now)
+        line.advance(
+            at(now),
+            [&](const DelayLine::Entry& entry) {
+                if (entry.id != 7 || entry.owner != 50) return;
+                ++looks;
+                line.leave();
+                line.push({at(now + 1), entry.id, entry.owner});
+            },
+            [](std::uint32_t) {});
+    EXPECT_EQ(looks, 5u) << "one each time";
+    EXPECT_EQ(line.size(), 1u);
 }
 
 TEST(DelayLine, IsEmptyOnceTheLastThatWaitedHasLeft) {

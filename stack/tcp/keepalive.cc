@@ -50,8 +50,10 @@ void Connection::check_keepalive(Instant now) {
     ++keep.probes_out;
     keep.probed_at = now;
     const auto [place, generation] = name();
-    host_.reply({in_.key, out_.snd_una - 1, in_.rcv_nxt, wire::ack, window_field(), options(now), cold_.dscp,
-                 cold_.hop_limit, place, generation});
+    const std::uint16_t counter = out_.accurate == none ? std::uint16_t{0} : flags_of_ace(accurate().r_cep);
+    const auto flags = std::uint16_t(wire::ack | counter);  // each segment says it (RFC 9768, section 3.2.1)
+    host_.reply({in_.key, out_.snd_una - 1, in_.rcv_nxt, flags, window_field(), options(now), cold_.dscp, cold_.hop_limit,
+                 place, generation});
     ++cold_.segments_out;
     schedule(at, now + keep.keepalive_interval, now);
 }

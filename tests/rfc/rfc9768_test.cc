@@ -72,6 +72,17 @@ TEST(Rfc9768, ThreeMarkedAcksAreAcknowledgedAndFewerAreNot) {  // section 3.2.2.
     }
 }
 
+TEST(Rfc9768, KeepAliveProbesSayTheCountToo) {  // section 3.2.1: every packet
+    Opening how;
+    how.options.keepalive = {.on = true, .idle = seconds(30)};
+    Peer peer = accurate(how);
+    peer.sends(data(100).with(ace(5)).marked(ce));
+    peer.after(ms(500));
+    peer.ignores_what_was_sent();
+    peer.until_it_sends();
+    EXPECT_EQ(peer.sees(ack().with(ace(6))).length, 0u);
+}
+
 // --- The option, from the receiver ---
 
 TEST(Rfc9768, OnlyCountersThatEverGrewAreToldWhileTheyGrow) {  // section 3.2.3.3, its first example; table 5

@@ -133,7 +133,7 @@ private:
     // fast_open.cc, buffers.cc, user_timeout.cc, ecn.cc, accurate.cc
     std::uint32_t fast_open_text(wire::TcpOptions& options, bool again, Instant now);
     void hear_fast_open(const Segment& segment, std::uint32_t text_out);
-    void end_early();
+    void end_early(Cause cause, Instant now);
     void tune_receive(Instant now);
     void tune_send();
     void set_exchange(bool wanted);

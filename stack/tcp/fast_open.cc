@@ -92,11 +92,15 @@ void Connection::open_early(const Segment& syn, Instant now) {
     want_output();
 }
 
-// The handshake is through, or the connection is gone.
-void Connection::end_early() {
+// The handshake is through, or the connection is gone. Whom the network ended still counts for a while.
+void Connection::end_early(Cause cause, Instant now) {
     if (!in_.flags.fast_open || cold_.listener == Handle<Listener>{}) return;
+    const bool reset = early() && (cause == Cause::segment || cause == Cause::path);
     in_.flags.fast_open = false;
-    if (Listener* listener = host_.listeners.find(cold_.listener)) --listener->early_count;
+    Listener* listener = host_.listeners.find(cold_.listener);
+    if (!listener) return;
+    --listener->early_count;
+    if (reset) listener->early_resets.add(now);
 }
 
 }  // namespace weft::tcp

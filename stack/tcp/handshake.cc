@@ -190,8 +190,8 @@ void open_half(Host& host, Handle<Listener> id, FlowKey key, const Segment& syn,
     half.sack = options.sack_permitted && host.settings.sack;
     half.born_at = now;
     const std::uint32_t queue = listener->options.fast_open_queue;
-    const bool pending =
-        cookie && listener->early_count < (queue == 0 ? listener->backlog : queue);  // RFC 7413, section 5.1
+    const std::uint32_t early = listener->early_count + listener->early_resets.count(now);
+    const bool pending = cookie && early < (queue == 0 ? listener->backlog : queue);  // RFC 7413, section 5.1
     if (pending) {
         const bool bare = (host.settings.fast_open_bare & 2) != 0;
         const bool valid = bare || (options.fast_open && says(*options.fast_open, *cookie));

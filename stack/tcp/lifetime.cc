@@ -129,7 +129,7 @@ void Connection::established(Instant now) {
     tcb_.recovery.point = tcb_.pace.ecn_point = cold_.iss;
     if (cold_.extra != none) set_exchange(host_.extras[cold_.extra].exchanges_timeout);  // once more behind the SYN
     enter(State::established, Cause::segment, now);
-    end_early();
+    end_early(Cause::segment, now);
     if (in_.flags.known && cold_.listener == Handle<Listener>{}) {
         ++host_.statistics.connections_opened;
         raise(Event::Kind::connected);
@@ -155,7 +155,7 @@ void Connection::leave_network(State state, Cause cause, Instant now) {
         host_.output.remove(index_, host_.output_place());
         in_.flags.in_output = false;
     }
-    end_early();
+    end_early(cause, now);
     host_.wheel.disarm(index_);
     leave_lines(true, true);
     tcb_.deadlines = {};

@@ -1,8 +1,11 @@
 // LISTEN, and the records that are not worth a TCB: passive SYN-RECEIVED and TIME-WAIT. All are plain values of few bytes.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "stack/core/index_list.h"
 #include "stack/core/seq.h"
@@ -39,19 +42,48 @@ struct Offer {
     std::uint8_t dscp{0}, hop_limit{64};
 };
 
+// Fast Open flows that were reset before their handshake was through: they count as pending for a minute more, else the answers to
+// forged SYNs free places as fast as those take them (RFC 7413, section 5.1).
+class EarlyResets {
+public:
+    void add(Instant now) {
+        settle(now);
+        ++came_[std::size_t(turn_) % came_.size()];
+        ++count_;
+    }
+    std::uint32_t count(Instant now) {
+        settle(now);
+        return count_;
+    }
+
+private:
+    // Four seconds to each place: 60 to 64 until it is taken again.
+    void settle(Instant now) {
+        const std::int64_t turn = now.nanoseconds() / 4'000'000'000;
+        for (std::size_t i = 0; i < came_.size() && turn_ + std::int64_t(i) < turn; ++i)
+            count_ -= std::exchange(came_[std::size_t(turn_ + 1 + std::int64_t(i)) % came_.size()], 0);
+        turn_ = turn;
+    }
+
+    std::array<std::uint32_t, 16> came_{};
+    std::int64_t turn_{0};
+    std::uint32_t count_{0};
+};
+
 struct Listener {
     FlowOptions options;
     std::uint16_t port{0};
     std::uint32_t backlog{0};
-    IndexList half_open;              // the oldest first
+    IndexList half_open;  // the oldest first
     std::uint32_t half_open_count{0};
-    IndexList waiting;                // connections for accept(), the oldest first
+    IndexList waiting;  // connections for accept(), the oldest first
     std::uint32_t waiting_count{0};
     Place events;
     bool in_events{false};
     bool asks{false};
-    std::uint32_t early_count{0};     // connections that took text with their SYN and are not through the handshake
-    Instant cookies_until;            // a SYN cookie was given out: acknowledgements of one are believed until then
+    std::uint32_t early_count{0};  // connections that took text with their SYN and are not through the handshake
+    EarlyResets early_resets;
+    Instant cookies_until;  // a SYN cookie was given out: acknowledgements of one are believed until then
     std::uint16_t cookie_window{0};  // bytes: with all of them this was said
     std::uint8_t cookie_shift{0};  // and this scale
 

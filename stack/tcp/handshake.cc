@@ -11,8 +11,6 @@
 namespace weft::tcp {
 namespace {
 
-constexpr Duration least_syn_timeout = Duration::seconds(180);  // R2 of a SYN where none was set (MUST-23)
-
 // Of a SYN,ACK. One that may have been lost for it says nothing of ECN, and then nothing may be marked (RFC 9768, 3.2.3.2.2).
 std::uint16_t ecn_of(HalfOpen& half) {
     if (!half.accurate) return half.ecn ? wire::ece : 0;

@@ -6,6 +6,8 @@
 
 namespace weft::tcp {
 
+inline constexpr Duration least_syn_timeout = Duration::seconds(180);  // R2 of a SYN where none was set (MUST-23)
+
 // A SYN for a listener. `floor`: the ISN is to lie beyond it (a TIME-WAIT record of the same name ended there).
 // `cookie`: the Fast Open cookie of this client, where the listener gives and takes them.
 void open_half(Host& host, Handle<Listener> listener, FlowKey key, const Segment& syn, const SeqNum* floor,

@@ -204,7 +204,7 @@ void Connection::start_probing(Instant now) {
 }
 
 void Connection::watch_user_timeout(Instant now) {
-    if (cold_.user_timeout == Duration{} || tcb_.deadlines.user != Instant::never()) return;
+    if (user_timeout() == Duration{} || tcb_.deadlines.user != Instant::never()) return;
     if (out_.snd_una == out_.snd_max) tcb_.deadlines.progress_at = now;
     schedule(tcb_.deadlines.user, now + user_timeout(), now);
 }
@@ -217,7 +217,7 @@ void Connection::check_user_timeout(Instant now) {
         if (end <= now) return reset_and_fail(Error::timed_out, Cause::timer, now, Event::Limit::fin_wait_2);
         return schedule(at.user, end, now);
     }
-    if (cold_.user_timeout == Duration{}) return;
+    if (user_timeout() == Duration{}) return;
     // While probes are answered the user may wait as long as he likes (MUST-37); but nobody waits for an orphan.
     const bool waiting =
         in_.flags.probing && !in_.flags.orphan ? in_.flags.probe_out : out_.snd_una != out_.snd_max || syn_unacknowledged();

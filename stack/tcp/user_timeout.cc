@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "stack/tcp/connection.h"
+#include "stack/tcp/handshake.h"
 
 namespace weft::tcp {
 namespace {
@@ -39,8 +40,10 @@ void Connection::hear_user_timeout(std::uint16_t said, Instant now) {
     if (tcb_.deadlines.user != Instant::never()) schedule(tcb_.deadlines.user, now, now);  // looked at anew
 }
 
-// R2: USER_TIMEOUT = min(U_LIMIT, max(ADV_UTO, REMOTE_UTO, L_LIMIT)) where both told; else as the application set it.
+// R2: USER_TIMEOUT = min(U_LIMIT, max(ADV_UTO, REMOTE_UTO, L_LIMIT)) where both told; else as the application set it. Who wants
+// to wait for ever need not for a handshake: anybody begins those.
 Duration Connection::user_timeout() const {
+    if (early() && cold_.user_timeout == Duration{}) return least_syn_timeout;
     if (cold_.extra == none || cold_.user_timeout == Duration{}) return cold_.user_timeout;
     const Extra& extra = host_.extras[cold_.extra];
     if (!extra.exchanges_timeout || extra.their_timeout == Duration{}) return cold_.user_timeout;

@@ -118,6 +118,84 @@ TEST(Rfc7413, PendingOnesAreBounded) {  // section 5.1
     EXPECT_EQ(peer.statistics().connections, 3u);
 }
 
+TEST(Rfc7413, PendingOnesThatWereResetCountForAMinuteMore) {  // section 5.1
+    Opening how = listening();
+    how.options.fast_open_queue = 2;
+    how.config.challenges_a_second = 100;
+    Peer peer{how};
+    peer.listens();
+    const wire::FastOpen cookie = granted(peer);
+    peer.watches = false;
+    std::uint16_t port = 53'000;
+    const auto taken = [&] {
+        again(peer, port++);
+        const std::uint64_t before = peer.statistics().fast_opens;
+        peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 100));
+        peer.sends(rst().seq(peer.statistics().fast_opens > before ? peer.peer_next() : peer.peer_next() - 100));
+        return peer.statistics().fast_opens > before;
+    };
+    EXPECT_TRUE(taken());
+    EXPECT_TRUE(taken());
+    EXPECT_FALSE(taken());
+    peer.after(seconds(58));
+    EXPECT_FALSE(taken());
+    peer.after(seconds(8));
+    EXPECT_TRUE(taken());
+    EXPECT_TRUE(taken());
+    EXPECT_FALSE(taken());
+}
+
+// An early flow that has written `text` bytes; what left is not looked at.
+SeqNum writes_early(Peer& peer, std::uint16_t port, std::size_t text) {
+    const wire::FastOpen cookie = granted(peer);
+    again(peer, port);
+    peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 100));
+    const Seen answer = peer.sees(syn_ack());
+    EXPECT_TRUE(peer.accepts());
+    EXPECT_EQ(peer.writes(text), text);
+    peer.ignores_what_was_sent();
+    return answer.seq;
+}
+
+TEST(Rfc7413, AfterATimeoutSynAcksLeaveAloneAndTheWindowIsASegmentOnceTheyAreAnswered) {  // RFC 6928, section 2
+    Peer peer{listening()};
+    peer.listens();
+    const SeqNum iss = writes_early(peer, 50'010, 8'000);
+    for (int i = 0; i < 4; ++i) {
+        peer.until_it_sends(seconds(100));
+        peer.sees(syn_ack().seq(iss));
+        peer.sees_nothing();
+    }
+    peer.sends(ack().ack(iss + 1));
+    EXPECT_EQ(peer.state(), State::established);
+    EXPECT_EQ(peer.sees(data(peer.effective_mss())).seq, iss + 1);
+    peer.sees_nothing();
+}
+
+TEST(Rfc7413, ASynThatComesAgainIsAnsweredByTheSynAckAndNoTextWithIt) {  // section 4.2.2
+    Peer peer{listening()};
+    peer.listens();
+    const SeqNum iss = writes_early(peer, 50'011, 3'000);
+    const SeqNum next = peer.peer_next();
+    peer.sends(syn().seq(next - 101));
+    peer.sees(syn_ack().seq(iss).ack(next));
+    peer.sees_nothing();
+    peer.sends(ack().seq(next).ack(iss + 3'001));
+    EXPECT_EQ(peer.state(), State::established);
+    peer.sees_nothing();
+}
+
+TEST(Rfc7413, AnEarlyFlowEndsAlsoWhereTheUserWaitsForEver) {  // RFC 9293, MUST-23
+    Opening how = listening();
+    how.options.user_timeout = Duration{};
+    Peer peer{how};
+    peer.listens();
+    static_cast<void>(writes_early(peer, 50'012, 100));
+    peer.watches = false;
+    const Duration ended = peer.until_event(Event::Kind::failed, seconds(400));
+    EXPECT_TRUE(ended >= seconds(179) && ended <= seconds(181)) << ended.count();
+}
+
 TEST(Rfc7413, ListenersThatDoNotWantItIgnoreIt) {
     Opening how = listening();
     how.options.fast_open = false;

@@ -135,7 +135,8 @@ void Connection::retransmission_timeout(Instant now) {
         raise(Event::Kind::soft_error);
     }
     if (in_.state == State::syn_sent) {
-        if (cold_.expiries == 2 && in_.flags.fast_open) host_.fast_open.pause(host_.settings.fast_open_pause, now);
+        const bool tried = cold_.asked_cookie || out_.snd_max - out_.snd_una > 1;  // its SYN said so or had text
+        if (cold_.expiries == 2 && in_.flags.fast_open && tried) host_.fast_open.pause(host_.settings.fast_open_pause, now);
         const std::uint8_t most = cold_.extra == none ? std::uint8_t{0} : host_.extras[cold_.extra].syn_retries;
         if (most != 0 && cold_.expiries > most) return fail(Error::timed_out, Cause::timer, now, Event::Limit::handshake);
     }

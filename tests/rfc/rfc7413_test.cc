@@ -363,6 +363,27 @@ TEST(Rfc7413, WhenSynsVanishAllActiveOpensLeaveItForAWhileIfTunedSo) {  // secti
     EXPECT_TRUE(asks());
 }
 
+TEST(Rfc7413, SynsThatSaidNothingOfItAreNoReasonToLeaveIt) {
+    Opening how = early(true);
+    how.timestamps = false;
+    how.config.fast_open_pause = seconds(60);
+    Peer peer{how};
+    const auto vanishes = [&](Duration wait) {  // true: its first SYN asked
+        peer.connects();
+        const bool asked = peer.sees(syn()).options.fast_open.has_value();
+        peer.after(wait);
+        peer.ignores_what_was_sent();
+        peer.aborts();
+        peer.ignores_what_was_sent();
+        peer.begins_anew(Peer::peer_port, SeqNum{77});
+        return asked;
+    };
+    EXPECT_TRUE(vanishes(seconds(4)));
+    EXPECT_FALSE(vanishes(seconds(40)));
+    peer.after(seconds(30));
+    EXPECT_TRUE(vanishes(seconds(1))) << "the flow in the pause did not make it longer";
+}
+
 TEST(Rfc7413, ASynIsGivenUpAfterSoManyRetriesWhereAFlowSaysSo) {  // RFC 9293, section 3.8.3: R2 is the application's
     Opening how = early(true);
     how.options.syn_retries = 1;

@@ -39,7 +39,7 @@ bool Connection::arrive_ack(const Segment& segment, Instant now) {
     const bool told = segment.sack_count > 0 && out_.scoreboard != none;
     if (selective && (told || at_or_before(out_.snd_una, segment.ack))) arrive_selective(segment, now);
     else if (before(out_.snd_una, segment.ack)) advance(segment, now);
-    else if (!in_.flags.sack && duplicate(segment)) count_duplicate(now);
+    else if (!handshake && !in_.flags.sack && duplicate(segment)) count_duplicate(now);
     if (ended()) return false;
     update_window(segment, now);
     return true;

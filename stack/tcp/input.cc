@@ -163,7 +163,12 @@ void Connection::answer_unacceptable(const Segment& segment, Instant now) {
     if (in_.flags.timestamps && !segment.timestamps) return;  // dropped without a word (RFC 7323, 3.2)
     if (segment.length > 0 && before(segment.text_begin(), in_.rcv_nxt))
         note_duplicate(segment.text_begin(), earlier(segment.text_end(), in_.rcv_nxt));
-    if (segment.sequence_length() == 0 || segment.syn()) return challenge(now);
+    if (segment.sequence_length() == 0 || segment.syn()) {
+        challenge(now);
+        const bool again = early() && segment.syn() && !segment.ack_set() && segment.seq == cold_.irs;
+        in_.flags.resend = in_.flags.resend || (again && in_.flags.ack_now);  // it missed the SYN,ACK: that is the answer
+        return;
+    }
     if (cold_.extra != none) host_.extras[cold_.extra].attention.interactive = false;
     in_.flags.ack_now = true;
     want_output();

@@ -119,6 +119,8 @@ void Connection::established(Instant now) {
     if (cold_.expiries > 0 && tcb_.timing.srtt == Duration{}) tcb_.timing.rto = rto_after_lost_syn;  // RFC 6298, 5.7
     const std::uint16_t slot = congestion_slot();
     if (!early()) begin_module(false, now);
+    else if (cold_.expiries > 0) out_.steering.cwnd = in_.mss;  // as where it begins now (RFC 6928, section 2)
+    in_.flags.resend = false;  // that was the SYN,ACK's
     if (congestion_slot() != slot) {  // its first answer put it in quarantine
         out_.steering = {};
         begin_module(false, now);

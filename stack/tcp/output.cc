@@ -21,7 +21,10 @@ void Connection::want_output() {
 
 bool Connection::emit(Transmit& frame, Instant now) {
     if (ended()) return false;
-    if (syn_unacknowledged()) return emit_syn(frame, now) || (early() && emit_text(frame, now)) || emit_ack(frame, now);
+    if (syn_unacknowledged()) {
+        const bool text = early() && cold_.expiries == 0;  // what nobody answers goes again alone (RFC 5681, section 3.1)
+        return emit_syn(frame, now) || (text && emit_text(frame, now)) || emit_ack(frame, now);
+    }
     if (in_.duplicates_owed > 0) return emit_ack(frame, now);
     if (in_.flags.ack_now && out_.accurate != none && accurate().owes_handshake) return emit_ack(frame, now);
     if (in_.flags.ack_now && in_.reassembly != none && in_.flags.sack) return emit_ack(frame, now);  // SACK wants room
@@ -56,7 +59,8 @@ bool Connection::emit_selective(Transmit& frame, Instant now) {
 }
 
 bool Connection::emit_syn(Transmit& frame, Instant now) {
-    if (out_.snd_nxt != out_.snd_una) return false;
+    if (out_.snd_nxt != out_.snd_una && !in_.flags.resend) return false;
+    in_.flags.resend = false;
     const bool first = in_.state == State::syn_sent;
     wire::TcpOptions options;
     options.mss = std::uint16_t(std::min(largest_segment(), 65'535u));  // MUST-67

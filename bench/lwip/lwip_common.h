@@ -14,7 +14,7 @@
 
 static struct netif interface;
 
-static err_t output(struct netif *to, struct pbuf *packet, const ip4_addr_t *address); /* each program's own */
+static err_t output(struct netif* to, struct pbuf* packet, const ip4_addr_t* address); /* each program's own */
 
 #if NO_SYS
 u32_t sys_now(void) {
@@ -24,7 +24,7 @@ u32_t sys_now(void) {
 }
 #endif
 
-static err_t begin_interface(struct netif *made) {
+static err_t begin_interface(struct netif* made) {
     made->name[0] = 'b', made->name[1] = '0';
     made->mtu = 1500;
     made->output = output;
@@ -33,7 +33,7 @@ static err_t begin_interface(struct netif *made) {
 }
 
 /* The block that every benchmark sends again and again. */
-static void fill(unsigned char *block) {
+static void fill(unsigned char* block) {
     unsigned word = 1;
     for (unsigned i = 0; i < BLOCK; ++i) {
         word = word * 1664525u + 1013904223u;
@@ -41,7 +41,7 @@ static void fill(unsigned char *block) {
     }
 }
 
-static void begin(const ip4_addr_t *address, netif_input_fn input) {
+static void begin(const ip4_addr_t* address, netif_input_fn input) {
     ip4_addr_t mask;
     lwip_init();
     IP4_ADDR(&mask, 255, 255, 255, 0);

@@ -28,20 +28,20 @@ struct Config {
     Duration user_timeout_least{Duration::seconds(100)}, user_timeout_most{Duration::seconds(86'400)};  // RFC 5482, 3.1
     std::uint8_t fast_open{3};                          // 1: active opens, 2: listeners that want it, 3: both (RFC 7413)
     std::uint64_t fast_open_key[2]{};                   // of the cookies that listeners give; zero: from the seed
-    std::uint8_t fast_open_bare{0};                     // 1: active opens, 2: listeners, 3: both: text goes without a cookie
-    bool fast_open_all{false};                          // listeners take text with the SYN unasked
-    Duration fast_open_pause;                           // what active opens leave it for, first, when it fails; 0: never
-    std::uint8_t mtu_probing{1};                        // 0: off, 1: a flow whose full segments vanish sends smaller ones
-    std::uint8_t syncookies{1};                         // 0: off, 1: beyond the backlog, 2: always (RFC 4987)
-    bool rfc1337{false};                                // no reset ends TIME-WAIT
-    Duration initial_rto{Duration::seconds(1)};         // RFC 6298, 2.1
-    Duration fin_wait{Duration::seconds(60)};           // what a flow that nobody holds waits for the peer's FIN
-    Duration delayed_ack{Duration::milliseconds(40)};   // RFC 9293, section 3.8.6.3: below half a second (MUST-40)
-    std::uint32_t first_threshold{3};                   // R1: timeouts in a row until the user hears of it (SHLD-10)
-    std::uint32_t challenges_a_second{10};              // of one connection (RFC 5961, section 7)
-    bool timestamps{true}, window_scaling{true};        // RFC 7323: offered and accepted
-    std::uint8_t ecn{2};                                // 0: off, 1: asked for and accepted, 2: accepted (RFC 3168)
-    std::uint8_t accecn{1};                             // RFC 9768. 0: off, 1: accepted, 2: asked for and accepted
+    std::uint8_t fast_open_bare{0};  // 1: active opens, 2: listeners, 3: both: text goes without a cookie
+    bool fast_open_all{false};  // listeners take text with the SYN unasked
+    Duration fast_open_pause;  // what active opens leave it for, first, when it fails; 0: never
+    std::uint8_t mtu_probing{1};  // 0: off, 1: a flow whose full segments vanish sends smaller ones
+    std::uint8_t syncookies{1};  // 0: off, 1: beyond the backlog, 2: always (RFC 4987)
+    bool rfc1337{false};  // no reset ends TIME-WAIT
+    Duration initial_rto{Duration::seconds(1)};  // RFC 6298, 2.1
+    Duration fin_wait{Duration::seconds(60)};  // what a flow that nobody holds waits for the peer's FIN
+    Duration delayed_ack{Duration::milliseconds(40)};  // RFC 9293, section 3.8.6.3: below half a second (MUST-40)
+    std::uint32_t first_threshold{3};  // R1: timeouts in a row until the user hears of it (SHLD-10)
+    std::uint32_t challenges_a_second{10};  // of one connection (RFC 5961, section 7)
+    bool timestamps{true}, window_scaling{true};  // RFC 7323: offered and accepted
+    std::uint8_t ecn{2};  // 0: off, 1: asked for and accepted, 2: accepted (RFC 3168)
+    std::uint8_t accecn{1};  // RFC 9768. 0: off, 1: accepted, 2: asked for and accepted
     Duration keepalive_idle{Duration::seconds(7'200)}, keepalive_interval{Duration::seconds(75)};  // MUST-27, MUST-28
     std::uint8_t keepalive_probes{9};  // unanswered ones in a row; never one alone (MUST-29)
     bool sack{true};  // RFC 2018: offered and accepted

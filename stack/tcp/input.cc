@@ -27,7 +27,10 @@ void Connection::arrive(const Segment& arrived, Instant now) {
     }
     if (predicted(arrived)) return take_predicted(arrived, now);
     if (outdated(arrived, now)) return answer_unacceptable(arrived, now);  // PAWS, never for RST (RFC 7323, 5.3)
-    if (!acceptable(arrived)) return answer_unacceptable(arrived, now);  // first: the sequence number
+    if (!acceptable(arrived)) {  // first: the sequence number
+        if (crossed(arrived)) (void)arrive_ack(arrived, now);
+        return answer_unacceptable(arrived, now);
+    }
     const Segment segment = trimmed(arrived);  // a zero window leaves ACK, RST, URG (MUST-66)
     if (segment.rst())
         return arrive_reset(arrived, now);  // second: the RST bit (RFC 5961, 3.2)

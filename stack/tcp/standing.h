@@ -124,6 +124,12 @@ protected:
     }
     const Path& path() const { return host_.paths[in_.key.path]; }
     std::uint32_t place() const { return name().place; }
+    // Both ends probed a shut window at once, and both octets were taken: what each says since then begins one octet too early for the
+    // other, so that neither would ever hear that its own was taken.
+    bool crossed(const Segment& segment) const {
+        const bool early = segment.ack_set() && !segment.rst() && !segment.syn() && segment.seq + 1 == in_.rcv_nxt;
+        return early && in_.flags.probing && segment.ack == out_.snd_una + 1 && segment.ack == out_.snd_max;
+    }
     // Bytes of a packet: the path's MTU, or less while the flow has reason to think so.
     std::uint32_t carried() const {
         const std::uint32_t mtu = path().mtu, lowered = in_.flags.shrunk ? host_.extras[cold_.extra].lowered_mtu : mtu;

@@ -116,6 +116,22 @@ TEST(ZeroWindow, Must37_Shld30_FinAloneIsRepeatedWithBackOffWhileItIsAnswered) {
     EXPECT_EQ(peer.state(), State::fin_wait_2);
 }
 
+TEST(ZeroWindow, Must36_ProbesThatCrossDoNotSilenceBothEnds) {   // each octet was taken, and no end hears it of the other
+    Peer peer = stalled();
+    peer.until_it_sends();
+    const auto probe = peer.next();
+    ASSERT_TRUE(probe);
+    ASSERT_EQ(probe->length, 1u);
+    const SeqNum begin = peer.peer_next();
+    peer.sends(data(1).ack(probe->seq));
+    peer.ignores_what_was_sent();   // its acknowledgement is lost
+    peer.sends(ack().seq(begin).ack(probe->seq + 1));
+    EXPECT_EQ(peer.snd_una(), probe->seq + 1);
+    const auto answer = peer.next();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->seq, probe->seq + 1) << "now the peer can take it";
+}
+
 TEST(ZeroWindow, Must36_OldBlocksDoNotStopTheProbes) {   // a duplicate SACK that comes late finds nothing in flight
     Opening how{.scale = 0, .sack = true};
     how.config.minimum_rto = seconds(1);

@@ -283,7 +283,7 @@ weft_fd weft_listen_with(weft_stack* s, const weft_sockaddr* local, int backlog,
     });
 }
 
-int weft_answer(weft_stack* s, weft_fd asked, enum weft_answer answer) {
+int weft_answer(weft_stack* s, weft_fd asked, int answer) {
     if (answer < WEFT_ACCEPT || answer > WEFT_LATER) return -EINVAL;
     return int(under_lock(s, [&](Sockets& sockets) -> Outcome<void> {
         const auto question = api::question_of(asked);

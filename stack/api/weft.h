@@ -120,7 +120,7 @@ typedef enum weft_answer weft_listener(void* context, weft_fd asked, const weft_
                                        const weft_sockaddr* remote);
 WEFT_API weft_fd weft_listen_with(weft_stack* s, const weft_sockaddr* local, int backlog, const weft_options* options,
                                   weft_listener* function, void* context);
-WEFT_API int weft_answer(weft_stack* s, weft_fd asked, enum weft_answer answer);
+WEFT_API int weft_answer(weft_stack* s, weft_fd asked, int answer); /* one of enum weft_answer, else -EINVAL */
 
 /* Flags of reading and writing have the values of MSG_OOB, MSG_PEEK, MSG_DONTWAIT and MSG_MORE. Urgent text stays in the stream
  * (RFC 6093). 0 bytes read: the peer has ended its half. */

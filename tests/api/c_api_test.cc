@@ -252,6 +252,7 @@ TEST_F(C, AFunctionThatListensIsAskedWithBothEndsAndDecides) {
     EXPECT_EQ(weft_read(b, asked.last, &byte, 1, 0), -EBADF);
     for (const weft_fd flow : {listener, accepted, asked.last & 0x00ff'ffff'ffff'ffff, weft_fd{-1}})
         EXPECT_EQ(weft_answer(b, flow, WEFT_REFUSE), -EBADF) << "a flow is no question: " << flow;
+    for (const int none : {-1, int(WEFT_LATER) + 1, 1 << 30}) EXPECT_EQ(weft_answer(b, asked.last, none), -EINVAL);
     EXPECT_EQ(weft_answer(b, asked.last, WEFT_ACCEPT), 0);
     settle();
     EXPECT_EQ(ready(a, third, POLLOUT), POLLOUT);

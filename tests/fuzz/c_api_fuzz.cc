@@ -225,7 +225,7 @@ private:
     void answer() {
         const std::uint8_t which = in_.u8(), how = in_.u8();
         const weft_fd question = me_->asked.empty() ? any() : me_->asked[which % me_->asked.size()];
-        answered(weft_answer(stack(), question, static_cast<enum weft_answer>(how % 5)));
+        answered(weft_answer(stack(), question, how % 5));
     }
     void accept() {
         weft_sockaddr remote{};

@@ -16,9 +16,9 @@ Opening early(bool active) {
 }
 
 // A SYN with MSS and the option; `cookie` empty: a request.
-Segment fast_syn(std::span<const std::byte> cookie, std::uint32_t text = 0) {
-    std::vector<std::uint8_t> bytes{2, 4, 5, 180, 34, std::uint8_t(2 + cookie.size())};
-    for (const std::byte b : cookie) bytes.push_back(std::to_integer<std::uint8_t>(b));
+Segment fast_syn(const wire::FastOpen& cookie, std::uint32_t text = 0) {
+    std::vector<std::uint8_t> bytes{2, 4, 5, 180, 34, std::uint8_t(2 + cookie.size)};
+    for (const std::byte b : std::span{cookie.cookie}.first(cookie.size)) bytes.push_back(std::to_integer<std::uint8_t>(b));
     while (bytes.size() % 4 != 0) bytes.push_back(1);
     Segment segment = syn().raw_options(bytes);
     if (text > 0) segment.length(text);
@@ -43,6 +43,15 @@ wire::FastOpen granted(Peer& peer) {
 
 void again(Peer& peer, std::uint16_t port) { peer.begins_anew(port, SeqNum{port * 100'000u}); }
 
+// So many SYNs with the cookie and text, each of a port of its own; nobody looks at the answers.
+void opens_early(Peer& peer, const wire::FastOpen& cookie, std::uint16_t count) {
+    peer.watches = false;
+    for (std::uint16_t i = 0; i < count; ++i) {
+        again(peer, std::uint16_t(51'000 + i));
+        peer.sends(fast_syn(cookie, 100));
+    }
+}
+
 TEST(Rfc7413, ARequestIsGrantedACookieOfTheClientsAddress) {  // sections 4.1.1 and 4.1.2
     Peer peer{listening()};
     peer.listens();
@@ -62,7 +71,7 @@ TEST(Rfc7413, TextWithAValidCookieIsThereBeforeTheHandshakeIsThrough) {  // sect
     peer.listens();
     const wire::FastOpen cookie = granted(peer);
     again(peer, 50'002);
-    peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 500));
+    peer.sends(fast_syn(cookie, 500));
     const Seen answer = peer.sees(syn_ack().ack(peer.peer_next()));
     EXPECT_FALSE(answer.options.fast_open) << "the client has it";
     ASSERT_TRUE(peer.accepts()) << "before the last acknowledgement";
@@ -82,7 +91,7 @@ TEST(Rfc7413, TheSynAckOfAnEarlyConnectionIsSentAgain) {
     peer.listens();
     const wire::FastOpen cookie = granted(peer);
     again(peer, 50'003);
-    peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 500));
+    peer.sends(fast_syn(cookie, 500));
     const Seen first = peer.sees(syn_ack().ack(peer.peer_next()));
     peer.until_it_sends();
     peer.sees(syn_ack().seq(first.seq).ack(peer.peer_next()));
@@ -95,7 +104,7 @@ TEST(Rfc7413, TextWithoutAValidCookieIsNotTakenAndANewOneIsGranted) {  // sectio
     cookie.cookie[3] ^= std::byte{1};
     again(peer, 50'004);
     const SeqNum begin = peer.peer_next();
-    peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 500));
+    peer.sends(fast_syn(cookie, 500));
     const Seen answer = peer.sees(syn_ack().ack(begin + 1));
     EXPECT_TRUE(answer.options.fast_open);
     EXPECT_FALSE(peer.accepts());
@@ -110,11 +119,7 @@ TEST(Rfc7413, PendingOnesAreBounded) {  // section 5.1
     Peer peer{how};
     peer.listens();
     const wire::FastOpen cookie = granted(peer);
-    peer.watches = false;
-    for (std::uint16_t i = 0; i < 10; ++i) {
-        again(peer, std::uint16_t(51'000 + i));
-        peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 100));
-    }
+    opens_early(peer, cookie, 10);
     EXPECT_EQ(peer.statistics().connections, 3u);
 }
 
@@ -130,7 +135,7 @@ TEST(Rfc7413, PendingOnesThatWereResetCountForAMinuteMore) {  // section 5.1
     const auto taken = [&] {
         again(peer, port++);
         const std::uint64_t before = peer.statistics().fast_opens;
-        peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 100));
+        peer.sends(fast_syn(cookie, 100));
         peer.sends(rst().seq(peer.statistics().fast_opens > before ? peer.peer_next() : peer.peer_next() - 100));
         return peer.statistics().fast_opens > before;
     };
@@ -149,7 +154,7 @@ TEST(Rfc7413, PendingOnesThatWereResetCountForAMinuteMore) {  // section 5.1
 SeqNum writes_early(Peer& peer, std::uint16_t port, std::size_t text) {
     const wire::FastOpen cookie = granted(peer);
     again(peer, port);
-    peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 100));
+    peer.sends(fast_syn(cookie, 100));
     const Seen answer = peer.sees(syn_ack());
     EXPECT_TRUE(peer.accepts());
     EXPECT_EQ(peer.writes(text), text);
@@ -261,7 +266,7 @@ TEST(Rfc7413, AValidCookieWithoutTextOpensAtOnceAndTextMayGoBeforeTheHandshakeIs
     peer.listens();
     const wire::FastOpen cookie = granted(peer);
     again(peer, 50'007);
-    peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size)));
+    peer.sends(fast_syn(cookie));
     const Seen answer = peer.sees(syn_ack());
     ASSERT_TRUE(peer.accepts());
     EXPECT_EQ(peer.writes(3'000), 3'000u);
@@ -284,7 +289,7 @@ TEST(Rfc7413, AResetOfAnEarlyFlowIsAResetAndWhoKeepsWhatFailedCanAcceptAndReadIt
         peer.listens();
         const wire::FastOpen cookie = granted(peer);
         again(peer, 50'008);
-        peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 500));
+        peer.sends(fast_syn(cookie, 500));
         peer.sees(syn_ack().ack(peer.peer_next()));
         peer.sends(rst().seq(peer.peer_next()));
         const auto flow = peer.engine().accept(peer.listener(), peer.now);
@@ -327,11 +332,7 @@ TEST(Rfc7413, AListenerMayHaveAKeyOfItsOwnAndABoundOfPendingFlows) {
     other.listens();
     const wire::FastOpen cookie = granted(peer);
     EXPECT_NE(cookie, granted(other));
-    peer.watches = false;
-    for (std::uint16_t i = 0; i < 3; ++i) {
-        again(peer, std::uint16_t(52'000 + i));
-        peer.sends(fast_syn(std::span{cookie.cookie}.first(cookie.size), 100));
-    }
+    opens_early(peer, cookie, 3);
     EXPECT_EQ(peer.statistics().connections, 1u);
 }
 

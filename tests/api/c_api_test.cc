@@ -56,6 +56,14 @@ struct C : testing::Test {
         EXPECT_EQ(weft_parse(text, &out), 0) << text;
         return out;
     }
+    // A connection from `a` to port 80 of `b`: its ends.
+    std::pair<weft_fd, weft_fd> joined(const weft_options* options = nullptr) {
+        const weft_sockaddr to = address("10.0.0.2:80");
+        const weft_fd listener = weft_listen(b, &to, 5, nullptr);
+        const weft_fd client = weft_connect(a, nullptr, &to, options);
+        settle();
+        return {client, weft_accept(b, listener, nullptr)};
+    }
     std::int16_t ready(weft_stack* s, weft_fd fd, std::int16_t events) {
         weft_pollfd one{fd, events, 0, 0};
         weft_poll(s, &one, 1);
@@ -138,11 +146,7 @@ TEST_F(C, TextGoesWithTheSynOnceTheServersCookieIsKnown) {  // RFC 7413
 }
 
 TEST_F(C, AResetIsNoEndEvenWhereAnotherCallHasToldItFirst) {
-    const weft_sockaddr to = address("10.0.0.2:80");
-    const weft_fd listener = weft_listen(b, &to, 5, nullptr);
-    const weft_fd client = weft_connect(a, nullptr, &to, nullptr);
-    settle();
-    const weft_fd server = weft_accept(b, listener, nullptr);
+    const auto [client, server] = joined();
     ASSERT_GT(server, 0);
     EXPECT_EQ(weft_write(a, client, "unread", 6, 0), 6);
     settle();
@@ -156,12 +160,8 @@ TEST_F(C, AResetIsNoEndEvenWhereAnotherCallHasToldItFirst) {
 }
 
 TEST_F(C, ALeaseThatIsReturnedTwiceIsLentToOneAlone) {
-    const weft_sockaddr to = address("10.0.0.2:80");
-    const weft_fd listener = weft_listen(b, &to, 5, nullptr);
     const weft_options at_once{.size = sizeof at_once, .flags = WEFT_NODELAY};
-    const weft_fd client = weft_connect(a, nullptr, &to, &at_once);
-    settle();
-    const weft_fd server = weft_accept(b, listener, nullptr);
+    const auto [client, server] = joined(&at_once);
     iovec part;
     weft_lease* lease = nullptr;
     const auto take = [&](const char* text) {
@@ -398,11 +398,7 @@ TEST_F(C, AStackThatItsOwnFunctionFreesGoesWhenTheCallThatAskedEnds) {
 }
 
 TEST_F(C, HalvesPartsLingeringAndUrgentTextAreAsLinuxHasThem) {
-    const weft_sockaddr to = address("10.0.0.2:80");
-    const weft_fd listener = weft_listen(b, &to, 5, nullptr);
-    const weft_fd client = weft_connect(a, nullptr, &to, nullptr);
-    settle();
-    const weft_fd server = weft_accept(b, listener, nullptr);
+    const auto [client, server] = joined();
     char one[] = "one ", two[] = "two ", three[] = "three";
     const iovec out[] = {{one, 4}, {nullptr, 0}, {two, 4}, {three, 5}};
     EXPECT_EQ(weft_writev(a, client, out, 4, 0), 13);
@@ -453,11 +449,7 @@ TEST_F(C, WhatNeedsLinksOfItsOwnSaysThatThereAreNone) {
 }
 
 TEST_F(C, TwoThreadsMayUseOneStack) {
-    const weft_sockaddr to = address("10.0.0.2:80");
-    const weft_fd listener = weft_listen(b, &to, 5, nullptr);
-    const weft_fd client = weft_connect(a, nullptr, &to, nullptr);
-    settle();
-    const weft_fd server = weft_accept(b, listener, nullptr);
+    const auto [client, server] = joined();
     constexpr std::size_t total = 300'000;
     std::thread writer{[&] {
         for (std::size_t sent = 0; sent < total;) {

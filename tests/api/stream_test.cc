@@ -14,6 +14,7 @@
 #include "stack/api/stream.h"
 #include "stack/api/task.h"
 #include "stack/api/virtual_net.h"
+#include "tests/engine/host_address.h"
 
 namespace weft::api {
 namespace {
@@ -21,14 +22,6 @@ namespace {
 std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span{text}); }
 std::string_view text(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-Address address(Family family, unsigned last) {
-    std::array<std::byte, 64> all{};
-    const std::size_t size = family == Family::ipv4 ? 4 : family == Family::ipv6 ? 16 : 64;
-    all[0] = std::byte{family == Family::ipv6 ? std::uint8_t{0xfd} : std::uint8_t{10}};
-    all[size - 1] = std::byte(last);
-    return {family, std::span{all}.first(size)};
 }
 
 Task<> echo_one(Stream stream) {
@@ -49,7 +42,7 @@ struct Streams : testing::TestWithParam<Family> {
         net.delay = Duration::milliseconds(5);
     }
     Result<Stream> connect(std::uint16_t port = 80, const ConnectOptions& options = {}) {
-        return Stream::connect(a, {address(GetParam(), 2), 0, port}, options);
+        return Stream::connect(a, {test::host_address(GetParam(), 2), 0, port}, options);
     }
     std::pair<Stream, Stream> pair() {
         Stream client = connect().value();
@@ -57,8 +50,8 @@ struct Streams : testing::TestWithParam<Family> {
     }
 
     VirtualNet net;
-    Shard& a = net.host({address(GetParam(), 1)});
-    Shard& b = net.host({address(GetParam(), 2)});
+    Shard& a = net.host({test::host_address(GetParam(), 1)});
+    Shard& b = net.host({test::host_address(GetParam(), 2)});
     Listener listener;
 };
 INSTANTIATE_TEST_SUITE_P(Families, Streams, testing::Values(Family::ipv4, Family::ipv6, Family::overlay),
@@ -75,7 +68,7 @@ TEST_P(Streams, ABlockingCallTurnsTheWholeNetUntilItIsAnswered) {
     ASSERT_TRUE(client.read_exactly(into));
     EXPECT_EQ(text(into), "hello");
     EXPECT_EQ(client.peers()->remote.port, 80);
-    EXPECT_EQ(client.peers()->remote.address, address(GetParam(), 2));
+    EXPECT_EQ(client.peers()->remote.address, test::host_address(GetParam(), 2));
     ASSERT_TRUE(client.finish());
     EXPECT_EQ(client.failure(), std::nullopt);
 }
@@ -191,7 +184,7 @@ TEST_P(Streams, AHalfThatIsShutStillReads) {
 
 TEST_P(Streams, TroubleHasANameForEach) {
     EXPECT_EQ(connect(81).error(), Error::refused);
-    const Address nobody = address(GetParam(), 9);
+    const Address nobody = test::host_address(GetParam(), 9);
     EXPECT_EQ(Stream::connect(a, {nobody, 0, 80}, {}, a.in(Duration::seconds(3))).error(), Error::timed_out);
     EXPECT_EQ(Listener::open(b, {{.local = {{}, 0, 80}}}).error(), Error::address_in_use);
     auto [client, server] = pair();
@@ -242,7 +235,7 @@ TEST_P(Streams, AFunctionMayListen) {
                    }).value();
     EXPECT_EQ(connect(1).error(), Error::refused);
     ASSERT_TRUE(connect(2));
-    Stream third = Stream::start(a, {address(GetParam(), 2), 0, 3}).value();
+    Stream third = Stream::start(a, {test::host_address(GetParam(), 2), 0, 3}).value();
     net.run(Duration::milliseconds(500));
     EXPECT_EQ(third.connected().error(), Error::would_block);
     ASSERT_TRUE(later);
@@ -323,8 +316,8 @@ TEST_P(Streams, RunReturnsWhatTheTaskReturnsAndTimersRunInOrder) {
         if (!stream) co_return std::unexpected(stream.error());
         co_return co_await async::write(*stream, bytes("by a coroutine"));
     };
-    EXPECT_TRUE(a.run(connect_and_send(a, {address(GetParam(), 2), 0, 80})).value());
-    EXPECT_EQ(a.run(connect_and_send(a, {address(GetParam(), 2), 0, 81})).value().error(), Error::refused);
+    EXPECT_TRUE(a.run(connect_and_send(a, {test::host_address(GetParam(), 2), 0, 80})).value());
+    EXPECT_EQ(a.run(connect_and_send(a, {test::host_address(GetParam(), 2), 0, 81})).value().error(), Error::refused);
 }
 
 TEST_P(Streams, ThreadsShareOneShardAndHandTheLeadOn) {
@@ -404,7 +397,7 @@ TEST_P(Streams, AFunctionThatThrowsHasDroppedTheSyn) {
     };
     const Listener asks = Listener::open(b, {{.local = {{}, 0, 81}}}, function).value();
     const auto until = a.in(Duration::seconds(2));
-    const auto nobody = Stream::connect(a, {address(GetParam(), 2), 0, 81}, {}, until);
+    const auto nobody = Stream::connect(a, {test::host_address(GetParam(), 2), 0, 81}, {}, until);
     EXPECT_EQ(nobody.error(), Error::timed_out);
     EXPECT_GT(asked, 0);
     EXPECT_TRUE(connect()) << "the loop goes on";

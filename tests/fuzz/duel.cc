@@ -12,20 +12,13 @@
 #include "stack/tcp/tcb.h"
 #include "stack/wire/cut.h"
 #include "stack/wire/pseudo.h"
+#include "tests/engine/host_address.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace weft::fuzz {
 namespace {
 
 constexpr std::size_t most_under_way = 512;
-
-Address address(Family family, std::uint8_t last) {
-    std::array<std::byte, 64> bytes{};
-    const std::size_t size = family == Family::ipv4 ? 4 : family == Family::ipv6 ? 16 : 64;
-    bytes[0] = std::byte(family == Family::ipv4 ? 10 : 0xfd);
-    bytes[size - 1] = std::byte{last};
-    return {family, std::span{bytes}.first(size)};
-}
 
 std::byte text(SeqNum iss, std::uint16_t port, std::uint64_t place) {
     return std::byte(sim::mix((std::uint64_t{iss.raw()} << 16 | port) + place / 8 * sim::Draws::step) >> place % 8 * 8);
@@ -37,7 +30,7 @@ Duel::Duel(BufferPool& pool, Family kind, const Config& a, const Config& b, bool
     : family{kind}, pool_{pool}, base_{pool.in_use()}, elided_{elided && kind == Family::overlay},
       ends_{End{a, pool}, End{b, pool}} {
     for (unsigned side = 0; side < 2; ++side) {
-        ends_[side].address = address(family, std::uint8_t(side + 1));
+        ends_[side].address = test::host_address(family, side + 1);
         const PathOptions options{.sums_elided = elided_};
         FUZZ_CHECK(ends_[side].engine.assign(ends_[side].address, options, now));
     }
@@ -55,24 +48,22 @@ void Duel::connect(unsigned side, const Endpoint& remote, const ConnectOptions& 
     End& from = ends_[side];
     if (from.lines.size() >= 24) return;
     const auto flow = from.engine.connect(remote, options, now);
-    if (!flow) return;
-    const auto peers = from.engine.peers(*flow);
-    const tcp::Cold* const cold = from.engine.inspect_cold(*flow);
-    FUZZ_CHECK(peers && cold);
-    from.lines.push_back(
-        {.flow = *flow, .local_port = peers->local.port, .remote_port = peers->remote.port, .iss = cold->iss});
+    if (flow) hold(from, *flow);
 }
 
 void Duel::accept(unsigned side, ListenerId listener) {
     End& at = ends_[side];
     if (at.lines.size() >= 48) return;
     const auto flow = at.engine.accept(listener, now);
-    if (!flow) return;
-    const auto peers = at.engine.peers(*flow);
-    const tcp::Cold* const cold = at.engine.inspect_cold(*flow);
+    if (flow) hold(at, *flow);
+}
+
+void Duel::hold(End& end, Flow flow) {
+    const auto peers = end.engine.peers(flow);
+    const tcp::Cold* const cold = end.engine.inspect_cold(flow);
     FUZZ_CHECK(peers && cold);
-    at.lines.push_back(
-        {.flow = *flow, .local_port = peers->local.port, .remote_port = peers->remote.port, .iss = cold->iss});
+    end.lines.push_back(
+        {.flow = flow, .local_port = peers->local.port, .remote_port = peers->remote.port, .iss = cold->iss});
 }
 
 void Duel::write(unsigned side, Line& line, std::uint32_t size, WriteOptions options, bool as_slice) {

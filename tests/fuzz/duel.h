@@ -77,6 +77,7 @@ public:
     Family family;
 
 private:
+    void hold(End& end, Flow flow);
     Line* peer_of(unsigned side, const Line& line, SeqNum irs);
     void hear(unsigned side, const Event& event);
     void meddle(Packet& packet) const;

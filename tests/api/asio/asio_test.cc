@@ -26,6 +26,7 @@
 #include "stack/api/asio_stream.h"
 #include "stack/api/virtual_net.h"
 #include "stack/core/address_text.h"
+#include "tests/engine/host_address.h"
 
 namespace weft::asio_api {
 namespace {
@@ -33,14 +34,6 @@ namespace {
 namespace http = boost::beast::http;
 namespace ssl = net::ssl;
 using net::use_awaitable;
-
-Address address(Family family, unsigned last) {
-    std::array<std::byte, 64> all{};
-    const std::size_t size = family == Family::ipv4 ? 4 : family == Family::ipv6 ? 16 : 64;
-    all[0] = std::byte{family == Family::ipv6 ? std::uint8_t{0xfd} : std::uint8_t{10}};
-    all[size - 1] = std::byte(last);
-    return {family, std::span{all}.first(size)};
-}
 
 template <class Over>
 net::awaitable<void> answer_one(Over& stream) {
@@ -92,11 +85,11 @@ struct AsioStreams : testing::TestWithParam<Family> {
             if (context.restart(), context.poll() == 0) net_.run(Duration::milliseconds(1));
         EXPECT_TRUE(done);
     }
-    Endpoint server(std::uint16_t port = 80) const { return {address(GetParam(), 2), 0, port}; }
+    Endpoint server(std::uint16_t port = 80) const { return {test::host_address(GetParam(), 2), 0, port}; }
 
     api::VirtualNet net_;
-    api::Shard& a = net_.host({address(GetParam(), 1)});
-    api::Shard& b = net_.host({address(GetParam(), 2)});
+    api::Shard& a = net_.host({test::host_address(GetParam(), 1)});
+    api::Shard& b = net_.host({test::host_address(GetParam(), 2)});
     net::io_context context;
     Acceptor acceptor{context.get_executor(), api::Listener::open(b, {{.local = {{}, 0, 80}}}).value()};
 };

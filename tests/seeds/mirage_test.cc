@@ -125,12 +125,8 @@ TEST_P(Mirage, WritevNodelayReturnsWhenAllPartsWereTransmitted) {
     ASSERT_TRUE(client.write(bytes("a")));
     const std::string much(200'000, 'v');
     const std::array parts{bytes("b"), bytes(much), bytes("c")};
-    const auto reader = [](Stream& stream, std::size_t& count) -> Task<> {
-        std::array<std::byte, 16'384> into;
-        while (const auto some = co_await async::read_some(stream, into)) count += *some;
-    };
     std::size_t read = 0;
-    Task<> reading = reader(server, read);
+    Task<> reading = counts(server, read);
     reading.start(b);
     const Instant before = net.now();
     ASSERT_TRUE(client.write_nodelay(parts));

@@ -171,12 +171,8 @@ TEST_P(Mnet, ReallyReadReadsAllOrSaysThatTheFileEnded) {
 TEST_P(Mnet, WriteWaitsForRoomAndSaysWhyItCannot) {
     auto [client, server] = opens({.send_buffer = 4'096});
     const std::string text(100'000, 'w');
-    const auto reader = [](Stream& stream, std::size_t& count) -> Task<> {
-        std::array<std::byte, 4'096> into;
-        while (const auto some = co_await async::read_some(stream, into)) count += *some;
-    };
     std::size_t read = 0;
-    Task<> reading = reader(server, read);
+    Task<> reading = counts(server, read);
     reading.start(b);
     ASSERT_TRUE(client.write(bytes(text).subspan(10, 90'000))) << "from an offset, so much";
     EXPECT_GE(read, 80'000u) << "all but what is under way";

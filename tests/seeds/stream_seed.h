@@ -24,6 +24,12 @@ namespace async = api::async;
 
 inline std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span{text}); }
 
+// Reads to the end, and counts the bytes.
+inline Task<> counts(Stream& stream, std::size_t& count) {
+    std::array<std::byte, 4'096> into;
+    while (const auto some = co_await async::read_some(stream, into)) count += *some;
+}
+
 class StreamSeed : public ::testing::TestWithParam<Family> {
 protected:
     StreamSeed() { net.delay = ms(5); }

@@ -91,30 +91,27 @@ std::optional<std::int64_t> ConfigReader::whole(const toml::table* table, std::s
     return std::nullopt;
 }
 
-void ConfigReader::duration(const toml::table* table, std::string_view key, Duration least, Duration most,
-                            std::string_view range, Duration& into) {
-    const auto* value = text(table, key, duration_form);
+template <class Value, class Parse>
+void ConfigReader::measure(const toml::table* table, std::string_view key, Parse parse, std::string_view form, Value least,
+                           Value most, std::string_view range, Value& into) {
+    const auto* value = text(table, key, form);
     if (!value) return;
-    const auto parsed = parse_duration(value->get());
+    const auto parsed = parse(value->get());
     if (!parsed)
-        return mistake(value->source(),
-                       fmt::format("\"{}\": \"{}\" {}; write {}", key, value->get(), parsed.error(), duration_form));
+        return mistake(value->source(), fmt::format("\"{}\": \"{}\" {}; write {}", key, value->get(), parsed.error(), form));
     if (*parsed < least || *parsed > most)
         return mistake(value->source(), fmt::format("\"{}\" = \"{}\"; it must be from {}", key, value->get(), range));
     into = *parsed;
 }
 
+void ConfigReader::duration(const toml::table* table, std::string_view key, Duration least, Duration most,
+                            std::string_view range, Duration& into) {
+    measure(table, key, parse_duration, duration_form, least, most, range, into);
+}
+
 void ConfigReader::size(const toml::table* table, std::string_view key, std::uint64_t least, std::uint64_t most,
                         std::string_view range, std::uint64_t& into) {
-    const auto* value = text(table, key, size_form);
-    if (!value) return;
-    const auto parsed = parse_size(value->get());
-    if (!parsed)
-        return mistake(value->source(),
-                       fmt::format("\"{}\": \"{}\" {}; write {}", key, value->get(), parsed.error(), size_form));
-    if (*parsed < least || *parsed > most)
-        return mistake(value->source(), fmt::format("\"{}\" = \"{}\"; it must be from {}", key, value->get(), range));
-    into = *parsed;
+    measure(table, key, parse_size, size_form, least, most, range, into);
 }
 
 void ConfigReader::percent(const toml::table* table, std::string_view key, std::uint32_t& into) {

@@ -42,6 +42,10 @@ private:
     void integer(const toml::table* table, std::string_view key, std::int64_t least, std::int64_t most, Number& into) {
         if (const auto number = whole(table, key, least, most)) into = Number(*number);
     }
+    // A value with its unit, written as `form` says, between `least` and `most`.
+    template <class Value, class Parse>
+    void measure(const toml::table* table, std::string_view key, Parse parse, std::string_view form, Value least, Value most,
+                 std::string_view range, Value& into);
     void duration(const toml::table* table, std::string_view key, Duration least, Duration most, std::string_view range,
                   Duration& into);
     void size(const toml::table* table, std::string_view key, std::uint64_t least, std::uint64_t most,

@@ -8,13 +8,22 @@
 
 #include <sodium.h>
 
+#include <fmt/format.h>
+
 #include "node/entropy.h"
+#include "node/http_files.h"
 #include "node/keyfile.h"
+#include "node/paths.h"
 #include "node/unique_fd.h"
 #include "stack/core/address_text.h"
 #include "stack/tcp/tunables.h"
 
 namespace weft::node {
+namespace {
+
+constexpr std::uint16_t echo_port = 7, discard_port = 9, source_port = 19;  // RFC 862, 863, 864
+
+}  // namespace
 
 link::FaultConfig fault_link(const FaultConfig& fault) {
     link::FaultConfig made;
@@ -90,6 +99,59 @@ std::expected<ShardConfig, std::string> shard_config(const NodeConfig& config) {
     shard.reach = config.reach;
     shard.transit = config.transit;
     return shard;
+}
+
+ListenOptions listen_options(const NodeConfig& config, std::uint16_t congestion) {
+    ListenOptions options;
+    options.user_timeout = config.user_timeout;
+    options.nodelay = config.nodelay;
+    options.congestion = congestion;
+    options.backlog = config.backlog;
+    return options;
+}
+
+Plugins::Settings plugin_settings(const NodeConfig& config) {
+    return {config.plugin_directories.value_or(default_plugin_directories()), config.call_budget, config.module_defaults};
+}
+
+// What was asked for must be there: a node that runs something else than it was told is no node to measure with.
+std::expected<std::uint16_t, std::string> load_plugins(const NodeConfig& config, Plugins& plugins, Shard& shard) {
+    for (const std::string& name : config.plugin_files) {
+        const auto loaded = shard.input([&](Engine& engine, Instant now) { return plugins.load(name, engine, now); });
+        if (!loaded) return std::unexpected(fmt::format("[plugins] load \"{}\": {}", name, loaded.error().message));
+    }
+    if (const auto wrong = plugins.wrong_default()) return std::unexpected(wrong->message);
+    const auto slot = plugins.slot(config.congestion);
+    if (!slot) return std::unexpected(fmt::format("[tcp] congestion: {}", slot.error().message));
+    return *slot;
+}
+
+std::expected<std::vector<std::string>, std::string> open_services(const ServicesConfig& services,
+                                                                   const ListenOptions& options, Shard& shard) {
+    std::vector<std::string> lines;
+    const auto serve = [&](std::uint16_t port, std::string_view what,
+                           ServiceFactory factory) -> std::expected<void, std::string> {
+        if (const auto listener = shard.serve(port, std::move(factory), options); !listener)
+            return std::unexpected(fmt::format("{} cannot have port {}: another service of this node has it", what, port));
+        lines.push_back(fmt::format("{} on port {}", what, port));
+        return {};
+    };
+    if (!services.http.empty()) {
+        auto http = http_service({.directory = services.http});
+        if (!http) return std::unexpected(http.error());
+        if (auto served = serve(services.http_port, "HTTP", std::move(*http)); !served)
+            return std::unexpected(served.error());
+    }
+    const auto one = [&](bool wanted, std::uint16_t port, std::string_view what,
+                         ServiceFactory factory) -> std::expected<void, std::string> {
+        if (!wanted) return {};
+        return serve(port, what, std::move(factory));
+    };
+    for (const auto& served : {one(services.echo, echo_port, "echo", echo_service()),
+                               one(services.discard, discard_port, "discard", discard_service()),
+                               one(services.source, source_port, "source", source_service())})
+        if (!served) return std::unexpected(served.error());
+    return lines;
 }
 
 }  // namespace weft::node

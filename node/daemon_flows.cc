@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "node/config_shard.h"
 #include "node/daemon.h"
 #include "node/error_names.h"
 #include "node/methods.h"
@@ -89,10 +90,7 @@ std::optional<RpcError> Daemon::flow_connect(ClientId client, const RpcRequest& 
     const auto congestion = plugins_->slot(config_.congestion);
     if (!congestion) return RpcError{RpcCode::failed, congestion.error().message, congestion.error().cause};
     const auto port = request.params["port"].get<std::uint16_t>();
-    ConnectOptions options;
-    options.user_timeout = config_.user_timeout;
-    options.nodelay = config_.nodelay;
-    options.congestion = *congestion;
+    ConnectOptions options = listen_options(config_, *congestion);
     if (const auto timeout = request.params.find("user_timeout_ms"); timeout != request.params.end())
         options.user_timeout = Duration::milliseconds(timeout->get<std::int64_t>());
 
@@ -140,11 +138,7 @@ std::expected<Json, RpcError> Daemon::flow_listen(ClientId client, const Json& p
     if (!congestion) return std::unexpected(RpcError{RpcCode::failed, congestion.error().message, congestion.error().cause});
     const auto port = params["port"].get<std::uint16_t>();
     const std::uint64_t number = ++last_number_;
-    ListenOptions options;
-    options.user_timeout = config_.user_timeout;
-    options.nodelay = config_.nodelay;
-    options.congestion = *congestion;
-    options.backlog = config_.backlog;
+    ListenOptions options = listen_options(config_, *congestion);
     FlowCallbacks callbacks;
     callbacks.opened = [this, client, number](Flow flow, const Peers& peers, UniqueFd fd) {
         control_->hold(client);

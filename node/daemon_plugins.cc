@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "node/config_shard.h"
 #include "node/daemon.h"
 #include "node/log.h"
 #include "node/paths.h"
@@ -126,22 +127,13 @@ std::string violation_text(std::uint16_t bits) {
 
 }  // namespace
 
-// What was asked for must be there: a node that runs something else than it was told is no node to measure with.
 std::expected<void, std::string> Daemon::open_plugins() {
-    Plugins::Settings settings{config_.plugin_directories.value_or(default_plugin_directories()), config_.call_budget,
-                               config_.module_defaults};
-    plugins_ = std::make_unique<Plugins>(std::move(settings));
+    plugins_ = std::make_unique<Plugins>(plugin_settings(config_));
     shard_->trace_modules({trace::bit(trace::Type::plugin), this, [](void* self, const trace::Record& record) {
                                auto& records = static_cast<Daemon*>(self)->module_records_;
                                if (records.size() < most_records) records.push_back(record);
                            }});
-    for (const std::string& name : config_.plugin_files) {
-        const auto loaded = shard_->input([&](Engine& engine, Instant now) { return plugins_->load(name, engine, now); });
-        if (!loaded) return std::unexpected(fmt::format("[plugins] load \"{}\": {}", name, loaded.error().message));
-    }
-    if (const auto wrong = plugins_->wrong_default()) return std::unexpected(wrong->message);
-    if (const auto slot = plugins_->slot(config_.congestion); !slot)
-        return std::unexpected(fmt::format("[tcp] congestion: {}", slot.error().message));
+    if (const auto slot = load_plugins(config_, *plugins_, *shard_); !slot) return std::unexpected(slot.error());
     return {};
 }
 

@@ -1,15 +1,13 @@
 // The daemon's part with devices and with the services that it runs itself: what they are, for the log and the control socket.
 #include <fmt/format.h>
 
+#include "node/config_shard.h"
 #include "node/daemon.h"
-#include "node/http_files.h"
 #include "node/log.h"
 #include "stack/core/address_text.h"
 
 namespace weft::node {
 namespace {
-
-constexpr std::uint16_t echo_port = 7, discard_port = 9, source_port = 19;  // RFC 862, 863, 864
 
 Json texts(const std::vector<Prefix>& prefixes) {
     Json list = Json::array();
@@ -28,32 +26,11 @@ Json statistics(const link::Tap::Statistics& s) {
 }  // namespace
 
 std::expected<void, std::string> Daemon::open_services() {
-    ListenOptions options;
-    options.user_timeout = config_.user_timeout;
-    options.nodelay = config_.nodelay;
     const auto congestion = plugins_->slot(config_.congestion);
     if (!congestion) return std::unexpected(congestion.error().message);
-    options.congestion = *congestion;
-    options.backlog = config_.backlog;
-    const auto serve = [&](std::uint16_t port, std::string_view what,
-                           ServiceFactory factory) -> std::expected<void, std::string> {
-        if (const auto listener = shard_->serve(port, std::move(factory), options); !listener)
-            return std::unexpected(fmt::format("{} cannot have port {}: another service of this node has it", what, port));
-        log(LogLevel::info, "services", fmt::format("{} on port {}", what, port));
-        return {};
-    };
-    const ServicesConfig& services = config_.services;
-    if (!services.http.empty()) {
-        auto http = http_service({.directory = services.http});
-        if (!http) return std::unexpected(http.error());
-        if (auto served = serve(services.http_port, "HTTP", std::move(*http)); !served) return served;
-    }
-    if (services.echo)
-        if (auto served = serve(echo_port, "echo", echo_service()); !served) return served;
-    if (services.discard)
-        if (auto served = serve(discard_port, "discard", discard_service()); !served) return served;
-    if (services.source)
-        if (auto served = serve(source_port, "source", source_service()); !served) return served;
+    const auto lines = node::open_services(config_.services, listen_options(config_, *congestion), *shard_);
+    if (!lines) return std::unexpected(lines.error());
+    for (const std::string& line : *lines) log(LogLevel::info, "services", line);
     return {};
 }
 

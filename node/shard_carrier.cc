@@ -27,14 +27,14 @@ bool watch(int epoll, int fd) {
 
 }  // namespace
 
-std::expected<std::unique_ptr<ShardCarrier>, std::string> ShardCarrier::make(std::unique_ptr<Shard> shard) {
-    std::unique_ptr<ShardCarrier> made{new ShardCarrier(std::move(shard))};
+std::expected<std::unique_ptr<ShardCarrier>, std::string> ShardCarrier::make(std::unique_ptr<Shard> shard, Beside beside) {
+    std::unique_ptr<ShardCarrier> made{new ShardCarrier(std::move(shard), std::move(beside))};
     if (!made->wake_) return std::unexpected(std::string("eventfd: ") + std::strerror(errno));
     return made;
 }
 
-ShardCarrier::ShardCarrier(std::unique_ptr<Shard> shard)
-    : shard_{std::move(shard)}, wake_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)} {
+ShardCarrier::ShardCarrier(std::unique_ptr<Shard> shard, Beside beside)
+    : beside_{std::move(beside)}, shard_{std::move(shard)}, wake_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)} {
     shard_->share([this](const Event& event) {
         heard_ = true;
         if (hearer_) hearer_->hear(event);
@@ -51,6 +51,8 @@ bool ShardCarrier::turn(api::Hearer& hearer) {
     hearer_ = &hearer;
     heard_ = false;
     shard_->turn(Instant{});
+    if (Plugins* const plugins = beside_.plugins.get(); plugins && plugins->due())
+        shard_->input_if([plugins](Engine& engine, Instant now) { return plugins->tend(engine, now); });
     hearer_ = nullptr;
     return heard_;
 }

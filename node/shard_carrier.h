@@ -5,15 +5,23 @@
 #include <memory>
 #include <string>
 
+#include "node/plugins.h"
 #include "node/shard.h"
+#include "node/telemetry.h"
 #include "node/unique_fd.h"
 #include "stack/api/carrier.h"
 
 namespace weft::node {
 
+// What outlives a shard: the code that its engine calls, and where its events go.
+struct Beside {
+    std::unique_ptr<Plugins> plugins;
+    std::unique_ptr<Telemetry> telemetry;
+};
+
 class ShardCarrier final : public api::Carrier {
 public:
-    static std::expected<std::unique_ptr<ShardCarrier>, std::string> make(std::unique_ptr<Shard> shard);
+    static std::expected<std::unique_ptr<ShardCarrier>, std::string> make(std::unique_ptr<Shard> shard, Beside beside = {});
     ~ShardCarrier() override;  // resets what is open, and tells the neighbours
 
     Shard& shard() { return *shard_; }
@@ -32,7 +40,8 @@ public:
     void listening(const Endpoint& local, bool begins) override;
 
 private:
-    explicit ShardCarrier(std::unique_ptr<Shard> shard);
+    ShardCarrier(std::unique_ptr<Shard> shard, Beside beside);
+    Beside beside_;
     std::unique_ptr<Shard> shard_;
     api::Hearer* hearer_{nullptr};  // during a turn
     bool heard_{false};

@@ -10,9 +10,12 @@
 #include "node/entropy.h"
 #include "node/log.h"
 #include "node/paths.h"
+#include "node/recordings.h"
 #include "node/shard_carrier.h"
+#include "node/telemetry.h"
 #include "stack/api/c_stack.h"
 #include "stack/core/random.h"
+#include "stack/core/trace_names.h"
 
 using namespace weft;
 
@@ -21,16 +24,6 @@ namespace {
 int refuse(std::string reason, int error) {
     api::explain(std::move(reason));
     return -error;
-}
-
-// What a node does beside its links is weftd's.
-const char* too_much(const node::NodeConfig& config) {
-    const node::ServicesConfig& services = config.services;
-    if (!services.http.empty() || services.echo || services.discard || services.source)
-        return "weft_open() has no [services]: the program is the service; weftd has them";
-    if (config.record.start) return "weft_open() writes no recordings: weftd does";
-    if (!config.plugin_files.empty()) return "weft_open() loads no [plugins]: weftd does";
-    return nullptr;
 }
 
 std::expected<overlay::Identity, std::string> identity_of(const node::NodeConfig& config, const std::string& path) {
@@ -42,21 +35,60 @@ std::expected<overlay::Identity, std::string> identity_of(const node::NodeConfig
     return identity;
 }
 
+// [record] start: its thread writes until the stack goes.
+std::expected<std::unique_ptr<node::Telemetry>, std::string> begin_recording(const node::NodeConfig& config,
+                                                                             node::Shard& shard) {
+    auto file = node::open_new_recording(config.record.directory, config.name);
+    if (!file) return std::unexpected("[record] start: " + file.error().message);
+    file->limit = config.record.limit;
+    auto telemetry = node::Telemetry::start(
+        {.node = config.name, .address = config.overlay ? shard.address() : Address{}, .queue = config.record.queue});
+    if (!telemetry) return telemetry;
+    node::Subscription wants;
+    wants.classes = trace::parse_classes(config.record.classes).value_or(trace::all);
+    if (const auto began = (*telemetry)->record(std::move(*file), wants); !began) return std::unexpected(began.error());
+    shard.observe(**telemetry);
+    return telemetry;
+}
+
+// What [tcp] says of flows that a program opens or accepts.
+void set_defaults(weft_stack& stack, const ListenOptions& options) {
+    api::SocketOptions begin;
+    begin.nodelay = options.nodelay;
+    begin.user_timeout = std::uint32_t(options.user_timeout.count() / 1'000'000);
+    begin.congestion = options.congestion;
+    stack.sockets.begin_with(begin);
+    stack.backlog = int(options.backlog);
+}
+
 int open_node(const node::NodeConfig& config, const std::string& path, weft_stack** out) {
     auto identity = identity_of(config, path);
     if (!identity) return refuse(identity.error(), EINVAL);
-    const auto shard = node::shard_config(config);
-    if (!shard) return refuse(shard.error(), EINVAL);
-    auto opened = node::Shard::open(std::move(*identity), *shard, node::system_entropy());
+    const auto settings = node::shard_config(config);
+    if (!settings) return refuse(settings.error(), EINVAL);
+    node::Beside beside;  // outlives the shard
+    auto opened = node::Shard::open(std::move(*identity), *settings, node::system_entropy());
     if (!opened) return refuse(opened.error(), errno > 0 ? errno : EINVAL);
-    for (const node::PeerConfig& peer : config.peers) (*opened)->add_peer(peer.address, peer.endpoints);
-    auto carrier = node::ShardCarrier::make(std::move(*opened));
+    node::Shard& shard = **opened;
+    beside.plugins = std::make_unique<node::Plugins>(node::plugin_settings(config));
+    const auto congestion = node::load_plugins(config, *beside.plugins, shard);
+    if (!congestion) return refuse(congestion.error(), EINVAL);
+    if (config.record.start) {
+        auto recording = begin_recording(config, shard);
+        if (!recording) return refuse(recording.error(), EIO);
+        beside.telemetry = std::move(*recording);
+    }
+    const ListenOptions options = node::listen_options(config, *congestion);
+    if (const auto services = node::open_services(config.services, options, shard); !services)
+        return refuse(services.error(), EINVAL);
+    for (const node::PeerConfig& peer : config.peers) shard.add_peer(peer.address, peer.endpoints);
+    auto carrier = node::ShardCarrier::make(std::move(*opened), std::move(beside));
     if (!carrier) return refuse(carrier.error(), ENFILE);
     HashKey ports;
     node::system_entropy()(std::as_writable_bytes(std::span(&ports, 1)));
-    node::Shard& running = (*carrier)->shard();
     auto stack = std::make_unique<weft_stack>(std::move(*carrier), ports);
-    if (config.overlay) stack->addresses.push_back(running.address());
+    set_defaults(*stack, options);
+    if (config.overlay) stack->addresses.push_back(shard.address());
     for (const node::TapEntry& tap : config.taps)
         for (const Prefix& own : tap.device.addresses) stack->addresses.push_back(own.address);
     *out = stack.release();
@@ -75,7 +107,6 @@ extern "C" int weft_open(const char* config, weft_stack** out) {
         for (const std::string& message : read.error().messages) all += (all.empty() ? "" : "\n") + message;
         return refuse(std::move(all), EINVAL);
     }
-    if (const char* const why = too_much(*read)) return refuse(why, EINVAL);
     node::set_log_level(std::min(read->log_level, node::LogLevel::error));  // what goes wrong is said by the calls
     return open_node(*read, path, out);
 }

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <new>
+#include <string>
 #include <string_view>
 
 #include "stack/api/c_stack.h"
@@ -58,6 +60,27 @@ void give(const Endpoint& endpoint, weft_sockaddr* out) {
 
 }  // namespace weft::api
 
+namespace {
+
+void explain_throw(const char* what) noexcept {
+    try {
+        api::explain("a listener's function threw (" + std::string(what) + "): its SYN was refused; let it answer instead");
+    } catch (...) {  // no memory to say so
+    }
+}
+
+// What C++ behind a listener's function throws must not unwind the loop, which other calls need.
+int answer_of(const weft_stack::Function& function, weft_fd asked, const weft_sockaddr& local, const weft_sockaddr& remote) {
+    try {
+        return function.ask(function.context, asked, &local, &remote);
+    } catch (const std::exception& thrown) { explain_throw(thrown.what()); } catch (...) {
+        explain_throw("no std::exception");
+    }
+    return WEFT_REFUSE;
+}
+
+}  // namespace
+
 void weft_stack::hear(const Event& event) {
     sockets.hear(event);
     for (api::Sockets::Asked asked; sockets.next_question(asked);) {
@@ -67,10 +90,8 @@ void weft_stack::hear(const Event& event) {
         weft_sockaddr local, remote;
         api::give(peers->local, &local);
         api::give(peers->remote, &remote);
-        const enum weft_answer answer =
-            function->second.ask(function->second.context, api::fd_of(asked.question), &local, &remote);
-        (void)carrier->engine().answer(asked.question, Answer(std::clamp(int(answer), int(WEFT_ACCEPT), int(WEFT_LATER))),
-                                       now());
+        const int answer = answer_of(function->second, api::fd_of(asked.question), local, remote);
+        (void)carrier->engine().answer(asked.question, Answer(std::clamp(answer, int(WEFT_ACCEPT), int(WEFT_LATER))), now());
     }
 }
 
@@ -159,7 +180,7 @@ Outcome<void> set_all(Sockets& sockets, SocketId id, const weft_options* options
         if (!done) return done;
     }
     const Outcome<void> all[] = {
-        one(true, IPPROTO_TCP, TCP_NODELAY, (o.flags & WEFT_NODELAY) != 0),
+        one(true, IPPROTO_TCP, TCP_NODELAY, (o.flags & WEFT_NODELAY) != 0 || sockets.defaults().nodelay),
         one(true, SOL_SOCKET, SO_KEEPALIVE, (o.flags & WEFT_KEEPALIVE) != 0),
         one(o.user_timeout_ms > 0, IPPROTO_TCP, TCP_USER_TIMEOUT, o.user_timeout_ms),
         one(o.send_buffer > 0, SOL_SOCKET, SO_SNDBUF, o.send_buffer),
@@ -266,6 +287,7 @@ weft_fd weft_listen(weft_stack* s, const weft_sockaddr* local, int backlog, cons
 weft_fd weft_listen_with(weft_stack* s, const weft_sockaddr* local, int backlog, const weft_options* options,
                          weft_listener* function, void* context) {
     if (!local || !sound(*local)) return -EINVAL;
+    if (backlog <= 0) backlog = s->backlog;
     return under_lock(s, [&](Sockets& sockets) -> Outcome<weft_fd> {
         const auto id = make(sockets, Family(local->family), local, options, s->now(), function != nullptr);
         if (!id) return std::unexpected(id.error());

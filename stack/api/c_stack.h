@@ -76,6 +76,7 @@ struct weft_stack final : private weft::api::Hearer {
     weft_lease* leases{nullptr};
     std::map<std::uint32_t, Function> functions;  // under the place of the listener's socket
     std::set<weft_fd> nonblocking;  // descriptors whose calls never wait
+    int backlog{128};  // of listeners that name none
     bool freed{false};  // by who was asked about a SYN: it goes when the call that asked ends
 
     // weft_output: the packets of the last transmit(), cut, one after the other; the first ones were handed out.

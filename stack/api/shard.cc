@@ -206,9 +206,9 @@ void Shard::ask_all() {
             const std::uint32_t at = one.listener.index();
             Listening* listening = at < by_listener_.size() ? listening_.find(by_listener_[at]) : nullptr;
             if (!peers || !listening || listening->id != one.listener || !listening->ask) continue;
-            const Ask ask = listening->ask;
-            Answer answer = Answer::drop;
+            Answer answer = Answer::refuse;
             try {
+                const Ask ask = listening->ask;  // it may close its listener
                 answer = ask(one.question, *peers);
             } catch (...) {  // it must not unwind the loop, which other calls need
             }

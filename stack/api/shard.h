@@ -23,7 +23,7 @@ template <class T>
 class Task;
 
 // What becomes of a SYN, asked with both endpoints. It runs under the lock: calls on the same shard say not_permitted, and it
-// destroys no Task. One that throws has answered drop.
+// destroys no Task. One that throws has answered refuse.
 using Ask = std::function<Answer(Question question, const Peers& peers)>;
 
 struct TaskState;  // task.h
@@ -76,18 +76,15 @@ public:
     void disconnect() noexcept;
     std::vector<Peers> peers();  // of all connections
 
-    // A call on the engine, under the lock; what it wants sent leaves. Not for who is asked about a SYN.
+    // A call on the engine, under the lock; what it wants sent leaves, also where it throws. Not for who is asked about a SYN.
     template <class Call>
     auto engine(Call&& call) {
         const Lock lock{*this};
-        if constexpr (std::is_void_v<decltype(call(carrier_.engine(), now()))>) {
-            call(carrier_.engine(), now());
-            flush();
-        } else {
-            auto answer = call(carrier_.engine(), now());
-            flush();
-            return answer;
-        }
+        struct Flush {
+            ~Flush() { shard.flush(); }
+            Shard& shard;
+        } const last{*this};
+        return call(carrier_.engine(), now());
     }
 
     // ---- for the faces: stream.h, task.h, asio_stream.h, c_stack.h ----------------------------------------------------------

@@ -30,7 +30,7 @@ Endpoint listened(const Endpoint& local) {
 Outcome<SocketId> Sockets::open(Family family) {
     Socket fresh;
     fresh.family = family;
-    fresh.options.congestion = congestion_;
+    fresh.options = defaults_;
     const SocketId id = sockets_.insert(fresh);
     if (id == SocketId{}) return fail(ENFILE);
     return id;

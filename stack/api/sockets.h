@@ -119,7 +119,8 @@ public:
     // window whatever the bound says; ready to write is what has a third of it free. Of sockets to come.
     void count_packets(bool wanted) { counts_packets_ = wanted; }
     void unsent_low(std::uint32_t bytes) { unsent_low_ = bytes; }  // TCP_NOTSENT_LOWAT of sockets that set none; 0: no bound
-    void begin_with(std::uint16_t congestion) { congestion_ = congestion; }  // slot of the module, of sockets to come
+    void begin_with(const SocketOptions& options) { defaults_ = options; }  // of sockets to come
+    const SocketOptions& defaults() const { return defaults_; }
 
     // options.cc: level, name and value as in <sys/socket.h> and <netinet/tcp.h>.
     Outcome<void> set_option(SocketId id, int level, int name, std::span<const std::byte> value, Instant now);
@@ -182,7 +183,7 @@ private:
     std::uint64_t memory_limit(const Socket& socket) const;
     std::map<std::uint32_t, Counted> counted_;  // under the place of the flow's handle
     bool keep_failed_{false}, counts_packets_{false};
-    std::uint16_t congestion_{0};
+    SocketOptions defaults_;
     std::uint32_t unsent_low_{0};
     std::uint32_t unsent_low(const Socket& socket) const {
         return socket.options.unsent_low > 0 ? socket.options.unsent_low : unsent_low_;

@@ -51,16 +51,20 @@ WEFT_API int weft_format(const weft_sockaddr* address, char* out, size_t capacit
  * tunable of docs/tunables.md. NULL: nothing but defaults. The same seed and the same calls give the same run. -EINVAL: a line
  * or an argument is wrong; weft_why() says which one and what would be right. */
 WEFT_API int weft_new(const char* config, const uint8_t seed[16], weft_stack** out);
-WEFT_API const char* weft_why(void); /* of this thread's last error of weft_new() or weft_open(); "" before */
+/* What was wrong with this thread's last weft_new() or weft_open() that failed, or what a listener's function threw in a call of this
+ * thread, whichever was later; "" before. */
+WEFT_API const char* weft_why(void);
 /* What is open is gone; all leases were returned, no other call is running. From within a listener's function: when the call that
  * asked it ends, which says -ECONNABORTED if it waits. */
 WEFT_API void weft_free(weft_stack* stack);
 
 /* ---- a stack with links of its own --------------------------------------------------------------------------------------- */
 
-/* The text of a weft.toml (docs/node.md): UDP sockets and peers of the overlay, TAP devices, tunables. Without [node] key the key
- * is fresh; NULL: such a node, on UDP port 7001. [services], [record] and [plugins] are weftd's: -EINVAL. Errors: -EINVAL and what the
- * system said (-EADDRINUSE, -EPERM, ...); weft_why() says what is wrong and its mend. weft_input(), weft_output() are
+/* The text of a weft.toml (docs/node.md): UDP sockets and peers of the overlay, TAP devices, what flows begin with ([tcp]), plugins,
+ * services, which answer while somebody waits in a call, and a recording, which has the one thread of a stack. Without [node] key
+ * the key is fresh; NULL: such a node, on UDP port 7001. Errors: -EINVAL where the text is wrong or names what cannot be read, -EIO where
+ * no recording can begin, else what the system said (-EADDRINUSE, -EADDRNOTAVAIL, -EPERM, ...); weft_why() says what is wrong and
+ * its mend. weft_input(), weft_output() are
  * -EOPNOTSUPP on it; weft_advance() does what is to be done now, whatever the time it is given. */
 WEFT_API int weft_open(const char* config, weft_stack** out);
 /* One descriptor of the kernel's for poll(), epoll and their like, level-triggered: readable when there is something to do. Then call
@@ -96,7 +100,7 @@ enum { WEFT_NODELAY = 1, WEFT_KEEPALIVE = 2, WEFT_NONBLOCK = 4, WEFT_FAST_OPEN =
 typedef struct weft_options { /* zero: the default of each */
     uint32_t size; /* sizeof(weft_options) */
     uint32_t flags; /* WEFT_NODELAY, WEFT_KEEPALIVE, WEFT_NONBLOCK, WEFT_FAST_OPEN */
-    const char* congestion; /* "reno", "cubic", a plugin's name; NULL: the default */
+    const char* congestion; /* "reno", "cubic", a plugin's module; NULL: the default */
     uint32_t user_timeout_ms;
     uint32_t send_buffer, receive_buffer; /* bytes */
     uint8_t dscp, hop_limit, reserved[2];
@@ -107,12 +111,14 @@ typedef struct weft_options { /* zero: the default of each */
  * weft_write until all is taken. */
 WEFT_API weft_fd weft_connect(weft_stack* s, const weft_sockaddr* local, const weft_sockaddr* remote,
                               const weft_options* options);
+/* A backlog that is not above 0 is the stack's: 128, or as [tcp] says. */
 WEFT_API weft_fd weft_listen(weft_stack* s, const weft_sockaddr* local, int backlog, const weft_options* options);
 WEFT_API weft_fd weft_accept(weft_stack* s, weft_fd listener, weft_sockaddr* remote); /* remote may be NULL */
 
 /* A listener as a function, asked at each SYN with both endpoints; local WEFT_ANY and port 0 is any address, any port; an address
  * and port 0 is any port of it. The function runs under the lock: of this stack it may call weft_return() and weft_free() alone; all
- * else says -EDEADLK. After WEFT_LATER nothing goes back before weft_answer(): keep `asked`, which is
+ * else says -EDEADLK. It returns: of C++ that throws the SYN is refused, and weft_why() says what it threw; no longjmp(), no
+ * pthread_exit(). After WEFT_LATER nothing goes back before weft_answer(): keep `asked`, which is
  * no flow: it is -EBADF to other calls, as a flow is to weft_answer(). -EBADF, too: the peer gave up meanwhile. Over weft_open() a
  * listener opens its one port to the overlay's members; of one on any port, [[expose]] in the configuration names those that are open. */
 enum weft_answer { WEFT_ACCEPT, WEFT_REFUSE, WEFT_DROP, WEFT_LATER };

@@ -9,10 +9,12 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "stack/api/c_stack.h"
 #include "stack/api/weft.h"
 
 namespace {
@@ -295,6 +297,44 @@ TEST_F(C, AFunctionThatCallsItsOwnStackIsToldSoAndDoesNotWaitForItself) {
     EXPECT_EQ(heard.said, std::vector<std::int64_t>(6, -EDEADLK));
     EXPECT_EQ(ready(a, asked, POLLOUT), POLLOUT);
     EXPECT_EQ(weft_close(b, -5), -EBADF) << "and the lock is free again";
+}
+
+TEST_F(C, AFunctionThatThrowsHasRefusedTheSynAndSaysSo) {
+    const auto function = [](void* context, weft_fd, const weft_sockaddr*, const weft_sockaddr*) -> enum weft_answer {
+        if (++*static_cast<int*>(context) == 1) throw std::runtime_error("no such guest");
+        if (*static_cast<int*>(context) == 2) throw 5;
+        return WEFT_ACCEPT;
+    };
+    int asked = 0;
+    const weft_sockaddr to = address("10.0.0.2:81");
+    ASSERT_GT(weft_listen_with(b, &to, 8, nullptr, function, &asked), 0);
+    for (const char* const what : {"no such guest", "no std::exception"}) {
+        const weft_fd refused = weft_connect(a, nullptr, &to, nullptr);
+        settle();
+        EXPECT_EQ(weft_write(a, refused, "x", 1, 0), -ECONNREFUSED);
+        EXPECT_NE(std::string(weft_why()).find(what), std::string::npos) << weft_why();
+    }
+    const weft_fd third = weft_connect(a, nullptr, &to, nullptr);
+    settle();
+    EXPECT_EQ(ready(a, third, POLLOUT), POLLOUT) << "the stack goes on";
+    EXPECT_EQ(asked, 3);
+}
+
+TEST_F(C, AListenerThatNamesNoBacklogHasTheStacks) {
+    b->backlog = 1;
+    const auto let_in = [&](const char* text, int backlog) {
+        const weft_sockaddr to = address(text);
+        const weft_fd listener = weft_listen(b, &to, backlog, nullptr);
+        EXPECT_GT(listener, 0);
+        for (int i = 0; i < 10; ++i) EXPECT_GT(weft_connect(a, nullptr, &to, nullptr), 0);
+        settle();
+        int count = 0;
+        while (weft_accept(b, listener, nullptr) > 0) ++count;
+        return count;
+    };
+    EXPECT_EQ(let_in("10.0.0.2:81", 0), 2) << "one more than is said, as on Linux";
+    EXPECT_EQ(let_in("10.0.0.2:82", -1), 2);
+    EXPECT_EQ(let_in("10.0.0.2:83", 5), 6);
 }
 
 TEST_F(C, AFunctionMayListenOnEachPortOfOneAddress) {

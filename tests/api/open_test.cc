@@ -1,8 +1,10 @@
 // Stacks with links of their own: weft_open() and the C++ faces over a node's shard, on real sockets of loopback and a real device in a
 // namespace of its own.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -14,7 +16,11 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,6 +28,7 @@
 #include "node/entropy.h"
 #include "node/log.h"
 #include "node/shard_carrier.h"
+#include "stack/api/c_stack.h"
 #include "stack/api/task.h"
 #include "stack/api/weft.h"
 #include "stack/core/address_text.h"
@@ -162,15 +169,173 @@ TEST_F(Open, TroubleHasLinuxsNumbersAndAWaitEnds) {
     weft_stack* none = nullptr;
     EXPECT_EQ(weft_open("[listen]\nudp = [\"127.0.0.300:1\"]\n", &none), -EINVAL);
     EXPECT_NE(std::string(weft_why()).find("weft_open.toml:2"), std::string::npos) << weft_why();
-    EXPECT_EQ(weft_open("[services]\necho = true\n", &none), -EINVAL);
-    EXPECT_NE(std::string(weft_why()).find("[services]"), std::string::npos) << weft_why();
-    EXPECT_EQ(weft_open(nullptr, nullptr), -EINVAL);
+    EXPECT_EQ(none, nullptr);
+}
+
+std::string scratch() {
+    std::string name = (std::filesystem::temp_directory_path() / "weft-open-XXXXXX").string();
+    EXPECT_NE(::mkdtemp(name.data()), nullptr);
+    return name;
+}
+
+TEST(OpenErrors, EachKindOfConfigurationThatDoesNotOpenHasItsErrnoAndSaysWhy) {
+    const std::string nowhere = scratch() + "/none", file = nowhere + ".toml";
+    ::close(::open(file.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     const std::uint16_t port = free_port();
     weft_stack* first = nullptr;
-    ASSERT_EQ(weft_open(base(port).c_str(), &first), 0);
-    EXPECT_EQ(weft_open(base(port).c_str(), &none), -EADDRINUSE) << weft_why();
+    ASSERT_EQ(weft_open(base(port).c_str(), &first), 0) << weft_why();
+    struct {
+        std::string config;
+        int said;
+        const char* why;
+    } const all[]{
+        {"[listen]\nudp = ", -EINVAL, "weft_open.toml:2"},
+        {"[listen]\nupd = []\n", -EINVAL, "udp"},
+        {"[tcp]\nbacklog = 0\n", -EINVAL, "backlog"},
+        {"[tcp]\ncongestion = \"cubik\"\n", -EINVAL, "cubic"},
+        {base(free_port()) + "[node]\nkey = \"" + nowhere + "\"\n", -EINVAL, nowhere.c_str()},
+        {"[network]\nsecret = \"" + nowhere + "\"\n[listen]\nudp = [\"127.0.0.1:0\"]\n", -EINVAL, nowhere.c_str()},
+        {base(free_port()) + "[plugins]\nload = [\"none-such\"]\n", -EINVAL, "none-such"},
+        {base(free_port()) + "[services]\nhttp = \"" + nowhere + "\"\n", -EINVAL, nowhere.c_str()},
+        {base(free_port()) + "[record]\nstart = true\ndirectory = \"" + file + "\"\n", -EIO, "[record]"},
+        {base(port), -EADDRINUSE, "in use"},
+        {"[network]\nwork = 0\n[listen]\nudp = [\"192.0.2.1:7\"]\n", -EADDRNOTAVAIL, "192.0.2.1"},
+    };
+    for (const auto& one : all) {
+        weft_stack* none = nullptr;
+        errno = EDOM;  // of something before
+        EXPECT_EQ(weft_open(one.config.c_str(), &none), one.said) << one.config << weft_why();
+        EXPECT_NE(std::string(weft_why()).find(one.why), std::string::npos) << one.config << weft_why();
+        EXPECT_EQ(none, nullptr);
+    }
+    EXPECT_EQ(weft_open(nullptr, nullptr), -EINVAL);
     weft_free(first);
-    EXPECT_EQ(none, nullptr);
+    std::filesystem::remove_all(std::filesystem::path(nowhere).parent_path());
+}
+
+std::string option(weft_stack* stack, weft_fd fd, int name) {
+    std::array<char, 16> text{};
+    std::size_t length = text.size();
+    EXPECT_EQ(weft_getsockopt(stack, fd, IPPROTO_TCP, name, text.data(), &length), 0);
+    if (name == TCP_CONGESTION) return text.data();
+    int number = 0;
+    std::memcpy(&number, text.data(), sizeof number);
+    return std::to_string(number);
+}
+
+TEST(OpenTcp, WhatTheConfigurationSaysOfFlowsHoldsUnlessTheProgramSaysOtherwise) {
+    const std::string directory = scratch();
+    const std::string config = base(free_port()) +
+                               "[tcp]\nuser_timeout = \"7s\"\nnodelay = true\nbacklog = 9\ncongestion = \"aimd\"\n"
+                               "[plugins]\ndirectories = [\"" WEFT_BINARY_DIR
+                               "/plugins\"]\nload = [\"aimd\"]\n[record]\nstart = true\ndirectory = \"" +
+                               directory + "\"\n";
+    weft_stack* stack = nullptr;
+    ASSERT_EQ(weft_open(config.c_str(), &stack), 0) << weft_why();
+    EXPECT_EQ(stack->backlog, 9);
+    weft_sockaddr to{};
+    ASSERT_EQ(weft_self(stack, WEFT_OVERLAY, &to), 0);
+    weft_sockaddr any{sizeof(weft_sockaddr), WEFT_OVERLAY, 64, 0, 80, {}};
+    const weft_options plain{.size = sizeof plain, .flags = WEFT_NONBLOCK};
+    const weft_options own{.size = sizeof own, .flags = WEFT_NONBLOCK, .congestion = "reno", .user_timeout_ms = 1'000};
+    const weft_fd listener = weft_listen(stack, &any, 0, &plain);
+    ASSERT_GT(listener, 0);
+    any.port = 81;
+    const weft_fd otherwise = weft_listen(stack, &any, 0, &own);
+    EXPECT_EQ(option(stack, listener, TCP_USER_TIMEOUT), "7000");
+    EXPECT_EQ(option(stack, listener, TCP_NODELAY), "1");
+    EXPECT_EQ(option(stack, listener, TCP_CONGESTION), "aimd");
+    EXPECT_EQ(option(stack, otherwise, TCP_USER_TIMEOUT), "1000");
+    EXPECT_EQ(option(stack, otherwise, TCP_CONGESTION), "reno");
+    for (int turn = 0; turn < 3; ++turn) weft_wait(stack, nullptr, 0, 5);
+    weft_free(stack);
+    std::size_t files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(directory)) files += entry.file_size() > 0;
+    EXPECT_EQ(files, 1u) << "a recording, whole";
+    std::filesystem::remove_all(directory);
+}
+
+TEST_F(Open, ServicesOfTheConfigurationAnswerWhileSomebodyWaits) {
+    const std::uint16_t port = free_port();
+    weft_stack* serving = nullptr;
+    ASSERT_EQ(weft_open((base(port) + "[services]\necho = true\n").c_str(), &serving), 0) << weft_why();
+    weft_sockaddr echo{};
+    ASSERT_EQ(weft_self(serving, WEFT_OVERLAY, &echo), 0);
+    std::array<char, 200> text{};
+    EXPECT_GT(weft_format(&echo, text.data(), text.size()), 0);
+    const std::string known = "[[peer]]\naddress = \"" + std::string(text.data()).substr(0, 123) +
+                              "\"\nendpoints = [\"127.0.0.1:" + std::to_string(port) + "\"]\n";
+    weft_stack* asking = nullptr;
+    ASSERT_EQ(weft_open((base(free_port()) + known).c_str(), &asking), 0) << weft_why();
+    weft_sockaddr taken = any;
+    echo.port = taken.port = 7;
+    EXPECT_EQ(weft_listen(serving, &taken, 1, nullptr), -EADDRINUSE);
+    std::atomic<bool> done{false};
+    std::thread serves{[&] {
+        while (!done) weft_wait(serving, nullptr, 0, 10);
+    }};
+    const weft_fd flow = weft_connect(asking, nullptr, &echo, nullptr);
+    EXPECT_GT(flow, 0);
+    std::array<char, 6> back{};
+    EXPECT_EQ(weft_write(asking, flow, "hello", 5, 0), 5);
+    EXPECT_EQ(weft_read(asking, flow, back.data(), 5, 0), 5);
+    EXPECT_STREQ(back.data(), "hello");
+    done = true;
+    serves.join();
+    weft_free(serving);
+    weft_free(asking);
+}
+
+TEST_F(Open, AFunctionThatThrowsLeavesTheLoopToOtherCalls) {
+    const auto throws = [](void*, weft_fd, const weft_sockaddr*, const weft_sockaddr*) -> enum weft_answer {
+        throw std::runtime_error("nobody catches this");
+    };
+    ASSERT_GT(weft_listen_with(a, &any, 5, nullptr, throws, nullptr), 0);
+    std::atomic<bool> done{false};
+    std::string why;
+    std::thread serves{[&] {
+        while (!done) weft_wait(a, nullptr, 0, 10);
+        why = weft_why();
+    }};
+    for (int round = 0; round < 3; ++round) EXPECT_EQ(weft_connect(b, nullptr, &there, nullptr), -ECONNREFUSED);
+    done = true;
+    serves.join();
+    EXPECT_NE(why.find("nobody catches this"), std::string::npos) << why;
+}
+
+// Of a flow that connect() put off: with the cookie that it waited for, and after it is lost, when the SYN goes alone.
+TEST_F(Open, ABlockingWriteOfADeferredFlowTakesAllOfIt) {
+    constexpr std::size_t total = 3 << 20;  // more than the send buffer
+    const weft_options fast{.size = sizeof fast, .flags = WEFT_FAST_OPEN};
+    const weft_fd listener = weft_listen(a, &any, 5, &fast);
+    ASSERT_GT(listener, 0);
+    std::thread server{[&] {
+        for (const std::size_t expected : {std::size_t{1}, total, total}) {
+            const weft_fd flow = weft_accept(a, listener, nullptr);
+            ASSERT_GT(flow, 0);
+            std::vector<char> into(1 << 16);
+            std::size_t got = 0;
+            for (ssize_t count = 0; (count = weft_read(a, flow, into.data(), into.size(), 0)) > 0;
+                 got += std::size_t(count)) {}
+            EXPECT_EQ(got, expected);
+            EXPECT_EQ(weft_finish(a, flow), 0);
+            EXPECT_EQ(weft_close(a, flow), 0);
+        }
+    }};
+    const std::vector<char> text(total, 'x');
+    for (int round = 0; round < 3; ++round) {
+        const std::size_t length = round == 0 ? 1 : total;
+        const weft_fd flow = weft_connect(b, nullptr, &there, &fast);
+        ASSERT_GT(flow, 0) << flow;
+        if (const api::Entry entry{b}; round > 0) {
+            EXPECT_EQ(b->sockets.find(socket_of(flow))->kind, Socket::Kind::deferred) << round;
+            if (round == 2) b->carrier->engine().forget_cookies(b->now());
+        }
+        EXPECT_EQ(weft_write(b, flow, text.data(), length, 0), ssize_t(length)) << round;
+        EXPECT_EQ(weft_finish(b, flow), 0);
+        EXPECT_EQ(weft_close(b, flow), 0);
+    }
+    server.join();
 }
 
 TEST_F(Open, AWaitEndsWhereAnotherThreadClosesWhatItWaitsFor) {
@@ -262,15 +427,63 @@ int over_a_device() {
     return failed;
 }
 
-TEST(OpenDevice, TheKernelsSocketsReachABlockingCallOverATun) {
+// A blocked read of a flow of the C API, and one of the C++ faces, on a device that is removed meanwhile.
+int without_its_device() {
+    if (::unshare(CLONE_NEWNET) != 0) return 77;
+    ::alarm(120);
+    weft_stack* stack = nullptr;
+    const char* config =
+        "[listen]\nudp = []\n[[tap]]\nname = \"weft0\"\nmode = \"tun\"\n"
+        "address = [\"10.9.0.2/24\"]\nkernel = [\"10.9.0.1/24\"]\n";
+    if (weft_open(config, &stack) != 0) return 1;
+    weft_sockaddr local;
+    if (weft_self(stack, WEFT_IPV4, &local) != 0) return 2;
+    local.port = 80;
+    const weft_fd listener = weft_listen(stack, &local, 5, nullptr);
+    const int kernel = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    sockaddr_in to{AF_INET, htons(80), {}, {}};
+    ::inet_pton(AF_INET, "10.9.0.2", &to.sin_addr);
+    (void)::connect(kernel, reinterpret_cast<sockaddr*>(&to), sizeof to);
+    const weft_fd flow = weft_accept(stack, listener, nullptr);
+    const auto gone = [&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));  // the reader sleeps, most likely
+        const api::Entry entry{stack};
+        if (!static_cast<node::ShardCarrier&>(*stack->carrier).shard().remove_tap(1)) ::_exit(3);
+        stack->shard.flush();
+    };
+    std::thread removes{gone};
+    char byte = 0;
+    const ssize_t said = weft_read(stack, flow, &byte, 1, 0);
+    removes.join();
+    const ssize_t wrote = weft_write(stack, flow, &byte, 1, 0);
+    weft_free(stack);
+    ::close(kernel);
+    if (said != -ENETUNREACH) return 4;
+    return wrote < 0 && wrote != -EAGAIN ? 0 : 5;
+}
+
+int without_rights() {
+    if (::setresuid(65'534, 65'534, 65'534) != 0) return 77;
+    weft_stack* stack = nullptr;
+    const char* config = "[listen]\nudp = []\n[[tap]]\nname = \"weft0\"\nmode = \"tun\"\naddress = [\"10.9.0.2/24\"]\n";
+    const int said = weft_open(config, &stack);
+    if (said != -EPERM && said != -EACCES) std::fprintf(stderr, "%d: %s\n", said, weft_why());
+    return said == -EPERM || said == -EACCES ? 0 : 1;
+}
+
+void in_a_child(int (*test)()) {
     const pid_t child = ::fork();
-    if (child == 0) ::_exit(over_a_device());
+    if (child == 0) ::_exit(test());
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFEXITED(status));
+    ASSERT_TRUE(WIFEXITED(status)) << "by signal " << WTERMSIG(status);
     if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "needs the right to make a network namespace (root)";
     EXPECT_EQ(WEXITSTATUS(status), 0);
 }
+
+TEST(OpenDevice, TheKernelsSocketsReachABlockingCallOverATun) { in_a_child(over_a_device); }
+TEST(OpenDevice, TheEndOfADeviceEndsItsFlowsAndWhoWaitsAtThem) { in_a_child(without_its_device); }
+TEST(OpenDevice, ADeviceThatTheSystemRefusesHasTheSystemsErrno) { in_a_child(without_rights); }
 
 // ---- the C++ faces over the same -----------------------------------------------------------------------------------------
 

@@ -95,7 +95,8 @@ void Machine::tune(std::string_view name, std::string_view value) {
     }
     if (name.ends_with("tcp_congestion_control")) {
         for (const tcp::ModuleStatus& module : engine_->modules())
-            if (tcp::name_of(module.module) == (value == "reno" ? "newreno" : value)) sockets_->begin_with(module.slot);
+            if (tcp::name_of(module.module) == (value == "reno" ? "newreno" : value))
+                sockets_->begin_with({.congestion = module.slot});
         return;
     }
     if (name.ends_with("tcp_notsent_lowat"))

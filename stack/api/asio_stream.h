@@ -1,129 +1,21 @@
 // A weft stream as an Asio stream: what is written for AsyncReadStream and AsyncWriteStream, Boost.Beast and ssl::stream among it, runs
-// over any address family, 512-bit ones included. Header-only, so that the stack itself never depends on Asio.
+// over any address family, 512-bit ones included. Header-only, so that the stack itself never depends on Asio. A shard is there longer
+// than the contexts whose handlers hold streams of it.
 #pragma once
-
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/associated_executor.hpp>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/error.hpp>
-#include <boost/asio/execution.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/prefer.hpp>
-#include <boost/system/error_code.hpp>
 
 #include <unistd.h>
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
-#include <span>
-#include <type_traits>
 #include <utility>
 
-#include "stack/api/stream.h"
+#include "stack/api/asio_operation.h"
 
 namespace weft::asio_api {
 
-namespace net = boost::asio;
-using error_code = boost::system::error_code;
-
-inline error_code to_error_code(Error error) {
-    switch (error) {
-    case Error::end_of_stream: return net::error::eof;
-    case Error::aborted: return net::error::operation_aborted;  // closed here while it was pending
-    case Error::not_connected: return net::error::bad_descriptor;
-    case Error::refused: return net::error::connection_refused;
-    case Error::reset: return net::error::connection_reset;
-    case Error::closed_by_peer: return net::error::broken_pipe;
-    case Error::timed_out: return net::error::timed_out;
-    case Error::unreachable: return net::error::host_unreachable;
-    case Error::network_unreachable: return net::error::network_unreachable;
-    case Error::no_memory: return net::error::no_buffer_space;
-    case Error::address_in_use: return net::error::address_in_use;
-    case Error::not_permitted:
-    case Error::prohibited: return net::error::access_denied;
-    default: return net::error::invalid_argument;
-    }
-}
-
-// One pending operation, which ends before the context of its executor does: who stops a context with some pending closes their
-// streams first. It is listed where blocking calls and coroutines wait, and holds no stream, which may move meanwhile.
-// Finished: `void(error_code, Value)` is posted, never called from within. Whoever leads finishes it, maybe another thread than the
-// handler's: the handler's cancellation slot is touched by who begins it and by what was posted, alone.
-template <class Handler, class Step, class Finish>
-class Pending final : public api::Operation<Step>, public std::enable_shared_from_this<Pending<Handler, Step, Finish>> {
-public:
-    Pending(api::Shard& shard, net::any_io_executor executor, Step step, Handler handler, Finish finish)
-        : api::Operation<Step>{std::move(step)}, shard_{shard}, handler_{std::move(handler)}, finish_{std::move(finish)},
-          work_{net::prefer(executor, net::execution::outstanding_work.tracked)},
-          to_{net::prefer(net::get_associated_executor(handler_, executor), net::execution::outstanding_work.tracked)} {}
-
-    void begin(api::AwaitingList* where, std::uint8_t wants) {
-        const api::Shard::Lock lock{shard_};
-        if (this->attempt()) {
-            finished();
-            return shard_.flush();
-        }
-        alive_ = this->shared_from_this();
-        if (auto slot = net::get_associated_cancellation_slot(handler_); slot.is_connected())
-            slot.assign([weak = this->weak_from_this()](net::cancellation_type) {
-                if (auto self = weak.lock()) self->cancel();
-            });
-        shard_.list(*this, where, wants, Instant::never());
-        shard_.flush();
-    }
-
-    void finished() override {
-        const auto keep = std::exchange(alive_, nullptr);
-        const auto to = to_;
-        net::post(to, [handler = std::move(handler_), work = work_, to, finish = std::move(finish_),
-                       answer = this->take_answer()]() mutable {
-            net::get_associated_cancellation_slot(handler).clear();
-            finish(handler, std::move(answer));
-        });
-    }
-
-private:
-    void cancel() {
-        const api::Shard::Lock lock{shard_};
-        if (!alive_) return;
-        const auto keep = alive_;
-        this->give_up(Error::aborted);
-        shard_.finish(*this);
-    }
-
-    api::Shard& shard_;
-    Handler handler_;
-    Finish finish_;
-    using To = std::decay_t<decltype(net::prefer(
-        net::get_associated_executor(std::declval<const Handler&>(), std::declval<const net::any_io_executor&>()),
-        net::execution::outstanding_work.tracked))>;
-    net::any_io_executor work_;  // keeps run() from returning while this is pending
-    To to_;  // as well: the handler's own
-    std::shared_ptr<Pending> alive_;  // this, while it is listed
-};
-
-template <class Token, class Signature, class Wait, class Finish>
-auto start(net::any_io_executor executor, Wait wait, Finish finish, Token&& token) {
-    return net::async_initiate<Token, Signature>(
-        [executor](auto handler, Wait waiting, Finish end) {
-            using Operation = Pending<decltype(handler), decltype(waiting.step), Finish>;
-            if (!waiting.shard) {  // nothing is open
-                const auto to = net::get_associated_executor(handler, executor);
-                return net::post(to, [handler = std::move(handler), end = std::move(end)]() mutable {
-                    end(handler, typename Operation::Answer{std::unexpected(Error::not_connected)});
-                });
-            }
-            std::make_shared<Operation>(*waiting.shard, executor, std::move(waiting.step), std::move(handler),
-                                        std::move(end))
-                ->begin(waiting.where, waiting.wants);
-        },
-        token, std::move(wait), std::move(finish));
-}
+#ifdef WEFT_STANDALONE_ASIO
+inline namespace standalone {
+#endif
 
 struct FinishTransfer {
     template <class Handler>
@@ -259,5 +151,9 @@ private:
     net::posix::stream_descriptor descriptor_;
     std::shared_ptr<bool> alive_{std::make_shared<bool>(true)};
 };
+
+#ifdef WEFT_STANDALONE_ASIO
+}  // namespace standalone
+#endif
 
 }  // namespace weft::asio_api

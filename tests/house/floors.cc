@@ -164,7 +164,7 @@ const std::vector<Floor>& floors() {
          false},
         {"stack/api",
          {"stack/core", "stack/wire", "stack/tcp", "stack/net", "stack/engine", "stack/link"},
-         {"boost/", "linux/", "netinet/", "stddef.h", "stdint.h", "sys/", "unistd.h"},
+         {"asio/", "boost/", "linux/", "netinet/", "stddef.h", "stdint.h", "sys/", "unistd.h"},
          false},
         {"overlay", {"stack/core", "stack/wire"}, {"sodium.h", "sodium/"}, true},
         {"plugins/abi", {}, {"stdint.h", "stddef.h"}, true},

@@ -18,12 +18,16 @@
 #include <boost/beast/http.hpp>
 
 #include <array>
+#include <atomic>
+#include <memory>
 #include <string>
+#include <thread>
 
 #include "node/entropy.h"
 #include "node/log.h"
 #include "node/shard_carrier.h"
 #include "stack/api/asio_stream.h"
+#include "stack/api/task.h"
 #include "stack/api/virtual_net.h"
 #include "stack/core/address_text.h"
 #include "tests/engine/host_address.h"
@@ -192,6 +196,47 @@ TEST_P(AsioStreams, APendingReadEndsWhenItIsCancelledAndWhenItsStreamIsClosed) {
     EXPECT_FALSE(empty);
 }
 
+// A handler that says whether it was called, and whether it lives.
+struct Watched {
+    std::shared_ptr<int> calls{std::make_shared<int>(0)};
+    auto handler() const {
+        return [calls = calls](auto&&...) { ++*calls; };
+    }
+    bool gone() const { return calls.use_count() == 1; }
+};
+
+TEST_P(AsioStreams, WhatIsPendingGoesWithItsContextAndTheShardGoesOn) {
+    Watched accepts, reads, owned, inner, connects;
+    std::array<std::byte, 8> to{};
+    auto ending = std::make_unique<net::io_context>();
+    Acceptor waits{ending->get_executor(), api::Listener::open(b, {{.local = {{}, 0, 82}}}).value()};
+    waits.async_accept(accepts.handler());
+    Stream silent{ending->get_executor(), api::Stream::connect(a, server()).value()}, open{ending->get_executor()};
+    silent.async_read_some(net::buffer(to), reads.handler());
+    api::Stream kept = api::Stream::connect(a, server()).value();
+    const auto owns_its_stream = [&]() -> net::awaitable<void> {
+        Stream mine{ending->get_executor(), std::move(kept)};
+        mine.async_read_some(net::mutable_buffer{to.data(), 1}, inner.handler());  // its stream's end ends it
+        co_await mine.async_read_some(net::buffer(to), use_awaitable);
+    };
+    net::co_spawn(*ending, owns_its_stream(), owned.handler());
+    for (int turn = 0; turn < 5; ++turn) ending->poll();
+    open.async_connect(a, server(), connects.handler());
+    net_.run(Duration::milliseconds(10));  // this one is in the context's queue, and not called
+    const std::array all{&accepts, &reads, &owned, &inner, &connects};
+    for (const Watched* one : all) EXPECT_FALSE(one->gone());
+    ending.reset();
+    for (const Watched* one : all) {
+        EXPECT_EQ(*one->calls, 0);
+        EXPECT_TRUE(one->gone());
+    }
+    auto next = api::Stream::connect(a, server(82));
+    ASSERT_TRUE(next) << "its listener is there";
+    EXPECT_TRUE(next->write(std::array{std::byte{1}}));
+    net_.run(Duration::seconds(1));
+    EXPECT_EQ(b.peers().size(), 4u);
+}
+
 std::unique_ptr<node::ShardCarrier> carrier() {
     EXPECT_TRUE(node::start_sodium());
     node::set_log_level(node::LogLevel::error);
@@ -234,6 +279,56 @@ TEST(AsioTurner, AnIoContextTurnsShardsOverRealSockets) {
         context.run_for(std::chrono::seconds(120));
     }
     EXPECT_EQ(body, "/512-bit 200008");
+}
+
+// The reactor finds both at once; the call of the second waits in its queue when both go.
+TEST(AsioTurner, ATurnerMayGoFromWithinItsOwnTurn) {
+    const auto left = carrier(), right = carrier();
+    api::Shard a{*left}, b{*right};
+    net::io_context context;
+    auto first = std::make_unique<Turner>(context, a), second = std::make_unique<Turner>(context, b);
+    while (context.poll() > 0) {}
+    const auto ends = [](std::unique_ptr<Turner>& one, std::unique_ptr<Turner>& other) -> api::Task<> {
+        one.reset();
+        other.reset();
+        co_return;
+    };
+    a.spawn(ends(first, second));
+    b.spawn(ends(first, second));
+    context.run_for(std::chrono::seconds(60));
+    EXPECT_TRUE(context.stopped()) << "it waits for nothing more";
+    EXPECT_FALSE(first || second);
+    (void)a.turn();
+    (void)b.turn();
+}
+
+TEST(AsioTurner, AContextMayEndWhileAnotherThreadAnswersWhatIsPendingInIt) {
+    const auto left = carrier(), right = carrier();
+    const UdpEndpoint where = left->shard().udp().local4();
+    right->shard().add_peer(left->shard().address(), {&where, 1});
+    api::Shard a{*left}, b{*right};
+    api::Listener listener = api::Listener::open(a, {{.local = {{}, 0, 80}}}).value();
+    std::atomic<bool> done{false};
+    std::thread leads{[&] {
+        while (!done) (void)a.turn(a.in(Duration::milliseconds(5)));
+    }};
+    for (int round = 0; round < 40; ++round) {
+        api::Stream client = api::Stream::connect(b, {left->shard().address(), 0, 80}).value();
+        api::Stream server = listener.accept().value();
+        Watched reads;
+        std::array<std::byte, 8> into{};
+        {
+            net::io_context context;
+            Stream stream{context.get_executor(), std::move(server)};
+            stream.async_read_some(net::buffer(into), reads.handler());
+            EXPECT_TRUE(client.write(std::array{std::byte{1}}));
+            for (int turn = 0; turn < round % 8; ++turn) (void)b.turn();
+        }
+        EXPECT_EQ(*reads.calls, 0);
+        EXPECT_TRUE(reads.gone());
+    }
+    done = true;
+    leads.join();
 }
 
 }  // namespace

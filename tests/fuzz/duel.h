@@ -86,6 +86,7 @@ private:
     Instant deadline() const { return std::min(ends_[0].engine.deadline(), ends_[1].engine.deadline()); }
     bool all_over() const;
     void close_all();
+    bool give_up_deserted();
 
     BufferPool& pool_;
     std::size_t base_;  // bytes that it had given away before

@@ -180,6 +180,20 @@ TEST(UserTimeout, Must20_Must21_EndsAFlowWhoseTextIsNotAcknowledged) {   // MUST
     EXPECT_EQ(peer.statistics().connections_failed, 1u);
 }
 
+// The TCB goes without a word (section 3.10.8). A peer that has sent its FIN and still wants to read is left in FIN-WAIT-2, where no
+// timer runs: Rfc9293HalfClose.FinWait2WaitsAsLongAsThePeerWants.
+TEST(UserTimeout, TellsThePeerNothing) {
+    Opening how;
+    how.options.user_timeout = seconds(5);
+    Peer peer = established(how);
+    peer.sends(fin());
+    peer.sees(ack());
+    EXPECT_EQ(peer.writes(100), 100u);
+    peer.until_event(Event::Kind::failed, seconds(100));
+    while (const auto seen = peer.next()) EXPECT_EQ(seen->length, 100u) << "text, and no reset";
+    EXPECT_EQ(peer.engine().deadline(), Instant::never());
+}
+
 TEST(UserTimeout, IsCountedFromTheLastProgress) {
     Opening how;
     how.options.user_timeout = seconds(5);

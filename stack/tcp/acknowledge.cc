@@ -76,7 +76,7 @@ void Connection::advance(const Segment& segment, Instant now) {
     note_app_limit();
     const std::uint32_t acked = segment.ack - out_.snd_una, prior_flight = flight(), text = std::min(acked, queued());
     const bool was_timing = in_.flags.timing;
-    sample(segment, now);
+    sample(segment, tcb_.rate.oldest == none ? longest_echo : now - host_.sent[tcb_.rate.oldest].sent_at, now);
     const bool timed = was_timing && !in_.flags.timing;
     const bool fin_acked = pass(segment.ack, now);
     const bool first_partial = in_.flags.recovering && !in_.flags.partial;
@@ -159,17 +159,18 @@ bool Connection::brings_fin(const Segment& segment) const {
 }
 
 // One segment at a time is timed, by the engine's own clock; after a timeout the timestamps tell which transmission was
-// acknowledged (RFC 7323, section 4.1), which ends the back-off.
-void Connection::sample(const Segment& segment, Instant now) {
+// acknowledged (RFC 7323, section 4.1), which ends the back-off. `longest`: since the oldest of what is acknowledged left last. An
+// echo of before that may answer a duplicate, whose timestamp the peer does not keep (section 4.3): such a wait is no round trip.
+void Connection::sample(const Segment& segment, Duration longest, Instant now) {
     if (in_.flags.timing && at_or_before(tcb_.timing.timed, segment.ack)) {
         in_.flags.timing = false;
         sample_round_trip(tcb_.timing, now - tcb_.timing.timed_at, host_.settings.minimum_rto, host_.look().rto_above_srtt);
         out_.backoff = 0;
     } else if (out_.backoff > 0 && segment.timestamps && in_.flags.timestamps && segment.ts_echo != 0) {
         const std::uint32_t ms = host_.defence.timestamp(path().hash, now) - segment.ts_echo;
-        if (ms > 3'600'000) return;  // not an echo of ours
-        sample_round_trip(tcb_.timing, Duration::milliseconds(std::max(ms, 1u)), host_.settings.minimum_rto,
-                          host_.look().rto_above_srtt);
+        const Duration passed = Duration::milliseconds(std::max(ms, 1u));
+        if (passed > std::min(longest, longest_echo) + clock_granularity) return;  // not an echo of ours, or too early a one
+        sample_round_trip(tcb_.timing, passed, host_.settings.minimum_rto, host_.look().rto_above_srtt);
         out_.backoff = 0;
     }
 }

@@ -154,7 +154,7 @@ private:
     bool pass(SeqNum ack, Instant now);
     void settle_acknowledged(bool fin_acked, const Segment& segment, Instant now);
     bool duplicate(const Segment& segment) const;
-    void sample(const Segment& segment, Instant now);
+    void sample(const Segment& segment, Duration longest, Instant now);
     void fin_acknowledged(const Segment& segment, Instant now);
     bool brings_fin(const Segment& segment) const;
     // recovery.cc
@@ -170,7 +170,7 @@ private:
     bool speaks_beyond(const Segment& segment) const;
     void take_delivered(const Segment& segment, News& news, Instant now);
     wire::SackBlock untold(wire::SackBlock block) const;
-    void sample_selected(const Segment& segment, const RateSample& sample, bool advanced, Instant now);
+    void sample_selected(const Segment& segment, const RateSample& sample, const News& news, Instant now);
     void judge_episode(const Segment& segment, const News& news, Instant now);
     void begin_undo(std::uint32_t prior, bool timeout);
     void undo_episode(const News& news, Instant now);

@@ -92,7 +92,7 @@ void Connection::arrive_syn_sent(const Segment& segment, Instant now) {
         enter(State::syn_received, Cause::segment, now);
         return want_output();
     }
-    if (in_.flags.timing) sample(segment, now);
+    if (in_.flags.timing) sample(segment, longest_echo, now);
     const bool answers = queued() > out_.snd_max - out_.snd_una - 1;  // more than the SYN had: somebody waits to send it
     hear_fast_open(segment, out_.snd_max - out_.snd_una - 1);
     out_.snd_una = segment.ack;

@@ -10,6 +10,7 @@ namespace weft::tcp {
 inline constexpr Duration rto_after_lost_syn = Duration::seconds(3);  // 5.7
 inline constexpr Duration maximum_rto = Duration::seconds(60);     // 2.5
 inline constexpr Duration clock_granularity = Duration::milliseconds(1);
+inline constexpr Duration longest_echo = Duration::seconds(3'600);  // a timestamp of before was never ours
 
 // A sample of a segment that was sent once, or that timestamps tell from its retransmission (Karn).
 inline void sample_round_trip(Tcb::Timing& timing, Duration sample, Duration minimum_rto, bool above_srtt = false) {

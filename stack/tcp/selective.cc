@@ -42,7 +42,7 @@ void Connection::arrive_selective(const Segment& segment, Instant now) {
     const bool fin_acked = news.advanced && pass(segment.ack, now);
     take_delivered(segment, news, now);
     const RateSample sample = rate_sample(news.any ? &news.last : nullptr, news.text, now);
-    sample_selected(segment, sample, news.advanced, now);
+    sample_selected(segment, sample, news, now);
     if (out_.scoreboard != none) {
         judge_episode(segment, news, now);
         if (const std::uint32_t lost = detect_losses(now)) react_to_losses(lost, news, now);
@@ -139,13 +139,13 @@ wire::SackBlock Connection::untold(wire::SackBlock block) const {
 }
 
 // One round-trip time a round, of a record that was sent once; after a timeout also by timestamps (RFC 7323, section 4.1).
-void Connection::sample_selected(const Segment& segment, const RateSample& sample, bool advanced, Instant now) {
+void Connection::sample_selected(const Segment& segment, const RateSample& sample, const News& news, Instant now) {
     if (out_.scoreboard != none && sample.rtt_valid && board().sampled_round != tcb_.rate.round) {
         sample_round_trip(tcb_.timing, sample.rtt, host_.settings.minimum_rto, host_.look().rto_above_srtt);
         out_.backoff = 0;
         board().sampled_round = tcb_.rate.round;
-    } else if (advanced) {
-        this->sample(segment, now);
+    } else if (news.advanced && !news.dsack) {  // who tells of a duplicate echoes what the first of them said
+        this->sample(segment, longest_echo, now);
     }
 }
 

@@ -142,6 +142,53 @@ TEST(Trouble, Must56_NoSoftErrorEndsAnAttemptToConnect) {
     }
 }
 
+// RFC 5461, section 4.1, of a passive open: only who shows the habit, only about the SYN,ACK itself, and not for its size.
+TEST(Trouble, HalfOpenRecordIsForgottenWhereTheHabitIsShownAndKeptElsewhere) {
+    struct Case {
+        std::uint8_t personality;
+        std::uint8_t code;  // of IPv4's and IPv6's "unreachable"
+        std::int32_t off;  // from the sequence number of the SYN,ACK
+        bool forgotten;
+    };
+    constexpr std::uint8_t linux_row = 1;
+    for (const auto& [own, other] : both)
+        for (const Case& one : {Case{linux_row, 1, 0, true},
+                                {linux_row, 3, 0, true},
+                                {linux_row, 1, 1, false},
+                                {linux_row, 1, -1, false},
+                                {0, 1, 0, false},
+                                {0, 3, 0, false}}) {
+            Station s{{}, {.seed = {7, 7}, .personality = one.personality}};
+            ListenOptions listening;
+            listening.local = {{}, 0, 80};
+            ASSERT_TRUE(s.engine.listen(listening, s.now));
+            const auto answers = s.gets(tcp(other, own, {5'000, 80, SeqNum{1}, {}, wire::syn, 65'535, 0, 0, {}}));
+            ASSERT_EQ(answers.size(), 1u);
+            const SeqNum seq = answers[0].tcp().seq();
+            ASSERT_EQ(s.engine.statistics().half_open, 1u);
+            const wire::TcpHeader quoted{80, 5'000, seq + std::uint32_t(one.off), SeqNum{2}, wire::syn | wire::ack, 0, 0,
+                                         0,  {}};
+            const bool ipv4 = own.family() == Family::ipv4;
+            const std::uint8_t type = ipv4 ? 3 : 1;
+            s.gets(icmp(ipv4 ? ip4(10, 0, 0, 99) : ip6(99), own, {type, one.code, 0}, tcp(own, other, quoted)));
+            EXPECT_EQ(s.engine.statistics().half_open, one.forgotten ? 0u : 1u)
+                << unsigned(one.personality) << ", code " << unsigned(one.code) << ", off by " << one.off;
+            EXPECT_EQ(s.engine.statistics().icmp_ignored, one.forgotten ? 0u : 1u);
+        }
+}
+
+TEST(Trouble, HalfOpenRecordIsNotForgottenForThePathsMtu) {
+    Station s{{}, {.seed = {7, 7}, .personality = 1}};
+    ListenOptions listening;
+    listening.local = {{}, 0, 80};
+    ASSERT_TRUE(s.engine.listen(listening, s.now));
+    const auto answers = s.gets(tcp(s.other4, s.own4, {5'000, 80, SeqNum{1}, {}, wire::syn, 65'535, 0, 0, {}}));
+    ASSERT_EQ(answers.size(), 1u);
+    const wire::TcpHeader quoted{80, 5'000, answers[0].tcp().seq(), SeqNum{2}, wire::syn | wire::ack, 0, 0, 0, {}};
+    s.gets(icmp(ip4(10, 0, 0, 99), s.own4, {3, 4, 1'000}, tcp(s.own4, s.other4, quoted)));
+    EXPECT_EQ(s.engine.statistics().half_open, 1u);
+}
+
 TEST(Trouble, Shld20_ReportsCanBeSwitchedOff) {  // section 3.9.1.8
     Station s{{}};
     const Flow flow = s.established(s.other4);

@@ -152,6 +152,22 @@ TEST(Rfc2018, BlocksThatNameNothingThatWasSentAreIgnored) {  // section 5: what 
     EXPECT_EQ(flow.peer.snd_una(), nxt);
 }
 
+TEST(Rfc2018, BlocksOfAnAckThatWasOvertakenAreTaken) {  // they are news whatever the acknowledgement itself says
+    Flow10 flow;
+    flow.acks_and_sacks(2, {{4, 5}});
+    ASSERT_TRUE(flow.has_board());
+    EXPECT_EQ(flow.board().sacked, flow.mss());
+    const SeqNum una = flow.peer.snd_una();
+    flow.acks_and_sacks(1, {{6, 8}});  // it left before the other one, and says an earlier window too
+    EXPECT_EQ(flow.peer.snd_una(), una);
+    EXPECT_EQ(flow.board().sacked, 3 * flow.mss());
+    flow.acks_and_sacks(1, {{0, 2}});  // what is acknowledged is no block
+    EXPECT_EQ(flow.board().sacked, 3 * flow.mss());
+    flow.peer.ignores_what_was_sent();
+    flow.acks(10);
+    EXPECT_EQ(flow.peer.snd_una(), flow.at(10));
+}
+
 TEST(Rfc2018, ABlockThatCouldNotBeRememberedIsTakenWhenItIsToldAgain) {  // the records of a flow are bounded
     NumberedFlow flow{20};
     Peer& peer = flow.peer;

@@ -136,7 +136,62 @@ TEST(Rfc7323Timestamps, SegmentBehindAGapDoesNotChangeTheEcho) {   // section 4.
     EXPECT_EQ(peer.sees(ack().ack(begin + 300)).options.timestamps->echo, t + 2);
 }
 
-TEST(Rfc7323Timestamps, ValuesNeverRunBackwardsAndTickBetweenAMillisecondAndASecond) {   // section 5.4
+// Where acknowledgements are lost, what is sent again is a duplicate, whose timestamp the peer does not keep (section 4.3): the echo is
+// that of the first transmission, and says how long the sender waited. RFC 6298, section 3 (Karn) then leaves the timer backed off.
+TEST(Rfc7323Timestamps, EchoOfWhatWasSentBeforeItWasSentAgainIsNoRoundTrip) {
+    Peer peer = established({.active = true, .round_trip = ms(100)});
+    const Duration srtt = peer.tcb().timing.srtt;
+    EXPECT_EQ(peer.writes(100), 100u);
+    peer.sees(data(100));
+    const std::uint32_t first = peer.last_value();
+    for (int i = 0; i < 3; ++i) peer.until_it_sends();
+    peer.ignores_what_was_sent();
+    peer.after(ms(100));
+    peer.sends(ack().timestamps(peer.clock(), first));
+    EXPECT_EQ(peer.tcb().timing.srtt, srtt);
+    EXPECT_EQ(peer.tcb().sending.backoff, 3u);
+    EXPECT_EQ(peer.writes(100), 100u);
+    peer.sees(data(100));
+    peer.after(ms(100));
+    peer.sends(ack());
+    EXPECT_LE(peer.tcb().timing.srtt, srtt + ms(2));
+    EXPECT_EQ(peer.tcb().sending.backoff, 0u);
+}
+
+TEST(Rfc7323Timestamps, EchoOfWhatWasSentAgainIsARoundTrip) {  // section 4.1
+    Peer peer = established({.active = true, .round_trip = ms(100)});
+    const Duration srtt = peer.tcb().timing.srtt;
+    EXPECT_EQ(peer.writes(100), 100u);
+    for (int i = 0; i < 3; ++i) peer.until_it_sends();
+    peer.ignores_what_was_sent();
+    peer.after(ms(180));
+    peer.sends(ack());
+    EXPECT_GT(peer.tcb().timing.srtt, srtt + ms(5));
+    EXPECT_LT(peer.tcb().timing.srtt, srtt + ms(20));
+    EXPECT_EQ(peer.tcb().sending.backoff, 0u);
+}
+
+// With SACK the peer says that it was a duplicate (RFC 2883), and what is late is told from what was lost.
+TEST(Rfc7323Timestamps, EchoBesideADuplicateIsNoRoundTripAndAloneItIs) {
+    for (const bool duplicate : {true, false}) {
+        Peer peer = established({.active = true, .sack = true, .round_trip = ms(100)});
+        const Duration srtt = peer.tcb().timing.srtt;
+        EXPECT_EQ(peer.writes(100), 100u);
+        peer.sees(data(100));
+        const SeqNum begin = peer.snd_una();
+        const std::uint32_t first = peer.last_value();
+        while (peer.statistics().timeouts < 3) peer.until_it_sends();
+        peer.ignores_what_was_sent();
+        peer.after(ms(100));
+        Segment answer = ack().timestamps(peer.clock(), first);
+        if (duplicate) answer.sacks({{begin, begin + 100}});
+        peer.sends(answer);
+        EXPECT_EQ(peer.tcb().timing.srtt <= srtt + ms(3), duplicate) << "RFC 4015, section 3.4, adds a little";
+        EXPECT_EQ(peer.tcb().sending.backoff, 0u);
+    }
+}
+
+TEST(Rfc7323Timestamps, ValuesNeverRunBackwardsAndTickBetweenAMillisecondAndASecond) {  // section 5.4
     Peer peer = established();
     const auto value = [&] {
         EXPECT_EQ(peer.writes(10), 10u);
@@ -152,7 +207,7 @@ TEST(Rfc7323Timestamps, ValuesNeverRunBackwardsAndTickBetweenAMillisecondAndASec
     EXPECT_LE(ticks, 10'000u);
 }
 
-TEST(Rfc7323Timestamps, SegmentWithoutThemIsDroppedOnceTheyAreAgreed) {   // section 3.2
+TEST(Rfc7323Timestamps, SegmentWithoutThemIsDroppedOnceTheyAreAgreed) {  // section 3.2
     Peer peer = established();
     const SeqNum begin = peer.peer_next();
     peer.sends(data(100).no_timestamps());
@@ -170,7 +225,7 @@ TEST(Rfc7323Timestamps, NotAgreedMeansNotSentAndIgnored) {
     EXPECT_FALSE(peer.sees(data(100)).options.timestamps);
 }
 
-TEST(Rfc7323Paws, OlderTimestampIsDroppedAndAcknowledged) {   // section 5.3, R1
+TEST(Rfc7323Paws, OlderTimestampIsDroppedAndAcknowledged) {  // section 5.3, R1
     Peer peer = established();
     const std::uint32_t t = peer.clock();
     peer.sends(data(100).timestamps(t + 1'000, peer.last_value()));
@@ -192,19 +247,19 @@ TEST(Rfc7323Paws, ComparesInCircularSpace) {
     const SeqNum next = peer.rcv_nxt();
     peer.sends(data(10).seq(next).timestamps(far + 0x7000'0000, peer.last_value()));
     EXPECT_EQ(peer.rcv_nxt(), next + 10);
-    peer.after(ms(500));   // TS.Recent moves with what was acknowledged (section 4.3)
+    peer.after(ms(500));  // TS.Recent moves with what was acknowledged (section 4.3)
     peer.sends(data(10).seq(next + 10).timestamps(far, peer.last_value()));
     EXPECT_EQ(peer.rcv_nxt(), next + 10);
 }
 
-TEST(Rfc7323Paws, DoesNotApplyToResets) {   // section 5.2
+TEST(Rfc7323Paws, DoesNotApplyToResets) {  // section 5.2
     Peer peer = established();
     peer.sends(data(10).timestamps(peer.clock() + 1'000, peer.last_value()));
     peer.sends(rst().timestamps(peer.clock() - 100'000, peer.last_value()));
     EXPECT_TRUE(peer.hears(Event::Kind::failed));
 }
 
-TEST(Rfc7323Paws, TimestampIsForgottenAfterTwentyFourDays) {   // section 5.5
+TEST(Rfc7323Paws, TimestampIsForgottenAfterTwentyFourDays) {  // section 5.5
     Peer peer = established();
     const std::uint32_t t = peer.clock();
     peer.sends(data(10).timestamps(t + 5'000, peer.last_value()));

@@ -25,6 +25,7 @@ struct WireOptions {
     std::uint64_t lose_from{0}, lose_until{0};  // packets with these indices [from, until) are lost
     Instant down_from{Instant::never()}, down_until{Instant::never()};  // a blackout: what is sent in [from, until) is lost
     std::uint32_t mtu{65'535};  // bytes, network header included; what is larger is lost
+    std::uint32_t front{0};  // bytes in front of the network header, where marks are: an Ethernet header's 14
     Duration batching;  // arrivals are held up to multiples of it, as by a device's interrupt
     bool authenticated{false};  // a session below drops what was corrupted
 };

@@ -58,26 +58,32 @@ Receive World::copy_of(const Receive& packet) {
     return copy;
 }
 
-// The mark of a congested router, on a packet that may have it: beside a datagram or a segment of a session, else in the network
-// header that it begins with.
-Receive World::marked(const Receive& packet, std::uint64_t& count) {
-    const bool bare = packet.path != 0 || packet.protocol != 0 || packet.from.port != 0;
-    if (!bare && packet.frame.size() < 20) return packet;
-    const auto* const head = packet.frame.bytes().data();
-    const unsigned version = bare ? 0 : std::to_integer<unsigned>(head[0] >> 4);
+// The mark of a congested router, on a packet that may have it: beside a datagram or a segment of a session, whose first bytes are
+// ports; else in the network header. What has none of these, as ARP's frames, goes unmarked.
+Receive World::marked(const Receive& packet, Wire& wire) {
+    if (packet.path != 0 || packet.protocol != 0 || packet.from.port != 0) {
+        if (packet.ecn != Ecn::ect0 && packet.ecn != Ecn::ect1) return packet;
+        Receive copy = copy_of(packet);
+        copy.ecn = Ecn::congestion_experienced;
+        ++wire.statistics.marked;
+        return copy;
+    }
+    const std::size_t front = wire.options.front;
+    if (packet.frame.size() < front + 20) return packet;
+    const Bytes header = packet.frame.bytes().subspan(front);
+    const unsigned version = std::to_integer<unsigned>(header[0] >> 4);
+    if (version != 4 && version != 6 && version != 8) return packet;
     const unsigned shift = version == 4 ? 0 : 4;  // IPv6's traffic class, and ours, begin with the first byte's low half
-    if (version != 0 && version != 4 && version != 6 && version != 8) return packet;
-    const Ecn is = version == 0 ? packet.ecn : Ecn(std::to_integer<unsigned>(head[1] >> shift) & 3);
+    const Ecn is = Ecn(std::to_integer<unsigned>(header[1] >> shift) & 3);
     if (is != Ecn::ect0 && is != Ecn::ect1) return packet;
     Receive copy = copy_of(packet);
     copy.ecn = Ecn::congestion_experienced;
-    ++count;
-    if (version == 0 || copy.frame.size() == 0) return copy;
-    auto* const bytes = const_cast<std::byte*>(copy.frame.bytes().data());  // nobody else holds the copy
+    ++wire.statistics.marked;
+    if (copy.frame.size() == 0) return copy;
+    auto* const bytes = const_cast<std::byte*>(copy.frame.bytes().data()) + front;  // nobody else holds the copy
     bytes[1] |= std::byte(3 << shift);
     if (version != 4) return copy;
-    const std::size_t length =
-        std::min(std::to_integer<std::size_t>(head[0] & std::byte{15}) * 4, packet.frame.bytes().size());
+    const std::size_t length = std::min(std::to_integer<std::size_t>(header[0] & std::byte{15}) * 4, header.size());
     store_big(bytes + wire::Ipv4View::checksum_at, std::uint16_t{0});
     store_big(bytes + wire::Ipv4View::checksum_at, checksum::field(checksum::sum({bytes, length})));
     return copy;
@@ -107,7 +113,7 @@ void World::send(WireId id, Receive packet, Instant depart) {
     }
     const Fate fate = line.wire.carry(packet.frame.size(), std::max(depart, now_));
     if (!fate.arrival) return;
-    if (fate.marked) packet = marked(packet, line.wire.statistics.marked);
+    if (fate.marked) packet = marked(packet, line.wire);
     // The duplicate is whole even when the first is not: it was made before the damage.
     Receive second = fate.second_arrival ? copy_of(packet) : Receive{};
     if (fate.corrupted && packet.frame.size() != 0) {

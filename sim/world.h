@@ -109,7 +109,7 @@ private:
     void deliver(Event first);
     void put(WireId id, Receive packet, Instant at);
     Receive copy_of(const Receive& packet);
-    Receive marked(const Receive& packet, std::uint64_t& count);
+    Receive marked(const Receive& packet, Wire& wire);
     std::uint32_t push(NodeId source, NodeId target, Instant at, std::uint32_t frame);
 
     BufferPool* pool_;

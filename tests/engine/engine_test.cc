@@ -319,6 +319,75 @@ TEST(Engine, AFloodOfSynsKeepsToTheBacklog) {
     EXPECT_EQ(pair.b.deadline(), Instant::never());
 }
 
+// Waits of the least timeout stand in a line of their own, and so do delayed acknowledgements; who tunes them while some stand there
+// moves nobody's turn.
+TEST(Engine, TimersThatStandInALineAreMetInTimeHoweverTheirDelayIsTuned) {
+    const auto ms = [](std::int64_t n) { return Duration::milliseconds(n); };
+    for (const Duration tuned : {ms(20), ms(200), ms(5'000)}) {
+        Config config{.seed = {1, 1}, .sack = false};
+        Pair pair{config};
+        std::array<Flow, 3> flows;
+        for (Flow& flow : flows) flow = pair.open().first;
+        pair.lose = [](std::uint64_t) { return true; };
+        std::array<Instant, 3> due;
+        const auto says = [&](std::size_t i) {
+            ASSERT_TRUE(pair.a.write(flows[i], pattern(100), {}, pair.now));
+            pair.settle();
+            due[i] = pair.now + pair.a.inspect(flows[i])->timing.rto;
+            EXPECT_EQ(pair.a.inspect(flows[i])->deadlines.loss, due[i]);
+        };
+        says(0);
+        pair.run(ms(50));
+        says(1);
+        pair.run(ms(10));
+        config.minimum_rto = config.delayed_ack = tuned;
+        pair.a.tune(Pair::with_seed(config, 1), pair.now);
+        says(2);
+        EXPECT_LE(pair.a.deadline(), due[0]);
+        for (std::size_t i = 0; i < flows.size(); ++i) {
+            pair.run(due[i] - ms(1) - pair.now);
+            EXPECT_EQ(pair.a.statistics().retransmitted_segments, i) << tuned.count() << ": too early";
+            pair.run(ms(3));
+            EXPECT_EQ(pair.a.statistics().retransmitted_segments, i + 1) << tuned.count() << ": too late";
+        }
+    }
+}
+
+TEST(Engine, DelayedAcknowledgementsThatStandInALineAreMetInTime) {
+    const auto ms = [](std::int64_t n) { return Duration::milliseconds(n); };
+    for (const Duration tuned : {ms(2), ms(40), ms(400)}) {
+        Config config{.seed = {1, 1}};
+        Pair pair{config};
+        std::array<std::pair<Flow, Flow>, 3> flows;
+        for (auto& flow : flows) flow = pair.open();
+        const auto sent = [&] { return pair.b.statistics().segments_out; };
+        const auto says = [&](std::size_t i) {
+            ASSERT_TRUE(pair.a.write(flows[i].first, pattern(100), {}, pair.now));
+            pair.settle();
+        };
+        const Instant began = pair.now;
+        const std::uint64_t before = sent();
+        says(0);
+        pair.run(ms(10));
+        says(1);
+        pair.run(ms(10));
+        ASSERT_TRUE(pair.b.write(flows[0].second, pattern(10), {}, pair.now)) << "it takes the acknowledgement along";
+        pair.settle();
+        EXPECT_EQ(sent(), before + 1);
+        config.delayed_ack = tuned;
+        pair.b.tune(Pair::with_seed(config, 2), pair.now);
+        says(2);
+        std::array<Instant, 2> due{began + ms(50), began + ms(20) + tuned};
+        std::ranges::sort(due);
+        for (std::uint64_t i = 0; i < due.size(); ++i) {
+            if (due[i] - ms(1) > pair.now) pair.run(due[i] - ms(1) - pair.now);
+            EXPECT_EQ(sent(), before + 1 + i) << tuned.count() << ": too early";
+            pair.run(due[i] + ms(2) - pair.now);
+            EXPECT_EQ(sent(), before + 2 + i) << tuned.count() << ": too late";
+        }
+    }
+}
+
 TEST(Engine, APathThatGoesDownEndsItsFlowsUnreachable) {
     Pair pair;
     const auto path = pair.b.open_path({ipv4(2), 0, 0}, {ipv4(1), 0, 0}, {}, pair.now).value();

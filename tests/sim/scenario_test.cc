@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "stack/tcp/congestion/controller.h"
+#include "stack/tcp/tcb.h"
 #include "stack/wire/ipv4.h"
 #include "stack/wire/tcp.h"
 #include "tests/sim/transfer.h"
@@ -214,6 +215,128 @@ TEST_F(Scenario, BothWaysAtOnceInEachFamily) {
         plan.back = 1 << 20;
         Transfer transfer{pool, plan};
         ends_well(transfer);
+    }
+}
+
+// A segment that comes twice is answered by a duplicate SACK, and that finds the other end in front of a shut window.
+TEST_F(Scenario, OldTextBeforeAShutWindowDoesNotEndItsProbes) {
+    Transfer::Plan plan = clear();
+    plan.config_b.receive_buffer = 1 << 15;
+    plan.forth = 1 << 17;
+    std::vector<std::byte> old;
+    plan.box = [&](bool back, Receive& packet, Instant) {
+        const Bytes bytes = packet.frame.bytes();
+        if (!back && old.empty() && bytes.size() > 1'000) old.assign(bytes.begin(), bytes.end());
+        return true;
+    };
+    Transfer transfer{pool, plan};
+    transfer.b->app.hold_reading(true);
+    const auto probing = [&] {  // and no octet of it is out yet
+        const tcp::Tcb* const tcb = transfer.a->engine().inspect(transfer.a->app.flow());
+        return tcb && tcb->receiving.flags.probing;
+    };
+    ASSERT_TRUE(transfer.world.run(Instant{} + seconds(5), probing));
+    ASSERT_FALSE(old.empty());
+    {
+        WriteRight right{pool.allocate(old.size())};
+        transfer.world.send(transfer.ab, {.frame = right.append(old)}, transfer.world.now());
+    }
+    transfer.run_for(ms(30));
+    EXPECT_EQ(transfer.b->engine().statistics().duplicates_told, 1u);
+    auto& back = transfer.world.wire(transfer.ba).options;  // what tells of the room is lost
+    back.down_from = transfer.world.now(), back.down_until = transfer.world.now() + ms(1);
+    transfer.b->app.hold_reading(false);
+    transfer.b->app.read_now(transfer.b->engine(), transfer.world.now());
+    transfer.b->settle();
+    ends_well(transfer);
+}
+
+// Both windows are shut, and both are opened while a probe is under way each way; what would tell of it is lost. Each octet is taken.
+TEST_F(Scenario, ProbesThatCrossDoNotSilenceBothEnds) {
+    Transfer::Plan plan = clear();
+    plan.back = plan.forth = 1 << 17;
+    plan.config_a.receive_buffer = plan.config_b.receive_buffer = 1 << 15;
+    bool loses = false;
+    std::optional<Receive> probes[2];
+    plan.box = [&](bool back, Receive& packet, Instant) {
+        if (!loses) return true;
+        const auto view = wire::TcpView::parse(packet.frame.bytes().subspan(20));
+        if (view && view->payload().size() == 1 && !probes[back]) probes[back] = packet;
+        return false;
+    };
+    Transfer transfer{pool, plan};
+    const std::array nodes{transfer.a.get(), transfer.b.get()};
+    for (Transfer::Node* node : nodes) node->app.hold_reading(true);
+    transfer.run_for(seconds(5));
+    loses = true;
+    ASSERT_TRUE(transfer.world.run(Instant{} + seconds(100), [&] { return probes[0] && probes[1]; }));
+    for (Transfer::Node* node : nodes) {
+        node->app.hold_reading(false);
+        node->app.read_now(node->engine(), transfer.world.now());
+        node->settle();
+    }
+    loses = false;
+    for (const bool back : {false, true})
+        transfer.world.send(back ? transfer.ba : transfer.ab, *std::exchange(probes[back], std::nullopt),
+                            transfer.world.now());
+    ends_well(transfer);
+    EXPECT_LE(transfer.a->app.ended_at(), Instant{} + seconds(200));
+}
+
+// What was sent is no larger than what any path carries, and so it is not its size that keeps it from coming.
+TEST_F(Scenario, SilenceIsABlackHoleOnlyForPacketsOfSomeSize) {
+    for (const std::uint16_t segment : {std::uint16_t{0}, std::uint16_t{500}}) {
+        Transfer::Plan plan = clear();
+        plan.forth = 4 << 20;
+        plan.b.options.maximum_segment = segment;
+        plan.wire_ab.down_from = plan.wire_ba.down_from = Instant{} + ms(200);
+        plan.wire_ab.down_until = plan.wire_ba.down_until = Instant{} + seconds(30);
+        Transfer transfer{pool, plan};
+        ends_well(transfer);
+        EXPECT_EQ(transfer.a->engine().statistics().black_holes > 0, segment == 0);
+    }
+}
+
+// The handshake told no round trip, and what was measured of full segments is a little more than what the probe, of some bytes, takes.
+TEST_F(Scenario, AnswerToAShortProbeIsBelieved) {
+    Transfer::Plan plan = Transfer::plain(1, 5 * 1'448 + 10, {.rate = 100'000'000, .delay = ms(10)});
+    int syns = 0, texts = 0;
+    plan.box = [&](bool back, Receive& packet, Instant) {
+        const auto view = wire::TcpView::parse(packet.frame.bytes().subspan(20));
+        if (back || !view) return true;
+        if (view->has(wire::syn)) return ++syns != 1;
+        if (!view->payload().empty()) ++texts;
+        return texts != 5 && texts != 6;  // the last full one, and the one behind it
+    };
+    Transfer transfer{pool, plan};
+    ends_well(transfer);
+    const Statistics all = transfer.a->engine().statistics();
+    EXPECT_EQ(all.timeouts, 1u) << "the SYN's";
+    EXPECT_GE(all.tail_probes, 1u);
+}
+
+// What is sent again because its acknowledgement was lost is a duplicate, and the echo that it brings is that of the first. Taken for a
+// round trip, it made the timeout longer, and that the next wait.
+TEST_F(Scenario, WaitsForLostAcknowledgementsAreNoRoundTrips) {
+    for (const bool sack : {true, false}) {
+        Duration all;
+        int looks = 0;
+        for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+            Transfer::Plan plan = Transfer::plain(seed, 20'000, {.rate = 100'000'000, .delay = ms(20)});
+            plan.wire_ba.loss = 400'000;
+            plan.config_b.sack = sack;
+            plan.a.largest_write = 500, plan.a.write_pause = ms(400);
+            Transfer transfer{pool, plan};
+            for (int i = 0; i < 600 && !transfer.a->app.finished(); ++i) {
+                transfer.run_for(ms(100));
+                const tcp::Tcb* const tcb = transfer.a->engine().inspect(transfer.a->app.flow());
+                if (tcb) all = all + tcb->timing.srtt, ++looks;
+            }
+            EXPECT_TRUE(transfer.b->app.bytes_equal());
+        }
+        ASSERT_GT(looks, 1'000);
+        EXPECT_LE((all / looks).count(), ms(400).count()) << "ns, of 40 ms and a delayed acknowledgement; SACK " << sack;
+        std::printf("SRTT with SACK %d: %lld us\n", sack, static_cast<long long>((all / looks).count() / 1'000));
     }
 }
 

@@ -440,5 +440,24 @@ TEST(Storms, EveryFaultThereIsComesAndNoneIsSeenByTheStreams) {
         EXPECT_GT(counts[name], 0u) << name;
 }
 
+// What the long runs found. Each hung or was left with something, by a fault that has a rule in tests/rfc and, where it could be made
+// small, a scenario (scenario_test.cc); here is the weather that it was found in.
+struct Found {
+    const char* name;
+    std::uint64_t seed;
+};
+class FoundStorms : public ::testing::TestWithParam<Found> {};
+
+TEST_P(FoundStorms, EndLikeAnyOther) {
+    Counts counts;
+    EXPECT_EQ((Storms{GetParam().seed, counts}.run()), "");
+}
+INSTANTIATE_TEST_SUITE_P(Names, FoundStorms,
+                         ::testing::Values(Found{"AbortOfAnEarlyFlow1", 10'115}, Found{"AbortOfAnEarlyFlow2", 10'593},
+                                           Found{"AbortOfAnEarlyFlow3", 12'757}, Found{"AbortOfAnEarlyFlow4", 12'978},
+                                           Found{"AbortOfAnEarlyFlow5", 13'159}, Found{"AbortOfAnEarlyFlow6", 28'123},
+                                           Found{"ProbesThatCross", 104'844}),
+                         [](const auto& found) { return found.param.name; });
+
 }  // namespace
 }  // namespace weft::test

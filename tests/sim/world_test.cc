@@ -176,6 +176,56 @@ TEST(Wire, AuthenticatedWireLosesWhatWasCorrupted) {
     EXPECT_EQ(two.statistics().unauthentic, 1u);
 }
 
+// What the first bytes of a packet mean depends on who sent it.
+struct Marking : Two {
+    explicit Marking(std::uint32_t front) : Two{{.marking = 1'000'000, .front = front}} {}
+    std::vector<std::byte> after(std::vector<std::byte> bytes, Receive packet = {}) {
+        WriteRight right{pool.allocate(bytes.size())};
+        packet.frame = right.append(bytes);
+        world.send(wire, std::move(packet), world.now());
+        world.run_until(world.now() + ms(100));
+        return to.heard.back().second;
+    }
+};
+std::vector<std::byte> packet_that_begins(std::initializer_list<unsigned> bytes) {
+    std::vector<std::byte> packet(60);
+    std::ranges::transform(bytes, packet.begin(), [](unsigned byte) { return std::byte(byte); });
+    return packet;
+}
+
+TEST(Wire, MarksNetworkHeadersWhereTheyBegin) {
+    Marking plain{0}, ethernet{14};
+    EXPECT_EQ(plain.after(packet_that_begins({0x45, 2}))[1], std::byte{3});
+    EXPECT_EQ(plain.after(packet_that_begins({0x60, 0x20}))[1], std::byte{0x30});
+    EXPECT_EQ(plain.after(packet_that_begins({0x45, 0}))[1], std::byte{0}) << "not capable";
+    EXPECT_EQ(plain.statistics().marked, 2u);
+    // A device's address may look as the header of any version, and be capable of marks.
+    const auto frame = packet_that_begins({0x45, 2, 0, 0, 0, 1, 0x60, 0x20, 0, 0, 0, 2, 8, 0, 0x45, 1});
+    auto expected = frame;
+    expected[15] = std::byte{3};
+    auto got = ethernet.after(frame);
+    std::fill_n(got.begin() + 24, 2, std::byte{});  // the sum
+    EXPECT_EQ(got, expected);
+    const auto question = packet_that_begins({0x45, 2, 0, 0, 0, 1, 0x60, 0x20, 0, 0, 0, 2, 8, 6, 0, 1, 8, 0});
+    EXPECT_EQ(ethernet.after(question), question) << "ARP";
+    EXPECT_EQ(ethernet.statistics().marked, 1u);
+}
+
+TEST(Wire, MarksBesideWhatBeginsWithPortsAndNotInThem) {
+    for (const bool session : {true, false}) {
+        Marking wire{0};
+        const auto segment = packet_that_begins({0x45, 2});
+        Receive packet{.ecn = Ecn::ect0};
+        if (session) packet.protocol = 6;
+        else packet.from.port = 4'242;
+        EXPECT_EQ(wire.after(segment, packet), segment);
+        EXPECT_EQ(wire.statistics().marked, 1u);
+        packet.ecn = Ecn::not_capable;
+        EXPECT_EQ(wire.after(segment, packet), segment);
+        EXPECT_EQ(wire.statistics().marked, 1u);
+    }
+}
+
 TEST(Wire, BlackoutMtuAndIndexLoseWhatTheyName) {
     Two two{{.lose_from = 1,
              .lose_until = 3,

@@ -168,6 +168,25 @@ TEST(Rfc5681, AckWithTextOrAnotherWindowOrNothingOutstandingIsNoDuplicate) {   /
     idle.sees_nothing();
 }
 
+TEST(Rfc5681, WindowBeginsAnewAfterAPauseUnlessThatIsTurnedOff) {   // section 4.1: idle for more than a timeout
+    for (const bool restarts : {true, false}) {
+        Opening how = plain();
+        how.config.idle_restart = restarts;
+        Peer peer = in_flight(40, how);
+        peer.sends(ack());
+        const std::uint32_t window = cwnd(peer);
+        ASSERT_GE(window, 40 * mss);
+        peer.after(peer.tcb().timing.rto - ms(10));
+        EXPECT_EQ(peer.writes(mss), mss);
+        peer.sees(data(mss));
+        peer.sends(ack());
+        EXPECT_GE(cwnd(peer), window) << "not yet";
+        peer.after(peer.tcb().timing.rto + ms(10));
+        EXPECT_EQ(peer.writes(40 * mss), 40 * mss);
+        EXPECT_EQ(peer.bytes_waiting(), restarts ? 10 * mss : 40 * mss);
+    }
+}
+
 TEST(Rfc5681, DuplicatesInRecoveryLetNewTextOut) {   // section 3.2, steps 3 to 5
     Peer peer = in_flight(10);
     const SeqNum una = peer.snd_una(), end = peer.snd_nxt();

@@ -115,6 +115,72 @@ TEST_F(Two, ConnectIsInProgressThenAlreadyThenDoneOnceThenConnected) {
     EXPECT_EQ(a.remote(client)->port, 80);
 }
 
+// Send buffers that count as Linux's do (Sockets::count_packets()).
+struct Counting : Two {
+    Counting() { a.count_packets(true); }
+    static bool lose_all(std::uint64_t) { return true; }
+};
+
+TEST_F(Counting, EachPacketTakesItsOverheadToo) {
+    const auto [client, server] = connected();
+    ASSERT_TRUE(set(a, client, SOL_SOCKET, SO_SNDBUF, 16'384));
+    ASSERT_TRUE(set(a, client, IPPROTO_TCP, TCP_NODELAY, 1));
+    pair.lose = lose_all;
+    std::string sent;
+    while (sent.size() < 1'000 && send(a, client, std::string(1, char('a' + sent.size() % 26)))) {
+        sent += char('a' + sent.size() % 26);
+        pair.settle();
+    }
+    EXPECT_GE(sent.size(), 20u);
+    EXPECT_LE(sent.size(), 30u) << "twice the bound by 1,281 bytes";
+    EXPECT_EQ(send(a, client, "x").error(), EAGAIN);
+    EXPECT_EQ(a.poll(client) & out, 0u);
+    pair.lose = {};
+    run(Duration::seconds(10));
+    const auto got = receive(b, server);
+    ASSERT_TRUE(got);
+    EXPECT_EQ(*got, sent);
+    EXPECT_NE(a.poll(client) & out, 0u);
+    EXPECT_TRUE(send(a, client, "x"));
+}
+
+TEST_F(Counting, TextThatFillsAPacketUpTakesNoOther) {
+    const auto [client, server] = connected();
+    ASSERT_TRUE(set(a, client, SOL_SOCKET, SO_SNDBUF, 16'384));
+    pair.lose = lose_all;
+    ASSERT_TRUE(send(a, client, "a"));
+    pair.settle();  // under way: what follows waits for it, and for more
+    std::size_t sent = 1;
+    while (sent < 5'000 && send(a, client, "b")) ++sent, pair.settle();
+    EXPECT_EQ(sent, 5'000u) << "thirty would have been too many packets";
+    pair.lose = {};
+    run(Duration::seconds(10));
+    const auto got = receive(b, server, 6'000);
+    ASSERT_TRUE(got);
+    EXPECT_EQ(got->size(), 5'000u);
+}
+
+TEST_F(Counting, APacketIsFilledBeyondTheBoundAndArrivesWhole) {
+    const auto [client, server] = connected();
+    ASSERT_TRUE(set(a, client, SOL_SOCKET, SO_SNDBUF, 8'192));
+    std::string text(400'000, ' '), got;
+    for (std::size_t i = 0; i < text.size(); ++i) text[i] = char('a' + i % 23);
+    const auto first = send(a, client, text);
+    ASSERT_TRUE(first);
+    EXPECT_GT(*first, 8'192u);
+    EXPECT_LT(*first, text.size());
+    std::size_t sent = *first;
+    for (int rounds = 0; got.size() < text.size() && rounds < 10'000; ++rounds) {
+        run(Duration::milliseconds(10));
+        while (const auto some = receive(b, server, 65'536)) got += *some;
+        if ((a.poll(client) & out) == 0 || sent == text.size()) continue;
+        const auto more = send(a, client, std::string_view{text}.substr(sent));
+        ASSERT_TRUE(more) << "poll said that there was room";
+        sent += *more;
+    }
+    EXPECT_TRUE(got == text);
+}
+
 // Fast Open (RFC 7413) as Linux's sockets have it.
 struct Fast : Two {
     Fast() {

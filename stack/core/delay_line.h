@@ -34,6 +34,7 @@ public:
 
     Instant next() const { return count_ == 0 ? Instant::never() : at(0).due; }
     std::size_t size() const { return count_; }
+    std::size_t unsettled() const { return count_ - settled_; }  // that came since sift() was last called
 
     // Hands out what is due, and before that shows `soon` what will be some turns later. Whose entry it still is, `expired` finds
     // out, and calls leave() for it.

@@ -8,6 +8,8 @@
 namespace weft {
 
 void Engine::State::receive(std::span<Receive> batch, Instant now) {
+    constexpr std::size_t some = 16;  // timers of so many connections are worth looking for such as ended
+    if (host.ack_line.unsettled() >= some) sift(tcp::Line::acks, now);
     engine::PacketReader reader{paths, addresses, last_pair};
     const bool looks = batch.size() >= engine::Ahead::least;
     const std::size_t lead = looks ? engine::Ahead::depth : 0;
@@ -21,6 +23,7 @@ void Engine::State::receive(std::span<Receive> batch, Instant now) {
     coalescer.clear();
     if (looks) ahead.end(std::size_t(dispatched - before), batch.size());
     if (reader.last_path() != 0) ahead.learn(reader.last_path(), reader.last_addresses());
+    if (host.loss_line.unsettled() >= some) sift(tcp::Line::losses, now);
     free_idle_paths();
 }
 

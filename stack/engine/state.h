@@ -132,6 +132,7 @@ struct Engine::State {
     std::size_t events(std::span<Event> out);
     void advance(Instant now);
     void advance_lines(Instant now);
+    void sift(tcp::Line which, Instant now);
     Instant deadline() const;
 
     // What transmit() showed last is valid until the next call.

@@ -143,14 +143,20 @@ std::size_t Engine::State::events(std::span<Event> out) {
     return made;
 }
 
-// Acknowledgements that left with an answer need no timer any more: those of the last turns, which are at hand still, leave first.
+// Acknowledgements that left with an answer, and text that was acknowledged, need no timer any more: those of the last turns, whose
+// connections are at hand still, leave before their time. Nobody need look at them then, when they are not.
+void Engine::State::sift(tcp::Line which, Instant now) {
+    using Entry = DelayLine::Entry;
+    DelayLine& line = which == tcp::Line::acks ? host.ack_line : host.loss_line;
+    line.sift([&](const Entry& entry) { return host.owns(entry) && tcp::Connection{host, entry.id}.waits(which, now); },
+              [&](const Entry& entry) {
+                  if (host.owns(entry)) tcp::Connection{host, entry.id}.arm_anew(now);
+              });
+}
+
 void Engine::State::advance_lines(Instant now) {
     using Entry = DelayLine::Entry;
-    host.ack_line.sift(
-        [&](const Entry& entry) { return host.owns(entry) && tcp::Connection{host, entry.id}.waits_for_ack(now); },
-        [&](const Entry& entry) {
-            if (host.owns(entry)) tcp::Connection{host, entry.id}.arm_anew(now);
-        });
+    sift(tcp::Line::acks, now);
     const auto looks = [&](tcp::Line line) {
         return [this, line, now](const Entry& entry) {
             if (host.owns(entry)) tcp::Connection{host, entry.id}.look(line, now);

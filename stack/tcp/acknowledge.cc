@@ -25,7 +25,7 @@ bool Connection::arrive_ack(const Segment& segment, Instant now) {
         if (marked) answer_handshake_mark(now);
         if (out_.snd_una != out_.snd_max) arm_loss(now);  // text that left before the handshake was through
     }
-    tcb_.timing.heard_at = now;
+    note_heard(now);
     const bool sane = at_or_before(out_.snd_una - out_.max_snd_wnd, segment.ack) && at_or_before(segment.ack, out_.snd_max);
     if (!sane) {
         challenge(now);

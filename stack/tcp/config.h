@@ -37,6 +37,7 @@ struct Config {
     Duration initial_rto{Duration::seconds(1)};  // RFC 6298, 2.1
     Duration fin_wait{Duration::seconds(60)};  // what a flow that nobody holds waits for the peer's FIN
     Duration delayed_ack{Duration::milliseconds(40)};  // RFC 9293, section 3.8.6.3: below half a second (MUST-40)
+    std::uint8_t vain_delays{2};  // of acknowledgements, more than served: then they go at once. 0: they are delayed always
     std::uint32_t first_threshold{3};  // R1: timeouts in a row until the user hears of it (SHLD-10)
     std::uint32_t challenges_a_second{10};  // of one connection (RFC 5961, section 7)
     bool timestamps{true}, window_scaling{true};  // RFC 7323: offered and accepted

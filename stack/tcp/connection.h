@@ -29,7 +29,7 @@ public:
 
     TcpInfo info(Instant now) const;  // info.cc
 
-    using Standing::waits_for_ack, Standing::arm_anew, Standing::name, Standing::in_flight;
+    using Standing::waits, Standing::arm_anew, Standing::name, Standing::in_flight;
     // tell.cc: what trace records say of it
     void tell_begin(const trace::Sink& to, Instant now, std::uint16_t flags = 0) const;
     void tell_counters(const trace::Sink& to, Instant now, std::uint16_t flags = 0) const;

@@ -133,7 +133,7 @@ bool Connection::predicted(const Segment& segment) const {
 }
 
 void Connection::take_predicted(const Segment& segment, Instant now) {
-    tcb_.timing.heard_at = now;
+    note_heard(now);
     remember_timestamp(segment, now);
     out_.snd_wl1 = segment.seq;
     out_.snd_wl2 = segment.ack;
@@ -252,6 +252,8 @@ void Connection::accept_text(const Segment& segment, Instant now) {
         });
         raise(Event::Kind::readable);
     }
+    if (in_.flags.hasty || tcb_.deadlines.delayed_ack != Instant::never())
+        judge_delay(!in_.flags.hasty || silence_ < host_.settings.delayed_ack);
     in_.rcv_nxt += segment.length;
     in_.owed += segment.length;
     cold_.bytes_in += segment.length;
@@ -264,6 +266,7 @@ void Connection::accept_text(const Segment& segment, Instant now) {
         in_.flags.ack_now = true;  // it fills a hole, or there still is one (RFC 5681, section 4.2)
     }
     if (acks_at_once(now) || in_.owed >= 2u * in_.their_mss) in_.flags.ack_now = true;  // SHLD-19
+    if (delays_in_vain()) in_.flags.ack_now = true;
     if (in_.flags.ack_now) return want_output();
     if (tcb_.deadlines.delayed_ack == Instant::never())
         schedule(tcb_.deadlines.delayed_ack, now + host_.settings.delayed_ack, now);

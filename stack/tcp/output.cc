@@ -287,6 +287,7 @@ void Connection::send_ack(Transmit& frame, SeqNum seq, Instant now) {
     head(frame, seq, flags, window, said);
     trace_sent(seq, 0, flags, window, now, said.sack_count);
     if (in_.duplicates_owed > 0) --in_.duplicates_owed;
+    if (in_.owed > 0 && in_.owed < 2u * in_.their_mss) in_.flags.hasty = delays_in_vain();
     acknowledged(now);
     if (in_.reassembly != none && host_.reassemblies[in_.reassembly].empty()) give_back_reassembly();
     ++cold_.segments_out;
@@ -325,6 +326,8 @@ void Connection::send(Transmit& frame, const Span& span, Instant now) {
         host_.queues[out_.queue].each(span.seq - first_text(), span.length,
                                       [&](const Slice& part) { host_.lent.push_back(part); });
     trace_sent(span.seq, span.length, flags, window, now);
+    if (span.length > 0 && (in_.owed > 0 || in_.flags.hasty))
+        judge_delay(in_.owed > 0 || now - tcb_.timing.heard_at < host_.settings.delayed_ack);
     acknowledged(now);
     charge_pace(span.length, now);
     sent(span, span.length > in_.mss ? (span.length + in_.mss - 1u) / in_.mss : 1, before(span.seq, out_.snd_max), now);

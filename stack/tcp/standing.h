@@ -86,7 +86,7 @@ protected:
     }
     // timeouts.cc
     void arm(Instant when, Instant now);
-    bool waits_for_ack(Instant now);
+    bool waits(Line line, Instant now);
     void arm_anew(Instant now) { arm(earliest_deadline(), now); }
     void leave_lines(bool acks, bool losses) {
         if (acks && in_.flags.in_ack_line) host_.ack_line.leave();
@@ -122,6 +122,22 @@ protected:
         return cold_.extra != none &&
                std::ranges::find(host_.extras[cold_.extra].ends(), at) != host_.extras[cold_.extra].ends().end();
     }
+    void note_heard(Instant now) {
+        silence_ = now - tcb_.timing.heard_at;
+        tcb_.timing.heard_at = now;
+    }
+    // A delay of an acknowledgement served if a second segment came, or text that took it along, before it was over; one in vain saved
+    // nothing, and kept the peer waiting. Of those that go at once the same is known by when the next text comes or leaves.
+    void judge_delay(bool served) {
+        in_.flags.hasty = false;
+        if (served) in_.vain = std::uint8_t(in_.vain - (in_.vain > 0));
+        else if (in_.vain < 2u * host_.settings.vain_delays) ++in_.vain;
+    }
+    // Where most would be in vain none is delayed (a SHOULD of RFC 5681, section 4.2, and RFC 9293, section 3.8.6.3).
+    bool delays_in_vain() const {
+        const std::uint8_t enough = host_.settings.vain_delays;
+        return enough != 0 && in_.vain >= enough && host_.look().quick_acks == 0;
+    }
     const Path& path() const { return host_.paths[in_.key.path]; }
     std::uint32_t place() const { return name().place; }
     // Both ends probed a shut window at once, and both octets were taken: what each says since then begins one octet too early for the
@@ -148,6 +164,7 @@ protected:
     Cold& cold_;
     Tcb::Receiving& in_;
     Tcb::Sending& out_;
+    Duration silence_;  // between the segment that arrives and the one before it
     std::uint16_t heard_{0};  // flags of the segment that arrives
     bool newer_{false};  // its timestamp is later than those before
     std::uint32_t marked_{0};  // bytes that it says were marked, where that is counted

@@ -96,6 +96,7 @@ struct Flags {
     bool shrunk : 1 {false};  // Extra::lowered_mtu holds
     bool in_ack_line : 1 {false}, in_loss_line : 1 {false};  // membership in the host's lines of timers
     bool user_held : 1 {false};  // the wheel goes off by deadlines.user
+    bool hasty : 1 {false};  // the last acknowledgement went at once, and whether a delay would have served is not known yet
 };
 
 // Nested structs, because `alignas` on a list of declarators would align each one.
@@ -119,6 +120,7 @@ struct Tcb {
         State state{State::closed};
         std::uint8_t rcv_shift{0}, snd_shift{0};  // RFC 7323, section 2
         std::uint8_t duplicates_owed{0};  // acknowledgements of single out-of-order segments (RFC 5681, 4.2)
+        std::uint8_t vain{0};  // by how much more delays of acknowledgements were for nothing than served, lately
     } receiving;
 
     struct alignas(64) Sending {

@@ -43,14 +43,15 @@ void Standing::arm(Instant when, Instant now) {
     }
 }
 
-// An acknowledgement that was to be delayed has left with text, as an answer's does: nobody need look so soon. False: it has
-// called leave() of the line of acknowledgements, and is to be armed anew once that stands in order.
-bool Standing::waits_for_ack(Instant now) {
+// An acknowledgement that was to be delayed has left with text, as an answer's does, or text is acknowledged: nobody need look so
+// soon. False: it has called leave() of the line, and is to be armed anew once that stands in order.
+bool Standing::waits(Line line, Instant now) {
     Tcb::Deadlines& at = tcb_.deadlines;
-    if (!in_.flags.in_ack_line) return false;
-    if (at.delayed_ack != Instant::never()) return true;
-    if (earliest_deadline() - now < host_.settings.delayed_ack * 2) return true;
-    leave_lines(true, false);
+    const bool acks = line == Line::acks;
+    if (acks ? !in_.flags.in_ack_line : !in_.flags.in_loss_line) return false;
+    if ((acks ? at.delayed_ack : at.loss) != Instant::never() || (!acks && in_.flags.in_ack_line)) return true;
+    if (earliest_deadline() - now < (acks ? host_.settings.delayed_ack : host_.settings.minimum_rto) * 2) return true;
+    leave_lines(acks, !acks);
     at.armed = Instant::never();
     return false;
 }
@@ -67,6 +68,7 @@ void Connection::look(Line line, Instant now) {
     if (at.delayed_ack <= now) {
         trace_timer(at.delayed_ack, 1, at.delayed_ack, now);
         at.delayed_ack = Instant::never();
+        judge_delay(false);
         if (cold_.extra != none) host_.extras[cold_.extra].attention.interactive = false;  // no text came in time
         in_.flags.ack_now = true;
         want_output();

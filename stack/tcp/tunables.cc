@@ -91,6 +91,10 @@ constexpr std::array table{
                                "R1: so many timeouts in a row and the application hears of it (RFC 9293, section 3.8.3)"),
     time<&C::delayed_ack, ms>("delayed_ack", "", 0, 499,
                               "how long an acknowledgement may wait for company (RFC 9293, section 3.8.6.3)"),
+    plain<&C::vain_delays>(
+        "vain_delays", "", "delays", 0, 100,
+        "by so many more delays of a flow were for nothing than served, and its acknowledgements go at once, "
+        "until delays would serve again; 0: each may wait"),
     time<&C::time_wait, ms>("time_wait", "", 0, years * 1'000, "2 MSL: how long TIME-WAIT lasts (RFC 9293, section 3.6.1)"),
     plain<&C::time_wait_limit>("time_wait_limit", "tcp_max_tw_buckets", "records", 0, 1 << 24,
                                "flows in TIME-WAIT; beyond it the oldest goes"),

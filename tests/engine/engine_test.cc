@@ -193,6 +193,22 @@ TEST(Engine, AnAnswerThatCarriesTheAcknowledgementLeavesNoTimerForIt) {
     }
 }
 
+TEST(Engine, ManyFlowsWhoseTextIsAcknowledgedLeaveNoTimersForIt) {
+    Pair pair;
+    std::vector<std::pair<Flow, Flow>> flows;
+    for (int i = 0; i < 40; ++i) flows.push_back(pair.open());
+    pair.run(Duration::seconds(2));  // what the handshakes left
+    const std::array byte{std::byte{1}};
+    for (const auto& [client, server] : flows) ASSERT_TRUE(pair.a.write(client, byte, {}, pair.now));
+    pair.carry(pair.a, pair.b);
+    EXPECT_LE(pair.a.deadline(), pair.now + Duration::milliseconds(400)) << "their retransmission timers";
+    for (const auto& [client, server] : flows) ASSERT_TRUE(pair.b.write(server, byte, {}, pair.now));
+    pair.carry(pair.b, pair.a);  // the answers acknowledge
+    pair.run(Duration::milliseconds(100));  // and so, later, does the other end
+    EXPECT_GT(pair.a.deadline(), pair.now + Duration::milliseconds(500));
+    EXPECT_GT(pair.b.deadline(), pair.now + Duration::milliseconds(500));
+}
+
 // An idle connection, all that it occupies: a table is at worst a third full, just after it grew.
 TEST(Engine, AnIdleConnectionFitsIn640Bytes) {
     constexpr std::size_t wheel_entry = 24, table_entry = 3 * FlatTable::entry_size;

@@ -82,6 +82,90 @@ TEST(DelayedAck, Must59_BatchPaysWhatItOwesOnce) {   // MUST-59
     peer.sees_nothing();
 }
 
+// A delay is a SHOULD (RFC 5681, section 4.2): a flow whose delays are for nothing acknowledges at once.
+struct VainDelays {
+    explicit VainDelays(const Opening& how = {}) : peer{established(how)} {}
+
+    // Text arrives; is it acknowledged at once? It is within half a second, and nothing else happens.
+    bool at_once() {
+        peer.sends(data(100));
+        const bool prompt = peer.next().has_value();
+        peer.after(seconds(1));
+        const bool later = peer.next().has_value();
+        EXPECT_NE(prompt, later) << "acknowledged once";
+        return prompt;
+    }
+    // Text arrives, and the application answers so much later.
+    void answered_after(Duration wait) {
+        peer.sends(data(100));
+        peer.after(wait);
+        EXPECT_EQ(peer.writes(10), 10u);
+        peer.ignores_what_was_sent();
+        peer.sends(ack());
+        peer.after(seconds(1));
+        peer.ignores_what_was_sent();
+    }
+
+    Peer peer;
+};
+
+TEST(VainDelays, AfterTwoOfThemAcknowledgementsGoAtOnce) {
+    VainDelays flow;
+    EXPECT_FALSE(flow.at_once());
+    EXPECT_FALSE(flow.at_once());
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE(flow.at_once());
+}
+
+TEST(VainDelays, NoneIsWhereAnswersComeWithinTheDelay) {
+    VainDelays flow;
+    for (int i = 0; i < 5; ++i) flow.answered_after(ms(10));
+    EXPECT_FALSE(flow.at_once());
+    flow.answered_after(ms(10));
+    EXPECT_FALSE(flow.at_once()) << "those that served count, too";
+}
+
+TEST(VainDelays, AnswersThatDelaysWouldHaveWaitedForBringThemBack) {
+    VainDelays flow;
+    for (int i = 0; i < 10; ++i) (void)flow.at_once();
+    flow.answered_after(ms(100));
+    EXPECT_TRUE(flow.at_once()) << "later than any delay";
+    for (int i = 0; i < 3; ++i) flow.answered_after(ms(10));
+    EXPECT_FALSE(flow.at_once());
+}
+
+TEST(VainDelays, SegmentsThatFollowSoonBringThemBack) {
+    VainDelays flow{{.timestamps = false}};
+    for (int i = 0; i < 10; ++i) (void)flow.at_once();
+    std::size_t acknowledgements = 0;
+    for (int i = 0; i < 20; ++i) {
+        flow.peer.sends(data(1'460));
+        while (flow.peer.next()) ++acknowledgements;
+        flow.peer.after(ms(1));
+    }
+    EXPECT_GE(acknowledgements, 10u);
+    EXPECT_LE(acknowledgements, 13u) << "every second one, once that is seen (SHLD-19)";
+}
+
+TEST(VainDelays, AreMadeAgainAndAgainWhereTheStackIsTunedSo) {
+    Opening how;
+    how.config.vain_delays = 0;
+    VainDelays flow{how};
+    for (int i = 0; i < 5; ++i) EXPECT_FALSE(flow.at_once());
+}
+
+TEST(VainDelays, AreNotCountedByWhoShowsTheHabitsOfLinux) {
+    Opening how;
+    how.config.personality = 1;
+    VainDelays flow{how};
+    for (int i = 0; i < 60; ++i) {  // within its timeout, so that the first sixteen alone are quick
+        flow.peer.sends(data(100));
+        flow.peer.after(ms(100));
+        flow.peer.ignores_what_was_sent();
+    }
+    flow.peer.sends(data(100));
+    EXPECT_FALSE(flow.peer.next());
+}
+
 TEST(DuplicateAcks, EachSegmentOfABatchBehindAGapIsAnsweredByOne) {  // RFC 5681, section 4.2: fast retransmit counts them
     Peer peer = established({.timestamps = false});
     const SeqNum begin = peer.peer_next();

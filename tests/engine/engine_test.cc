@@ -196,17 +196,14 @@ TEST(Engine, AnAnswerThatCarriesTheAcknowledgementLeavesNoTimerForIt) {
 TEST(Engine, ManyFlowsWhoseTextIsAcknowledgedLeaveNoTimersForIt) {
     Pair pair;
     std::vector<std::pair<Flow, Flow>> flows;
-    for (int i = 0; i < 40; ++i) flows.push_back(pair.open());
+    for (int i = 0; i < 16; ++i) flows.push_back(pair.open());
     pair.run(Duration::seconds(2));  // what the handshakes left
     const std::array byte{std::byte{1}};
     for (const auto& [client, server] : flows) ASSERT_TRUE(pair.a.write(client, byte, {}, pair.now));
     pair.carry(pair.a, pair.b);
     EXPECT_LE(pair.a.deadline(), pair.now + Duration::milliseconds(400)) << "their retransmission timers";
-    for (const auto& [client, server] : flows) ASSERT_TRUE(pair.b.write(server, byte, {}, pair.now));
-    pair.carry(pair.b, pair.a);  // the answers acknowledge
-    pair.run(Duration::milliseconds(100));  // and so, later, does the other end
+    pair.run(Duration::milliseconds(100));  // the other end acknowledges
     EXPECT_GT(pair.a.deadline(), pair.now + Duration::milliseconds(500));
-    EXPECT_GT(pair.b.deadline(), pair.now + Duration::milliseconds(500));
 }
 
 // An idle connection, all that it occupies: a table is at worst a third full, just after it grew.

@@ -195,6 +195,7 @@ TEST(OpenErrors, EachKindOfConfigurationThatDoesNotOpenHasItsErrnoAndSaysWhy) {
         {"[tcp]\ncongestion = \"cubik\"\n", -EINVAL, "cubic"},
         {base(free_port()) + "[node]\nkey = \"" + nowhere + "\"\n", -EINVAL, nowhere.c_str()},
         {"[network]\nsecret = \"" + nowhere + "\"\n[listen]\nudp = [\"127.0.0.1:0\"]\n", -EINVAL, nowhere.c_str()},
+        {base(free_port()) + "[routing]\nmodule = \"none-such\"\n", -EINVAL, "none-such"},
         {base(free_port()) + "[plugins]\nload = [\"none-such\"]\n", -EINVAL, "none-such"},
         {base(free_port()) + "[services]\nhttp = \"" + nowhere + "\"\n", -EINVAL, nowhere.c_str()},
         {base(free_port()) + "[record]\nstart = true\ndirectory = \"" + file + "\"\n", -EIO, "[record]"},

@@ -236,6 +236,8 @@ void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instan
             drop_half(host, index, State::listen, Cause::segment, now, segment.flags);
         return;
     }
+    // Whoever became a connection by it would drop it as the connection does, and have no timer (RFC 7323, section 3.2).
+    if (half.timestamps && !segment.timestamps && !segment.rst() && !segment.syn() && !host.look().bare_text) return;
     const bool outdated =
         half.timestamps && segment.timestamps && std::int32_t(segment.ts_value - half.ts_recent) < 0 && !segment.rst();
     if (outdated || !acceptable(segment.seq, segment.sequence_length(), rcv_nxt, half.offered)) {

@@ -216,6 +216,26 @@ TEST(Rfc7323Timestamps, SegmentWithoutThemIsDroppedOnceTheyAreAgreed) {  // sect
     EXPECT_TRUE(peer.hears(Event::Kind::failed)) << "a RST needs none";
 }
 
+// A box on the way took them out of the SYN,ACK, say. The record waits on, with its timer, and goes in time.
+TEST(Rfc7323Timestamps, SegmentWithoutThemDoesNotEndTheHandshake) {
+    for (const bool heard : {true, false}) {
+        Peer peer;
+        peer.listens();
+        peer.sends(syn());
+        ASSERT_TRUE(peer.next());
+        peer.sends(ack().no_timestamps());
+        peer.sends(data(100).no_timestamps());
+        EXPECT_EQ(peer.statistics().half_open, 1u);
+        EXPECT_EQ(peer.statistics().connections, 0u);
+        if (heard) peer.sends(data(100).seq(peer.peer_next() - 100));
+        else peer.after(seconds(600));
+        EXPECT_EQ(peer.statistics().half_open, 0u);
+        EXPECT_EQ(peer.statistics().connections, heard ? 1u : 0u);
+        if (heard) EXPECT_TRUE(peer.accepts());
+        if (heard) EXPECT_EQ(peer.state(), State::established);
+    }
+}
+
 TEST(Rfc7323Timestamps, NotAgreedMeansNotSentAndIgnored) {
     Peer peer = established({.timestamps = false});
     peer.sends(data(100).timestamps(5, 5));

@@ -442,7 +442,7 @@ TEST(Backlog, BoundsHalfOpenRecords) {
 }
 
 TEST(Backlog, AcceptHandsOutConnectionsInTheOrderOfTheirAcks) {
-    Peer peer;
+    Peer peer{{.timestamps = false}};
     peer.listens();
     std::vector<SeqNum> answers;
     for (const std::uint16_t port : std::array<std::uint16_t, 3>{50'001, 50'002, 50'003}) {

@@ -175,7 +175,7 @@ void back_to_listen(Chronicle& all) {
         walk.told({{listen, closed, Cause::call}, {syn_received, closed, Cause::call}});
         EXPECT_EQ(walk.heard->living(), 0u);
     });
-    walks(all, {}, [&](Walk& walk) {  // its ACK lacks the timestamps that were agreed upon: a connection, SYN-RECEIVED still
+    walks(all, {}, [&](Walk& walk) {  // its ACK lacks the timestamps that were agreed upon: it is none
         half_open(walk);
         walk.peer.sends(ack().no_timestamps());
         walk.told({});

@@ -16,6 +16,7 @@
 #include "bench/options.h"
 #include "bench/report.h"
 #include "bench/tcp_cases.h"
+#include "stack/link/huge_pages.h"
 
 namespace weft::bench {
 namespace {
@@ -48,6 +49,7 @@ using Measure = std::function<std::expected<Measured, std::string>()>;
 // In a process of its own: it begins with a fresh memory, and leaves none behind.
 std::expected<Measured, std::string> apart(const Measure& measure) {
     Child child = Child::call([&](int pipe) {
+        static_cast<void>(link::use_huge_pages());  // as weftd does
         const auto measured = measure();
         const std::string line = measured ? fmt::format("{:.17g} {}\n", measured->value, measured->note)
                                           : fmt::format("failed {}\n", measured.error());

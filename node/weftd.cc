@@ -12,6 +12,7 @@
 #include "node/keyfile.h"
 #include "node/log.h"
 #include "node/paths.h"
+#include "stack/link/huge_pages.h"
 
 namespace {
 
@@ -114,6 +115,7 @@ int main(int count, char** words) {
     set_log_level(config->log_level);
     set_log_format(config->log_format);
     block_signals();
+    static_cast<void>(weft::link::use_huge_pages());
     auto daemon = Daemon::start(std::move(*config), options.config, options.said);
     if (!daemon) return complain(daemon.error());
     (*daemon)->run();

@@ -1,0 +1,77 @@
+// A range of addresses for all pages of objects of the process, of which the kernel is told that huge pages serve best
+// (MADV_HUGEPAGE): it fills them as they are touched. What is given back waits for the next of its size.
+#include "stack/link/huge_pages.h"
+
+#include <sys/mman.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "stack/core/page_memory.h"
+
+namespace weft::link {
+namespace {
+
+constexpr std::size_t range = std::size_t{1} << 36;  // bytes of addresses, not of memory
+constexpr std::size_t huge = std::size_t{2} << 20, line = 64;
+
+struct Range {
+    std::mutex lock;
+    std::uintptr_t begin{0}, next{0}, end{0};
+    std::map<std::size_t, std::vector<void*>> free;  // by their size
+};
+
+// It outlives whatever lies in it.
+Range& whole() {
+    static Range& only = *new Range;
+    return only;
+}
+
+void* take(std::size_t bytes) {
+    Range& all = whole();
+    const std::size_t size = (bytes + line - 1) / line * line;
+    const std::lock_guard guard{all.lock};
+    std::vector<void*>& warm = all.free[size];
+    if (!warm.empty()) {
+        void* const at = warm.back();
+        warm.pop_back();
+        return at;
+    }
+    if (size > all.end - all.next) return nullptr;
+    const std::uintptr_t at = all.next;
+    all.next += size;
+    return reinterpret_cast<void*>(at);
+}
+
+bool give(void* at, std::size_t bytes) noexcept {
+    Range& all = whole();
+    const auto place = reinterpret_cast<std::uintptr_t>(at);
+    if (place < all.begin || place >= all.end) return false;
+    const std::lock_guard guard{all.lock};
+    all.free[(bytes + line - 1) / line * line].push_back(at);
+    return true;
+}
+
+}  // namespace
+
+bool use_huge_pages() {
+    Range& all = whole();
+    const std::lock_guard guard{all.lock};
+    if (all.begin != 0) return true;
+    void* const at = ::mmap(nullptr, range, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED) return false;
+    if (::madvise(at, range, MADV_HUGEPAGE) != 0) {
+        ::munmap(at, range);
+        return false;
+    }
+    all.begin = reinterpret_cast<std::uintptr_t>(at);
+    all.end = all.begin + range;
+    all.next = (all.begin + huge - 1) / huge * huge;
+    page_memory = {take, give};
+    return true;
+}
+
+}  // namespace weft::link

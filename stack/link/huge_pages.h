@@ -1,0 +1,9 @@
+// Pages of an engine's objects in huge pages of the kernel's, where it has them.
+#pragma once
+
+namespace weft::link {
+
+// From now on, for the whole process; to be called before its first engine. False: the system does not let us, and nothing changes.
+bool use_huge_pages();
+
+}  // namespace weft::link

@@ -39,6 +39,31 @@ TEST_F(Scenario, ClearWireIsFilledAndNothingIsSentTwice) {
         << "acks are delayed";
 }
 
+// 100 Mbit/s over 100 ms there and back are 1.25 MB on their way: more than the buffers that a flow begins with.
+TEST_F(Scenario, BuffersThatMayGrowFillALongFatPathAndStayWithinTheirBound) {
+    constexpr std::uint32_t most = 4 << 20;
+    const auto carried = [&](std::uint32_t bound) {  // Mbit/s of text, once it has had time to open
+        Transfer::Plan plan = Transfer::plain(1, 200 << 20, {.rate = 100'000'000, .queue = 2 << 20, .delay = ms(50)});
+        for (Config* one : {&plan.config_a, &plan.config_b}) one->send_buffer_most = one->receive_buffer_most = bound;
+        const std::size_t before = pool.in_use();
+        Transfer transfer{pool, plan};
+        std::uint64_t then = 0;
+        for (int tenth = 0; tenth < 60; ++tenth) {
+            if (tenth == 30) then = transfer.b->app.received();
+            transfer.run_for(ms(100));
+            EXPECT_LE(pool.in_use() - before, std::size_t{4} * most) << tenth;
+        }
+        const tcp::Tcb* const from = transfer.a->engine().inspect(transfer.a->app.flow());
+        const tcp::Tcb* const to = transfer.b->engine().inspect(transfer.b->app.flow());
+        EXPECT_LE(std::max(from->sending.limit, to->receiving.limit),
+                  std::max(bound, transfer.a->engine().config().send_buffer));
+        return (transfer.b->app.received() - then) * 8 / 3'000'000;
+    };
+    const std::uint64_t fixed = carried(0), grown = carried(most);
+    EXPECT_LE(fixed, 85u);
+    EXPECT_GE(grown, 93u) << "of 95 that headers leave";
+}
+
 TEST_F(Scenario, TailLossIsRepairedByATimeout) {
     Transfer::Plan plan = clear();
     plan.forth = 14'480;   // one window of ten segments

@@ -23,8 +23,9 @@ void Connection::tune_receive(Instant now) {
     extra.read_then = read;
     const std::uint32_t most = host_.settings.receive_buffer_most;
     if (taken < in_.limit / 2) return;
-    in_.limit = std::uint32_t(std::min<std::uint64_t>(most, std::uint64_t{in_.limit} * 2));
-    if (in_.limit == most) in_.flags.tunes = false;
+    const auto wanted = std::uint32_t(std::min<std::uint64_t>(most, std::uint64_t{in_.limit} * 2));
+    in_.limit = std::max(in_.limit, wanted);  // the bound may have been tuned down since the flow began
+    if (in_.limit >= most) in_.flags.tunes = false;
 }
 
 // A writer waits for room, and the window is wide enough to want twice as much at hand.

@@ -17,7 +17,7 @@ std::string dropped_line(const Json& statistics) {
     return text.empty() ? "dropped: none\n" : text + '\n';
 }
 
-std::string end_of(const Json& label, std::string_view name, std::string_view link) {
+std::string label_end(const Json& label, std::string_view name, std::string_view link) {
     if (const std::string who = text_in(label, name); !who.empty()) return who;
     return count_in(label, link) == 0 ? "this node" : fmt::format("link {}", count_in(label, link));
 }
@@ -29,7 +29,7 @@ std::string format_labels(const Json& labels, bool colour) {
     std::vector<Row> rows{{"LABEL", "IN", "OUT", "TO", "GEN", "STATE", "MTU", "PACKETS", "BYTES", "LIFE", "PATH"}};
     for (const Json& label : array_in(labels, "labels")) {
         const bool acked = label.is_object() && label.value("acked", Json()) == true;
-        rows.push_back({text_in(label, "label", "?"), end_of(label, "in", "in_link"), end_of(label, "out", "out_link"),
+        rows.push_back({text_in(label, "label", "?"), label_end(label, "in", "in_link"), label_end(label, "out", "out_link"),
                         text_in(label, "out_label", "-"), fmt::format("{}", count_in(label, "generation")),
                         coloured(acked ? "open" : "opening", acked ? Colour::green : Colour::yellow, colour),
                         fmt::format("{}", count_in(label, "mtu")), fmt::format("{}", count_in(label, "packets")),

@@ -32,7 +32,7 @@ std::string pairs(const Json& values) {
     return text;
 }
 
-Colour colour_of(std::string_view state) {
+Colour state_colour(std::string_view state) {
     if (state == "loaded") return Colour::green;
     return state == "quarantined" ? Colour::red : state == "retired" ? Colour::yellow : Colour::plain;
 }
@@ -78,7 +78,7 @@ std::string format_modules(const Json& modules, bool colour) {
     for (const Json& module : known) {
         const std::string state = text_in(module, "state", "?");
         rows.push_back({text_in(module, "name", "?"), text_in(module, "kind", "?"),
-                        coloured(state, colour_of(state), colour), fmt::format("{}", count_in(module, "slot")),
+                        coloured(state, state_colour(state), colour), fmt::format("{}", count_in(module, "slot")),
                         fmt::format("{}", count_in(module, "flows")), text_in(module, "version", "-"),
                         text_in(module, "license", "-"), text_in(module, "hash", "-"), text_in(module, "file", "-")});
     }

@@ -123,7 +123,7 @@ std::vector<std::string> commands_for(const Taps::Status& tap) {
     return commands;
 }
 
-std::string joined(const std::vector<Prefix>& prefixes) {
+std::string prefixes_text(const std::vector<Prefix>& prefixes) {
     std::string all;
     for (const Prefix& prefix : prefixes) all += (all.empty() ? "" : ", ") + to_string(prefix);
     return all;
@@ -154,8 +154,9 @@ void say(const Daemon& daemon, const TapOptions& options, const Console& console
     }
     std::string text =
         fmt::format("{} is up ({}, MTU {}, {}): this node is {}\n", tap.name, tap.tun ? "TUN" : "TAP", tap.settings->mtu,
-                    tap.vnet_hdr ? "vnet_hdr" : "segment by segment", joined(tap.settings->addresses));
-    if (!tap.settings->kernel.empty()) text += fmt::format("  the kernel's end is {}\n", joined(tap.settings->kernel));
+                    tap.vnet_hdr ? "vnet_hdr" : "segment by segment", prefixes_text(tap.settings->addresses));
+    if (!tap.settings->kernel.empty())
+        text += fmt::format("  the kernel's end is {}\n", prefixes_text(tap.settings->kernel));
     for (const std::string& command : commands) text += fmt::format("  the kernel reaches it after: {}\n", command);
     if (!options.http.empty())
         text += fmt::format("  files of {}: curl {}\n", printable(options.http),

@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::size_t most_flows = 1'024;  // of one subscription
 
-RpcError bad(std::string message) { return {RpcCode::bad_parameters, std::move(message), {}}; }
-
 Json names_of(std::uint32_t classes) {
     Json list = Json::array();
     for (const std::string_view name : class_names(classes)) list.push_back(name);
@@ -28,7 +26,7 @@ std::expected<std::uint32_t, RpcError> classes_of(const Json& params, std::strin
     for (const Json& word : params.value("classes", Json::array()))
         list += (list.empty() ? "" : ",") + word.get_ref<const std::string&>();
     const auto classes = trace::parse_classes(list.empty() ? otherwise : list);
-    if (!classes) return std::unexpected(bad("\"classes\": " + classes.error()));
+    if (!classes) return std::unexpected(bad_parameters("\"classes\": " + classes.error()));
     return *classes;
 }
 
@@ -72,9 +70,10 @@ std::expected<Subscription, RpcError> Daemon::subscription_of(const Json& params
     wants.classes = *classes;
     for (const Json& text : params.value("flows", Json::array())) {
         const auto flow = flow_in(text.get_ref<const std::string&>());
-        if (!flow) return std::unexpected(bad("\"flows\" must be PLACE:GENERATION, as flow.list shows them"));
+        if (!flow) return std::unexpected(bad_parameters("\"flows\" must be PLACE:GENERATION, as flow.list shows them"));
         if (wants.flows.size() == most_flows)
-            return std::unexpected(bad(fmt::format("\"flows\" names more than {}: leave it out for all", most_flows)));
+            return std::unexpected(
+                bad_parameters(fmt::format("\"flows\" names more than {}: leave it out for all", most_flows)));
         wants.flows.push_back(*flow);
     }
     wants.payload = params.value("payload", false);
@@ -109,7 +108,7 @@ std::expected<Json, RpcError> Daemon::record_start(const Json& params) {
     std::uint64_t limit = config_.record.limit;
     if (const auto text = params.find("limit"); text != params.end()) {
         const auto size = parse_size(text->get_ref<const std::string&>());
-        if (!size) return std::unexpected(bad(fmt::format("\"limit\" {}; write {}", size.error(), size_form)));
+        if (!size) return std::unexpected(bad_parameters(fmt::format("\"limit\" {}; write {}", size.error(), size_form)));
         limit = *size;
     }
     if (const RecordStatus now = telemetry_->status().record; now.running)

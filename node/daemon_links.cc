@@ -13,8 +13,6 @@
 namespace weft::node {
 namespace {
 
-RpcError bad(std::string message) { return {RpcCode::bad_parameters, std::move(message), {}}; }
-
 std::string percent_text(std::uint32_t parts_per_million) { return fmt::format("{:g}%", double(parts_per_million) / 1e4); }
 
 }  // namespace
@@ -62,8 +60,9 @@ Json Daemon::link_list() const {
 std::expected<Json, RpcError> Daemon::link_add(const Json& params) {
     const std::string kind = params["kind"];
     if (kind == "udp") return link_add_udp(params);
-    if (kind != "tap" && kind != "tun") return std::unexpected(bad("\"kind\" must be \"udp\", \"tap\" or \"tun\""));
-    if (params.contains("listen")) return std::unexpected(bad("\"listen\" is for \"udp\""));
+    if (kind != "tap" && kind != "tun")
+        return std::unexpected(bad_parameters("\"kind\" must be \"udp\", \"tap\" or \"tun\""));
+    if (params.contains("listen")) return std::unexpected(bad_parameters("\"listen\" is for \"udp\""));
     TapSettings device;
     device.tun = kind == "tun";
     std::string wrong;
@@ -93,7 +92,7 @@ std::expected<Json, RpcError> Daemon::link_add(const Json& params) {
             for (const Prefix& prefix : other->settings->addresses)
                 if (std::ranges::find(device.addresses, prefix.address, &Prefix::address) != device.addresses.end())
                     wrong = fmt::format("{} is an address of link {} already", to_string(prefix.address), other->link);
-    if (!wrong.empty()) return std::unexpected(bad(std::move(wrong)));
+    if (!wrong.empty()) return std::unexpected(bad_parameters(std::move(wrong)));
     const auto link = shard_->add_tap({device, {}}, system_entropy());
     if (!link) return std::unexpected(RpcError{RpcCode::failed, link.error(), "no_device"});
     const auto tap = shard_->taps().status(*link - 1);
@@ -104,15 +103,16 @@ std::expected<Json, RpcError> Daemon::link_add(const Json& params) {
 
 std::expected<Json, RpcError> Daemon::link_add_udp(const Json& params) {
     for (const auto& [name, value] : params.items())
-        if (name != "kind" && name != "listen") return std::unexpected(bad(fmt::format("\"{}\" is for devices", name)));
+        if (name != "kind" && name != "listen")
+            return std::unexpected(bad_parameters(fmt::format("\"{}\" is for devices", name)));
     if (!config_.overlay)
         return std::unexpected(
             RpcError{RpcCode::failed, "this node has no overlay: [listen] udp gives it one, when it starts", "no_overlay"});
     const std::string text = params.value("listen", std::string{});
     const auto listen = parse_udp_endpoint(text);
     if (!listen)
-        return std::unexpected(
-            bad(fmt::format("\"listen\": \"{}\" is no UDP endpoint; write \"0.0.0.0:7001\" or \"[::]:7001\"", text)));
+        return std::unexpected(bad_parameters(
+            fmt::format("\"listen\": \"{}\" is no UDP endpoint; write \"0.0.0.0:7001\" or \"[::]:7001\"", text)));
     const auto before = listening_on(shard_->udp());
     if (auto added = shard_->add_udp(*listen); !added)
         return std::unexpected(RpcError{
@@ -139,13 +139,14 @@ std::expected<Json, RpcError> Daemon::link_remove(const Json& params) {
         if (!config_.overlay) return none();
         const Json now = listening_on(shard_->udp());
         if (std::ranges::none_of(now, [&](const Json& one) { return one == listen; }))
-            return std::unexpected(bad(fmt::format("\"listen\" says which socket of link 0: one of {}", now.dump())));
+            return std::unexpected(
+                bad_parameters(fmt::format("\"listen\" says which socket of link 0: one of {}", now.dump())));
         if (now.size() == 1) return last("it is the overlay's last socket");
         (void)shard_->remove_udp(*parse_udp_endpoint(listen));
         log(LogLevel::info, "control", fmt::format("the overlay no longer listens on {}", listen));
         return Json{{"link", 0}, {"listen", listening_on(shard_->udp())}};
     }
-    if (!listen.empty()) return std::unexpected(bad("\"listen\" is for link 0, the overlay's sockets"));
+    if (!listen.empty()) return std::unexpected(bad_parameters("\"listen\" is for link 0, the overlay's sockets"));
     if (link > shard_->taps().size() || !shard_->taps().status(link - 1)) return none();
     if (!config_.overlay && shard_->taps().living() == 1 && !shard_->taps().status(link - 1)->gone)
         return last("it is the node's last link");
@@ -179,10 +180,11 @@ std::expected<Json, RpcError> Daemon::link_set(const Json& params) {
     read("jitter", parse_duration, duration_form, wanted.jitter);
     if (params.value("rate", "") == "unlimited") wanted.rate = 0;
     else read("rate", parse_rate, rate_form, wanted.rate);
-    if (!wrong.empty()) return std::unexpected(bad(std::move(wrong)));
+    if (!wrong.empty()) return std::unexpected(bad_parameters(std::move(wrong)));
     if (std::max(wanted.delay, wanted.jitter) > Duration::seconds(10))
-        return std::unexpected(bad("\"delay\" and \"jitter\" are at most 10s"));
-    if (wanted.rate != 0 && wanted.rate < 1'000) return std::unexpected(bad("\"rate\" is at least 8kbit, or \"unlimited\""));
+        return std::unexpected(bad_parameters("\"delay\" and \"jitter\" are at most 10s"));
+    if (wanted.rate != 0 && wanted.rate < 1'000)
+        return std::unexpected(bad_parameters("\"rate\" is at least 8kbit, or \"unlimited\""));
     shard_->set_fault(link, wanted);
     log(LogLevel::info, "control",
         fmt::format("link {}: loss {}, delay {} us, jitter {} us, rate {}", link, percent_text(wanted.loss),

@@ -19,8 +19,6 @@ constexpr std::size_t most_endpoints = 8;
 
 double seconds(Duration duration) { return double(duration.count() / 1'000) / 1e6; }
 
-RpcError bad(std::string message) { return {RpcCode::bad_parameters, std::move(message), {}}; }
-
 Json tcp_statistics(const Statistics& s) {
     return Json{{"segments_in", s.segments_in},
                 {"segments_out", s.segments_out},
@@ -228,39 +226,40 @@ std::expected<Address, RpcError> Daemon::resolve(const std::string& text) const 
         for (const auto& [name, address] : config_.names)
             if (begins_with(address, *prefix) && std::ranges::find(found, address) == found.end()) found.push_back(address);
         if (found.size() == 1) return found.front();
-        return std::unexpected(bad(fmt::format("{} known addresses begin with this short form: write the whole address",
-                                               found.empty() ? "no" : "several")));
+        return std::unexpected(bad_parameters(fmt::format(
+            "{} known addresses begin with this short form: write the whole address", found.empty() ? "no" : "several")));
     }
     const auto address = OverlayFamily::parse(text);
     if (address) return *address;
     if (text.size() < 60)
-        return std::unexpected(
-            bad(fmt::format("\"{}\" is neither a configured name nor an address{}", text, did_you_mean(text, names))));
-    return std::unexpected(bad(fmt::format("this is no overlay address: {}", to_string(address.error()))));
+        return std::unexpected(bad_parameters(
+            fmt::format("\"{}\" is neither a configured name nor an address{}", text, did_you_mean(text, names))));
+    return std::unexpected(bad_parameters(fmt::format("this is no overlay address: {}", to_string(address.error()))));
 }
 
 std::expected<Json, RpcError> Daemon::peer_add(const Json& params) {
     const std::string text = params["address"];
     const auto address = OverlayFamily::parse(text);
     if (!address)
-        return std::unexpected(bad(fmt::format("\"address\" is no overlay address: {}", to_string(address.error()))));
-    if (*address == shard_->address()) return std::unexpected(bad("this is the node's own address"));
+        return std::unexpected(
+            bad_parameters(fmt::format("\"address\" is no overlay address: {}", to_string(address.error()))));
+    if (*address == shard_->address()) return std::unexpected(bad_parameters("this is the node's own address"));
     PeerConfig peer{params.value("name", std::string{}), *address, {}};
     if (!peer.name.empty() && !node_name_is_valid(peer.name))
-        return std::unexpected(
-            bad("\"name\" must be 1 to 32 characters of a-z, A-Z, 0-9, -, _ and ., the first one a letter or a digit"));
+        return std::unexpected(bad_parameters(
+            "\"name\" must be 1 to 32 characters of a-z, A-Z, 0-9, -, _ and ., the first one a letter or a digit"));
     for (const auto* list : {&config_.peers, &added_})
         for (const PeerConfig& other : *list)
             if (!peer.name.empty() && other.name == peer.name && other.address != peer.address)
-                return std::unexpected(bad(fmt::format("\"{}\" is the name of another peer", peer.name)));
+                return std::unexpected(bad_parameters(fmt::format("\"{}\" is the name of another peer", peer.name)));
     for (const Json& endpoint : params.value("endpoints", Json::array())) {
         const auto parsed = parse_udp_endpoint(endpoint.get_ref<const std::string&>());
         if (!parsed || parsed->port == 0)
             return std::unexpected(
-                bad(fmt::format("\"{}\" is no UDP endpoint: write \"192.0.2.1:7001\" or \"[2001:db8::1]:7001\"",
-                                endpoint.get_ref<const std::string&>())));
+                bad_parameters(fmt::format("\"{}\" is no UDP endpoint: write \"192.0.2.1:7001\" or \"[2001:db8::1]:7001\"",
+                                           endpoint.get_ref<const std::string&>())));
         if (peer.endpoints.size() == most_endpoints)
-            return std::unexpected(bad(fmt::format("a peer has at most {} endpoints", most_endpoints)));
+            return std::unexpected(bad_parameters(fmt::format("a peer has at most {} endpoints", most_endpoints)));
         peer.endpoints.push_back(*parsed);
     }
     shard_->add_peer(peer.address, peer.endpoints);

@@ -17,7 +17,7 @@ namespace {
 
 using overlay::NakReason;
 
-double seconds(Duration duration) { return double(duration.count() / 1'000) / 1e6; }
+double in_seconds(Duration duration) { return double(duration.count() / 1'000) / 1e6; }
 
 using overlay::tag_of;
 
@@ -283,7 +283,7 @@ Json Daemon::label_list(std::size_t limit) const {
                             {"acked", row.acked},
                             {"terminal", row.terminal},
                             {"mtu", row.mtu},
-                            {"expires_s", seconds(std::max(row.expires - now, Duration{}))},
+                            {"expires_s", in_seconds(std::max(row.expires - now, Duration{}))},
                             {"packets", row.packets},
                             {"bytes", row.bytes},
                             {"path", fmt::format("{:016x}", row.path)}});
@@ -370,7 +370,7 @@ Json Daemon::path_of(const Address& address) const {
                    {"mtu", path->mtu},
                    {"cost", path->cost},
                    {"hops", path->hops},
-                   {"age_s", seconds(monotonic_now() - path->since)},
+                   {"age_s", in_seconds(monotonic_now() - path->since)},
                    {"nodes", std::move(nodes)}};
     return one;
 }

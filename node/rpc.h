@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "node/json.h"
@@ -35,6 +36,8 @@ struct RpcError {
     std::string message;
     std::string cause;        // data.error, unless empty
 };
+
+inline RpcError bad_parameters(std::string message) { return {RpcCode::bad_parameters, std::move(message), {}}; }
 
 struct RpcParameter {
     enum class Type : std::uint8_t { string, integer, strings, boolean, numbers };  // numbers: an object of them

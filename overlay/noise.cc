@@ -60,7 +60,7 @@ bool mix_dh(State& state, std::span<const std::byte, 32> secret, const Key& poin
     return sound;
 }
 
-Block<12> nonce_of(std::uint64_t n) {
+Block<12> handshake_nonce(std::uint64_t n) {
     Block<12> nonce{};
     store_little(nonce.data() + 4, n);
     return nonce;
@@ -69,7 +69,7 @@ Block<12> nonce_of(std::uint64_t n) {
 std::byte* encrypt_and_hash(State& state, Bytes plain, std::byte* out) {
     std::size_t size = plain.size();
     if (state.has_key) {
-        const Block<12> nonce = nonce_of(state.n++);
+        const Block<12> nonce = handshake_nonce(state.n++);
         crypto_aead_chacha20poly1305_ietf_encrypt(raw(out), nullptr, raw(plain.data()), plain.size(), raw(state.h.data()),
                                                   state.h.size(), nullptr, raw(nonce.data()), raw(state.k.data()));
         size += tag_size;
@@ -85,7 +85,7 @@ bool decrypt_and_hash(State& state, Bytes sealed, std::byte* out) {
         append(out, sealed);
     } else {
         if (sealed.size() < tag_size) return false;
-        const Block<12> nonce = nonce_of(state.n);
+        const Block<12> nonce = handshake_nonce(state.n);
         if (crypto_aead_chacha20poly1305_ietf_decrypt(raw(out), nullptr, nullptr, raw(sealed.data()), sealed.size(),
                                                       raw(state.h.data()), state.h.size(), raw(nonce.data()),
                                                       raw(state.k.data())) != 0)

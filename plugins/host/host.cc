@@ -20,7 +20,7 @@ constexpr std::size_t longest_line = 1'024;
 constexpr const char* entry_symbol = "weft_plugin_entry_v1";
 static_assert(WEFT_PLUGIN_ABI_MAJOR == 1);
 
-std::unexpected<Problem> refuse(std::string cause, std::string message) {
+std::unexpected<Problem> refused(std::string cause, std::string message) {
     return std::unexpected(Problem{std::move(cause), std::move(message)});
 }
 
@@ -82,17 +82,17 @@ std::expected<std::unique_ptr<Plugin>, Problem> Host::open(const File& file, std
     plugin->config_ = config_.get();
     plugin->copy_ = sealed_copy(file);
     if (plugin->copy_ < 0)
-        return refuse("unreadable", fmt::format("{}: no private copy (memfd_create): {}", file.path, std::strerror(errno)));
+        return refused("unreadable", fmt::format("{}: no private copy (memfd_create): {}", file.path, std::strerror(errno)));
     const std::string copy = fmt::format("/proc/self/fd/{}", plugin->copy_);
     plugin->handle_ = ::dlopen(copy.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!plugin->handle_)
-        return refuse("not_a_plugin",
-                      fmt::format("{} cannot be opened: {}; link it with all that it uses, and only with what is "
-                                  "on this machine",
-                                  file.path, loader_says(copy)));
+        return refused("not_a_plugin",
+                       fmt::format("{} cannot be opened: {}; link it with all that it uses, and only with what is "
+                                   "on this machine",
+                                   file.path, loader_says(copy)));
     using Entry = const weft_plugin* (*)(const weft_host*);
     const auto entry = reinterpret_cast<Entry>(::dlsym(plugin->handle_, entry_symbol));
-    if (!entry) return refuse("not_a_plugin", fmt::format("{}: {} is no function", file.path, entry_symbol));
+    if (!entry) return refused("not_a_plugin", fmt::format("{}: {} is no function", file.path, entry_symbol));
     plugin->host_ = {sizeof plugin->host_, 0, plugin.get(), &Plugin::log};
     auto contents = read_tables(entry(&plugin->host_), file.path);
     if (!contents) return std::unexpected(contents.error());
@@ -102,16 +102,16 @@ std::expected<std::unique_ptr<Plugin>, Problem> Host::open(const File& file, std
 
     for (Congestion& module : contents->congestion) {
         if (std::ranges::find(config_->reserved, module.name) != config_->reserved.end())
-            return refuse("duplicate", fmt::format("{}: its module {} has the name of one that is compiled in: rename it",
-                                                   file.path, module.name));
+            return refused("duplicate", fmt::format("{}: its module {} has the name of one that is compiled in: rename it",
+                                                    file.path, module.name));
         for (const Plugin* other : others)
             for (const Plugin::Module& known : other->modules())
                 if (other->name() != file.name && known.contents.name == module.name)
-                    return refuse("duplicate",
-                                  fmt::format("{}: its module {} has the name of one of {}: rename it, or unload {}",
-                                              file.path, module.name, other->path(), other->name()));
+                    return refused("duplicate",
+                                   fmt::format("{}: its module {} has the name of one of {}: rename it, or unload {}",
+                                               file.path, module.name, other->path(), other->name()));
         auto gate = Gate::open(module.table, config_->budget);
-        if (!gate) return refuse("too_many", fmt::format("{} modules are loaded already: unload some", most_gates));
+        if (!gate) return refused("too_many", fmt::format("{} modules are loaded already: unload some", most_gates));
         tcp::Module installable;
         installable.table = gate->table();
         std::ranges::copy(module.name, installable.name.begin());

@@ -41,4 +41,7 @@ constexpr int to_errno(Error error) {
     return EINVAL;
 }
 
+constexpr std::unexpected<int> fail(int error) { return std::unexpected{error}; }
+constexpr std::unexpected<int> fail(Error error) { return std::unexpected{to_errno(error)}; }
+
 }  // namespace weft::api

@@ -22,9 +22,6 @@ constexpr std::uint32_t least_send_buffer = 4'608, least_receive_buffer = 2'304;
 constexpr std::uint32_t most_buffer = 1u << 29;  // bytes asked for: doubled, a window has no more
 constexpr std::uint16_t least_segment = 88, most_segment = 32'767;  // bytes: TCP_MAXSEG
 
-std::unexpected<int> fail(int error) { return std::unexpected{error}; }
-std::unexpected<int> fail(Error error) { return std::unexpected{to_errno(error)}; }
-
 Outcome<int> integer(std::span<const std::byte> value, bool byte_will_do = false) {
     int number = 0;
     if (byte_will_do && !value.empty() && value.size() < sizeof number) return std::to_integer<int>(value.front());

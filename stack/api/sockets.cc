@@ -11,9 +11,6 @@ namespace {
 constexpr std::uint16_t first_ephemeral = 49'152;  // RFC 6335, section 6
 constexpr std::uint32_t ephemeral_ports = 65'536 - first_ephemeral;
 
-std::unexpected<int> fail(int error) { return std::unexpected{error}; }
-std::unexpected<int> fail(Error error) { return std::unexpected{to_errno(error)}; }
-
 bool is_any(const Address& address) {
     return address.family() == Family::none ||
            std::ranges::all_of(address.bytes(), [](std::byte b) { return b == std::byte{}; });

@@ -8,9 +8,6 @@
 namespace weft::api {
 namespace {
 
-std::unexpected<int> fail(int error) { return std::unexpected{error}; }
-std::unexpected<int> fail(Error error) { return std::unexpected{to_errno(error)}; }
-
 std::size_t total(std::span<const iovec> parts) {
     std::size_t sum = 0;
     for (const iovec& part : parts) sum += part.iov_len;

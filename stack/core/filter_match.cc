@@ -159,7 +159,7 @@ std::string_view family_name(std::uint8_t family) {
     return family < names.size() ? names[family] : "other";
 }
 
-std::string in_small(std::string_view text) {
+std::string in_lower_case(std::string_view text) {
     std::string out(text);
     std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
     return out;
@@ -167,9 +167,9 @@ std::string in_small(std::string_view text) {
 
 std::string text(Name name, const FlowState& flow) {
     switch (name) {
-    case Name::state: return in_small(state_name(flow.state));
+    case Name::state: return in_lower_case(state_name(flow.state));
     case Name::family: return std::string(family_name(flow.begin.family));
-    case Name::cc: return in_small(text_of(flow.module));
+    case Name::cc: return in_lower_case(text_of(flow.module));
     case Name::role: return std::string(flow.known ? role_name(flow.begin.role) : "");
     case Name::limit: return std::string(limit_name(flow.limit));
     default: return "";

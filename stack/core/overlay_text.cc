@@ -16,7 +16,7 @@ static_assert(prefix.size() + 1 + symbol_count == OverlayFamily::text_size);
 
 using Symbols = std::array<std::uint8_t, symbol_count>;
 
-std::unexpected<ParseError> fail(ParseError::Kind kind, std::size_t at) {
+std::unexpected<ParseError> mistake(ParseError::Kind kind, std::size_t at) {
     return std::unexpected(ParseError{kind, std::uint32_t(at)});
 }
 
@@ -55,31 +55,31 @@ std::expected<Symbols, ParseError> read_symbols(std::string_view text, std::size
     for (std::size_t at = begin; at < end; ++at) {
         if (at == skip && text[at] == '.') continue;
         const std::uint8_t symbol = bech32::symbol_of(text[at]);
-        if (symbol == bech32::no_symbol) return fail(ParseError::bad_character, at);
-        if (count == symbol_count) return fail(ParseError::wrong_length, at);
+        if (symbol == bech32::no_symbol) return mistake(ParseError::bad_character, at);
+        if (count == symbol_count) return mistake(ParseError::wrong_length, at);
         symbols[count++] = symbol;
     }
-    if (count < symbol_count || (skip < end && text[skip] != '.')) return fail(ParseError::wrong_length, end);
+    if (count < symbol_count || (skip < end && text[skip] != '.')) return mistake(ParseError::wrong_length, end);
     return symbols;
 }
 
 }  // namespace
 
 std::expected<Address, ParseError> OverlayFamily::parse(std::string_view text) {
-    if (text.empty()) return fail(ParseError::empty, 0);
+    if (text.empty()) return mistake(ParseError::empty, 0);
     const bool host_name =
         text.size() >= 5 && text[text.size() - 5] == '.' && same_letters(text.substr(text.size() - 4), prefix);
     const bool plain = text.size() > prefix.size() && same_letters(text.substr(0, 4), prefix) && text[4] == '1';
-    if (!host_name && !plain) return fail(ParseError::unknown_family, 0);
+    if (!host_name && !plain) return mistake(ParseError::unknown_family, 0);
     const auto symbols =
         plain ? read_symbols(text, 5, text.size(), text.size()) : read_symbols(text, 0, text.size() - 5, first_label);
     if (!symbols) return std::unexpected(symbols.error());
-    if (!bech32::verifies(prefix, *symbols)) return fail(ParseError::bad_checksum, 0);
+    if (!bech32::verifies(prefix, *symbols)) return mistake(ParseError::bad_checksum, 0);
 
     std::array<std::byte, size> bytes{};
     for (std::size_t bit = 0; bit < data_size * 5; ++bit) {
         if (((*symbols)[bit / 5] & 0x10 >> bit % 5) == 0) continue;
-        if (bit >= size * 8) return fail(ParseError::bad_padding, plain ? 5 + data_size - 1 : data_size);
+        if (bit >= size * 8) return mistake(ParseError::bad_padding, plain ? 5 + data_size - 1 : data_size);
         bytes[bit / 8] |= std::byte(0x80 >> bit % 8);
     }
     return Address{family, bytes};
@@ -108,24 +108,24 @@ std::string format_short_form(const Address& address) {
 }
 
 std::expected<ShortForm, ParseError> parse_short_form(std::string_view text) {
-    if (text.empty()) return fail(ParseError::empty, 0);
+    if (text.empty()) return mistake(ParseError::empty, 0);
     if (text.size() < 5 || !same_letters(text.substr(0, 4), prefix) || text[4] != ':')
-        return fail(ParseError::unknown_family, 0);
+        return mistake(ParseError::unknown_family, 0);
     constexpr std::size_t whole = 5 + 16 + 3;
     ShortForm bytes{};
     std::size_t bit = 0;
     for (std::size_t at = 5; at < text.size(); ++at) {
-        if (at == whole) return fail(ParseError::wrong_length, at);
+        if (at == whole) return mistake(ParseError::wrong_length, at);
         if ((at - 5) % 5 == 4) {
-            if (text[at] != '-') return fail(ParseError::bad_character, at);
+            if (text[at] != '-') return mistake(ParseError::bad_character, at);
             continue;
         }
         const std::uint8_t symbol = bech32::symbol_of(text[at]);
-        if (symbol == bech32::no_symbol) return fail(ParseError::bad_character, at);
+        if (symbol == bech32::no_symbol) return mistake(ParseError::bad_character, at);
         for (unsigned i = 0; i < 5; ++i, ++bit)
             if ((symbol & 0x10 >> i) != 0) bytes[bit / 8] |= std::byte(0x80 >> bit % 8);
     }
-    if (text.size() < whole) return fail(ParseError::wrong_length, text.size());
+    if (text.size() < whole) return mistake(ParseError::wrong_length, text.size());
     return bytes;
 }
 

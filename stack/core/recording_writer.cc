@@ -8,7 +8,7 @@ namespace weft::trace {
 
 namespace {
 
-constexpr std::int64_t second = 1'000'000'000;
+constexpr std::int64_t one_second = 1'000'000'000;
 constexpr std::uint64_t records_per_snapshot = 3;  // bytes of records for each byte of snapshot, at least
 constexpr std::uint64_t about_a_flow = 10;  // records of a snapshot
 constexpr std::uint64_t indexed_together = 16'384;  // records
@@ -72,7 +72,7 @@ void RecordingWriter::add(const Record& record, std::vector<std::byte>& out) {
     const std::int64_t t_ns = records_ == 0 && index_count_ == 0 ? record.t_ns : std::max(record.t_ns, now_ns_);
     if (records_ == 0) begin_ns_ = index_ns_ = t_ns;
     // Between two moments: all records of one moment lie on the same side of an index.
-    const bool due = std::uint64_t(t_ns) - std::uint64_t(index_ns_) >= std::uint64_t{second} ||
+    const bool due = std::uint64_t(t_ns) - std::uint64_t(index_ns_) >= std::uint64_t{one_second} ||
                      (records_ - indexed_records_ >= indexed_together && t_ns > now_ns_);
     if (indices_ == Indices::seconds && due) {
         flush(out);

@@ -38,7 +38,7 @@ std::optional<std::uint32_t> classes_named(std::string_view word) {
     return std::nullopt;
 }
 
-char small(char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; }
+char lower_case(char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; }
 
 template <std::size_t size>
 std::string_view of(const std::array<std::string_view, size>& names, std::size_t number) {
@@ -93,7 +93,7 @@ std::string to_string_of_classes(std::uint32_t classes) {
 }
 
 std::optional<std::uint8_t> state_named(std::string_view name) {
-    const auto same = [](char a, char b) { return small(a == '_' ? '-' : a) == small(b); };
+    const auto same = [](char a, char b) { return lower_case(a == '_' ? '-' : a) == lower_case(b); };
     for (std::size_t i = 0; i < state_names.size(); ++i)
         if (std::ranges::equal(name, state_names[i], same)) return std::uint8_t(i);
     return std::nullopt;

@@ -22,7 +22,7 @@ constexpr const char* clone_device = "/dev/net/tun";
 
 using Opened = std::expected<void, SystemError>;
 
-std::unexpected<SystemError> failed(std::string call, int error) {
+std::unexpected<SystemError> cannot(std::string call, int error) {
     return std::unexpected(SystemError{std::move(call), error});
 }
 
@@ -35,21 +35,21 @@ bool set_offloads(int descriptor, bool wanted) {
 
 Opened create(int descriptor, const TapConfig& config, bool& vnet_hdr, std::string& name) {
     const std::string what = std::string{"make the "} + (config.tun ? "TUN" : "TAP") + " device " + config.name;
-    if (config.name.empty() || config.name.size() >= IFNAMSIZ) return failed(what, EINVAL);
+    if (config.name.empty() || config.name.size() >= IFNAMSIZ) return cannot(what, EINVAL);
     unsigned features = 0;
     const bool known = ::ioctl(descriptor, TUNGETFEATURES, &features) == 0;
     vnet_hdr = config.vnet_hdr && known && (features & IFF_VNET_HDR) != 0;
     ifreq request{};
     std::memcpy(request.ifr_name, config.name.data(), config.name.size());
     request.ifr_flags = short((config.tun ? IFF_TUN : IFF_TAP) | IFF_NO_PI | (vnet_hdr ? IFF_VNET_HDR : 0));
-    if (::ioctl(descriptor, TUNSETIFF, &request) != 0) return failed(what, errno);
+    if (::ioctl(descriptor, TUNSETIFF, &request) != 0) return cannot(what, errno);
     name.assign(request.ifr_name, ::strnlen(request.ifr_name, IFNAMSIZ));
     if (vnet_hdr) {
         int size = VnetHeader::size, little_endian = 1;
         if (::ioctl(descriptor, TUNSETVNETHDRSZ, &size) != 0 || ::ioctl(descriptor, TUNSETVNETLE, &little_endian) != 0)
-            return failed("set the vnet_hdr of " + name, errno);
+            return cannot("set the vnet_hdr of " + name, errno);
     }
-    if (!set_offloads(descriptor, vnet_hdr)) return failed("set the offloads of " + name, errno);
+    if (!set_offloads(descriptor, vnet_hdr)) return cannot("set the offloads of " + name, errno);
     return {};
 }
 
@@ -67,9 +67,9 @@ std::expected<Tap, SystemError> Tap::open(const TapConfig& config) {
     auto state = std::make_unique<State>();
     state->config = config;
     if (config.mtu < least_mtu || config.mtu > most_mtu)
-        return failed("set an MTU of " + std::to_string(config.mtu), ERANGE);
+        return cannot("set an MTU of " + std::to_string(config.mtu), ERANGE);
     state->descriptor = ::open(clone_device, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    if (state->descriptor < 0) return failed(std::string{"open "} + clone_device, errno);
+    if (state->descriptor < 0) return cannot(std::string{"open "} + clone_device, errno);
     WEFT_TRY(create(state->descriptor, config, state->vnet_hdr, state->name));
     const NetDevice device{state->name};
     WEFT_TRY(configure(config, device));

@@ -17,7 +17,7 @@ Ticks tick_of(Instant t) { return Ticks(t.nanoseconds()) >> TimerWheel::tick_bit
 Instant at(std::int64_t ns) { return Instant::from_nanoseconds(ns); }
 
 // When an entry is due, in ticks, and the clock.
-struct Model {
+struct WheelModel {
     std::map<std::uint32_t, Ticks> due;
     Ticks now{0};
 
@@ -40,7 +40,7 @@ std::int64_t some_span(std::mt19937_64& draw, unsigned most_bits) {
 void run(std::uint64_t seed, std::int64_t begin, unsigned arm_bits, unsigned step_bits) {
     std::mt19937_64 draw{seed};
     TimerWheel wheel;
-    Model model;
+    WheelModel model;
     std::int64_t now = begin;
     model.now = tick_of(at(now));
     wheel.advance(at(now), [](std::uint32_t) { FAIL(); });

@@ -5,8 +5,6 @@
 namespace weft::test {
 namespace {
 
-constexpr Duration seconds(std::int64_t n) { return Duration::seconds(n); }
-
 struct Pair {
     Address own, other;
 };
@@ -41,7 +39,7 @@ TEST(Echo, IsLimitedAndComesAgainWithTime) {
     for (int i = 0; i < 3'000; ++i) replies += s.gets(echo(s.other4, s.own4, 8)).size();
     EXPECT_EQ(replies, 1'000u);
     EXPECT_EQ(s.engine.statistics().icmp_limited, 2'000u);
-    s.wait(seconds(1));
+    s.wait(Duration::seconds(1));
     EXPECT_EQ(s.gets(echo(s.other4, s.own4, 8)).size(), 1u);
 }
 

@@ -6,7 +6,6 @@ namespace weft::test {
 namespace {
 
 constexpr Duration ms(std::int64_t n) { return Duration::milliseconds(n); }
-constexpr Duration seconds(std::int64_t n) { return Duration::seconds(n); }
 const Mac nobody{};
 
 NeighbourState state_of(const Station& s, const Address& who) {
@@ -164,7 +163,7 @@ TEST(Neighbours, NobodyAnswersThreeQuestionsAndTheConnectFails) {
     EXPECT_FALSE(s.error_of(Event::Kind::failed));
     s.wait(ms(600));
     EXPECT_EQ(s.error_of(Event::Kind::failed), Error::unreachable);
-    s.wait(seconds(120));
+    s.wait(Duration::seconds(120));
     EXPECT_TRUE(s.engine.neighbours().empty()) << "no path goes through it any more";
     EXPECT_EQ(s.pool.in_use(), 0u);
 }
@@ -172,7 +171,7 @@ TEST(Neighbours, NobodyAnswersThreeQuestionsAndTheConnectFails) {
 TEST(Neighbours, OneThatFallsSilentIsProbedAndTheFlowHearsOfIt) {  // RFC 4861, section 7.3.3
     Station s;
     const Flow flow = s.established(s.other4);
-    s.wait(seconds(50));  // longer than an address is believed
+    s.wait(Duration::seconds(50));  // longer than an address is believed
     const Octets text(10);
     ASSERT_TRUE(s.engine.write(flow, text, {}, s.now));
     auto out = s.sent();
@@ -187,7 +186,7 @@ TEST(Neighbours, OneThatFallsSilentIsProbedAndTheFlowHearsOfIt) {  // RFC 4861, 
     EXPECT_EQ(s.error_of(Event::Kind::soft_error), Error::unreachable);
     EXPECT_EQ(s.engine.inspect(flow)->receiving.state, tcp::State::established);
     // It comes back with another device: the flow goes on at once.
-    s.wait(seconds(20));
+    s.wait(Duration::seconds(20));
     out = s.gets_arp(arp(1, s.gateway_mac, s.other4, nobody, s.own4), s.gateway_mac, wire::broadcast_mac);
     bool resumed = false;
     for (const Sent& each : out) resumed |= each.type() == 0x0800 && each.to() == s.gateway_mac;
@@ -197,7 +196,7 @@ TEST(Neighbours, OneThatFallsSilentIsProbedAndTheFlowHearsOfIt) {  // RFC 4861, 
 TEST(Neighbours, AnswerToAProbeKeepsTheAddress) {
     Station s;
     const Flow flow = s.established(s.other4);
-    s.wait(seconds(50));
+    s.wait(Duration::seconds(50));
     const Octets text(10);
     ASSERT_TRUE(s.engine.write(flow, text, {}, s.now));
     s.sent();

@@ -8,13 +8,13 @@ namespace {
 
 using Mode = overlay::TransitRules::Mode;
 
-Address numbered(unsigned number) {
+Address numbered_address(unsigned number) {
     std::array<std::byte, 64> bytes{};
     bytes[0] = std::byte(number);
     return {Family::overlay, bytes};
 }
 
-std::string text(unsigned number) { return '"' + OverlayFamily::format(numbered(number)) + '"'; }
+std::string text(unsigned number) { return '"' + OverlayFamily::format(numbered_address(number)) + '"'; }
 
 // Peers bob (1) and carol (2), and a name dan (3).
 std::string with_names(std::string_view rest) {
@@ -28,7 +28,7 @@ NodeConfig read(std::string_view rest) {
     return config.value_or(NodeConfig{});
 }
 
-std::string mistake(std::string_view rest) {
+std::string mistake_in_routes(std::string_view rest) {
     const auto config = parse_config(with_names(rest), "weft.toml");
     if (config) return "there is none";
     EXPECT_EQ(config.error().messages.size(), 1u) << config.error().messages.back();
@@ -40,21 +40,22 @@ TEST(ConfigRoutes, NextHopsAreNamesOrAddressesInTheirOrder) {
     const NodeConfig config =
         read("[[route]]\nto = \"dan\"\nvia = [\"carol\", " + text(1) + "]\n[[route]]\nto = \"*\"\nvia = \"bob\"\n");
     ASSERT_EQ(config.routes.size(), 2u);
-    EXPECT_EQ(config.routes[0], (RouteConfig{numbered(3), {numbered(2), numbered(1)}}));
-    EXPECT_EQ(config.routes[1], (RouteConfig{std::nullopt, {numbered(1)}}));
+    EXPECT_EQ(config.routes[0], (RouteConfig{numbered_address(3), {numbered_address(2), numbered_address(1)}}));
+    EXPECT_EQ(config.routes[1], (RouteConfig{std::nullopt, {numbered_address(1)}}));
     EXPECT_EQ(config.routing, "static");
-    EXPECT_EQ(config.names, (std::vector<std::pair<std::string, Address>>{{"dan", numbered(3)}}));
+    EXPECT_EQ(config.names, (std::vector<std::pair<std::string, Address>>{{"dan", numbered_address(3)}}));
 }
 
 TEST(ConfigRoutes, MistakesInRoutesAreTold) {
-    EXPECT_EQ(mistake("[[route]]\nto = \"dan\"\n"),
+    EXPECT_EQ(mistake_in_routes("[[route]]\nto = \"dan\"\n"),
               "a route needs \"to\", a name, an address or \"*\", and \"via\", one neighbour or several");
-    EXPECT_EQ(mistake("[[route]]\nto = \"dan\"\nvia = []\n"), "\"via\" names no neighbour");
-    EXPECT_EQ(mistake("[[route]]\nto = \"don\"\nvia = \"bob\"\n"),
+    EXPECT_EQ(mistake_in_routes("[[route]]\nto = \"dan\"\nvia = []\n"), "\"via\" names no neighbour");
+    EXPECT_EQ(mistake_in_routes("[[route]]\nto = \"don\"\nvia = \"bob\"\n"),
               "\"don\" is neither the name of a [[peer]] or in [names] nor an address; did you mean \"dan\"?");
-    EXPECT_EQ(mistake("[[route]]\nto = \"dan\"\nvia = \"@friends\"\n"),
+    EXPECT_EQ(mistake_in_routes("[[route]]\nto = \"dan\"\nvia = \"@friends\"\n"),
               "\"@friends\" is neither the name of a [[peer]] or in [names] nor an address");
-    EXPECT_EQ(mistake("[routing]\nmodule = \"\"\n"), "\"module\" is empty; it must name a routing module: \"static\"");
+    EXPECT_EQ(mistake_in_routes("[routing]\nmodule = \"\"\n"),
+              "\"module\" is empty; it must name a routing module: \"static\"");
 }
 
 TEST(ConfigRoutes, ReachIsForNobodyUnlessItIsExposed) {
@@ -68,17 +69,18 @@ port = "any"
 protocol = "udp"
 )");
     ASSERT_EQ(config.reach.size(), 7u);
-    EXPECT_EQ(config.reach[0], (overlay::ReachRule{numbered(1), 6, 80}));
-    EXPECT_EQ(config.reach[2], (overlay::ReachRule{numbered(3), 6, 80}));
-    EXPECT_EQ(config.reach[5], (overlay::ReachRule{numbered(3), 6, 443}));
+    EXPECT_EQ(config.reach[0], (overlay::ReachRule{numbered_address(1), 6, 80}));
+    EXPECT_EQ(config.reach[2], (overlay::ReachRule{numbered_address(3), 6, 80}));
+    EXPECT_EQ(config.reach[5], (overlay::ReachRule{numbered_address(3), 6, 443}));
     EXPECT_EQ(config.reach[6], (overlay::ReachRule{std::nullopt, 17, 0}));
 }
 
 TEST(ConfigRoutes, MistakesInExposeAreTold) {
-    EXPECT_TRUE(mistake("[[expose]]\nfrom = \"bob\"\n").contains("without \"port\": a port from 1 to 65535"));
-    EXPECT_TRUE(mistake("[[expose]]\nport = 0\n").contains("must be a port from 1 to 65535"));
-    EXPECT_TRUE(mistake("[[expose]]\nport = 80\nfrom = \"@foes\"\n").contains("\"@foes\" is no group of [groups]"));
-    EXPECT_TRUE(mistake("[[expose]]\nport = 80\nprotocol = \"ftp\"\n").contains("(allowed: tcp, udp, any)"));
+    EXPECT_TRUE(mistake_in_routes("[[expose]]\nfrom = \"bob\"\n").contains("without \"port\": a port from 1 to 65535"));
+    EXPECT_TRUE(mistake_in_routes("[[expose]]\nport = 0\n").contains("must be a port from 1 to 65535"));
+    EXPECT_TRUE(
+        mistake_in_routes("[[expose]]\nport = 80\nfrom = \"@foes\"\n").contains("\"@foes\" is no group of [groups]"));
+    EXPECT_TRUE(mistake_in_routes("[[expose]]\nport = 80\nprotocol = \"ftp\"\n").contains("(allowed: tcp, udp, any)"));
 }
 
 // An empty list must not become a rule for everybody.
@@ -91,16 +93,16 @@ TEST(ConfigRoutes, TransitIsForMembersAtAHundredMegabits) {
     const overlay::TransitRules listed =
         read("[transit]\nallow = \"listed\"\nfrom = [\"bob\", \"@friends\"]\nrate = \"unlimited\"\n").transit;
     EXPECT_EQ(listed.mode, Mode::listed);
-    EXPECT_EQ(listed.who, (std::vector<Address>{numbered(1), numbered(2), numbered(3)}));
+    EXPECT_EQ(listed.who, (std::vector<Address>{numbered_address(1), numbered_address(2), numbered_address(3)}));
     EXPECT_EQ(listed.rate, 0u);
     EXPECT_EQ(read("[transit]\nallow = \"off\"\n").transit.mode, Mode::off);
 }
 
 TEST(ConfigRoutes, MistakesInTransitAreTold) {
-    EXPECT_TRUE(mistake("[transit]\nallow = \"listed\"\n").contains("goes with allow = \"listed\""));
-    EXPECT_TRUE(mistake("[transit]\nfrom = \"bob\"\n").contains("goes with allow = \"listed\""));
-    EXPECT_TRUE(mistake("[transit]\nrate = \"0bit\"\n").contains("is too little"));
-    EXPECT_TRUE(mistake("[transit]\nrate = \"5\"\n").contains("has no unit"));
+    EXPECT_TRUE(mistake_in_routes("[transit]\nallow = \"listed\"\n").contains("goes with allow = \"listed\""));
+    EXPECT_TRUE(mistake_in_routes("[transit]\nfrom = \"bob\"\n").contains("goes with allow = \"listed\""));
+    EXPECT_TRUE(mistake_in_routes("[transit]\nrate = \"0bit\"\n").contains("is too little"));
+    EXPECT_TRUE(mistake_in_routes("[transit]\nrate = \"5\"\n").contains("has no unit"));
 }
 
 TEST(ConfigRoutes, NamesAndGroupsAreChecked) {

@@ -7,7 +7,7 @@
 namespace weft::node {
 namespace {
 
-std::string mistake(const std::string& text) {
+std::string mistake_in_tap(const std::string& text) {
     const auto config = parse_config(text, "weft.toml");
     return config ? "" : config.error().messages.front();
 }
@@ -67,27 +67,27 @@ echo = true
 }
 
 TEST(ConfigTap, EachMistakeIsToldWithItsPlaceAndMend) {
-    EXPECT_EQ(mistake("[[tap]]\nname = \"lab0\"\n"),
+    EXPECT_EQ(mistake_in_tap("[[tap]]\nname = \"lab0\"\n"),
               "weft.toml:1:1: a device without an \"address\" for this node: give it one, such as \"10.0.0.2/24\"");
     EXPECT_EQ(
-        mistake("[[tap]]\naddress = \"10.0.0.2\"\n"),
+        mistake_in_tap("[[tap]]\naddress = \"10.0.0.2\"\n"),
         "weft.toml:2:11: \"address\": \"10.0.0.2\" has no prefix length: write 10.0.0.2/24; write an address and the length "
         "of its prefix, such as \"10.0.0.2/24\"");
-    EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2/24\"\nmode = \"tum\"\n"),
+    EXPECT_EQ(mistake_in_tap("[[tap]]\naddress = \"10.0.0.2/24\"\nmode = \"tum\"\n"),
               "weft.toml:3:8: \"mode\" = \"tum\"; did you mean \"tun\"? (allowed: tap, tun)");
-    EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2/24\"\nmode = \"tun\"\nmac = \"02:00:00:00:00:01\"\n"),
+    EXPECT_EQ(mistake_in_tap("[[tap]]\naddress = \"10.0.0.2/24\"\nmode = \"tun\"\nmac = \"02:00:00:00:00:01\"\n"),
               "weft.toml:4:7: \"mac\" is for Ethernet: a device of mode \"tun\" has none");
-    EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2/24\"\nroute = \"0.0.0.0/0 via 10.0.1.1\"\n"),
+    EXPECT_EQ(mistake_in_tap("[[tap]]\naddress = \"10.0.0.2/24\"\nroute = \"0.0.0.0/0 via 10.0.1.1\"\n"),
               "weft.toml:1:1: the gateway 10.0.1.1 is in the network of no address of this device");
-    EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2/24\"\nkernel = \"10.0.0.2/24\"\n"),
+    EXPECT_EQ(mistake_in_tap("[[tap]]\naddress = \"10.0.0.2/24\"\nkernel = \"10.0.0.2/24\"\n"),
               "weft.toml:1:1: 10.0.0.2 is to be both ours and the kernel's: the two sides of a device have an address each");
-    EXPECT_EQ(mistake("[[tap]]\naddress = \"fd00::2/64\"\nmtu = 1279\n"),
+    EXPECT_EQ(mistake_in_tap("[[tap]]\naddress = \"fd00::2/64\"\nmtu = 1279\n"),
               "weft.toml:1:1: IPv6 needs an MTU of 1280 or more");
-    EXPECT_EQ(
-        mistake("[[tap]]\nname = \"a\"\naddress = \"10.0.0.2/24\"\n[[tap]]\nname = \"a\"\naddress = \"10.1.0.2/24\"\n"),
-        "weft.toml:4:1: \"a\" is the name of two devices");
-    EXPECT_EQ(mistake("[listen]\nudp = []\n[[tap]]\naddress = \"10.0.0.2/24\"\n"), "");
-    EXPECT_EQ(mistake("[[tap]]\naddress = \"10.0.0.2/24\"\n"), "");  // beside the overlay
+    EXPECT_EQ(mistake_in_tap(
+                  "[[tap]]\nname = \"a\"\naddress = \"10.0.0.2/24\"\n[[tap]]\nname = \"a\"\naddress = \"10.1.0.2/24\"\n"),
+              "weft.toml:4:1: \"a\" is the name of two devices");
+    EXPECT_EQ(mistake_in_tap("[listen]\nudp = []\n[[tap]]\naddress = \"10.0.0.2/24\"\n"), "");
+    EXPECT_EQ(mistake_in_tap("[[tap]]\naddress = \"10.0.0.2/24\"\n"), "");  // beside the overlay
 }
 
 TEST(ConfigTap, AnInterfaceAddressIsOneHostsInANetwork) {

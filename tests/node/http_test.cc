@@ -8,7 +8,7 @@
 namespace weft::node::http {
 namespace {
 
-std::expected<Request, Status> parse(std::string_view lines) {
+std::expected<Request, Status> parse_lines(std::string_view lines) {
     static std::string kept;   // the request looks into it
     kept = std::string(lines) + "\r\n";
     EXPECT_EQ(head_length(kept), kept.size());
@@ -16,7 +16,7 @@ std::expected<Request, Status> parse(std::string_view lines) {
 }
 
 Status refusal(std::string_view lines) {
-    const auto request = parse(lines);
+    const auto request = parse_lines(lines);
     EXPECT_FALSE(request) << lines;
     return request ? Status::ok : request.error();
 }
@@ -38,7 +38,7 @@ TEST(Http, AHeadIsFoundHoweverItIsCut) {
 }
 
 TEST(Http, ARequestIsItsLineAndItsFields) {
-    const auto request = parse(
+    const auto request = parse_lines(
         "GET /a/b?c=d HTTP/1.1\r\nHost: example.org:80\r\nRANGE: \t bytes=1-2 \r\nIf-None-Match: \"x\"\r\n"
         "if-modified-since: Sun, 06 Nov 1994 08:49:37 GMT\r\nX-Other:\r\n");
     ASSERT_TRUE(request);
@@ -54,19 +54,19 @@ TEST(Http, ARequestIsItsLineAndItsFields) {
 }
 
 TEST(Http, AnAbsoluteTargetIsItsPath) {   // RFC 9112, 3.2.2
-    EXPECT_EQ(parse("GET http://a.b:8/c?d HTTP/1.1\r\nHost: x\r\n")->target, "/c?d");
-    EXPECT_EQ(parse("HEAD HTTP://a HTTP/1.1\r\nHost: x\r\n")->target, "/");
+    EXPECT_EQ(parse_lines("GET http://a.b:8/c?d HTTP/1.1\r\nHost: x\r\n")->target, "/c?d");
+    EXPECT_EQ(parse_lines("HEAD HTTP://a HTTP/1.1\r\nHost: x\r\n")->target, "/");
     EXPECT_EQ(refusal("GET http:///c HTTP/1.1\r\nHost: x\r\n"), Status::bad_request);
     EXPECT_EQ(refusal("GET http://a?b HTTP/1.1\r\nHost: x\r\n"), Status::bad_request);
 }
 
 TEST(Http, ConnectionsAreKeptAsTheVersionAndTheFieldSay) {   // RFC 9112, 9.3
-    EXPECT_TRUE(parse("GET / HTTP/1.1\r\nHost: a\r\n")->keep_alive);
-    EXPECT_FALSE(parse("GET / HTTP/1.1\r\nHost: a\r\nConnection: foo, CLOSE\r\n")->keep_alive);
-    EXPECT_FALSE(parse("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nConnection: close\r\n")->keep_alive);
-    EXPECT_FALSE(parse("GET / HTTP/1.0\r\n")->keep_alive);
-    EXPECT_TRUE(parse("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n")->keep_alive);
-    EXPECT_TRUE(parse("GET / HTTP/1.9\r\nHost: a\r\n")->keep_alive);   // a minor version that we do not know is as 1.1
+    EXPECT_TRUE(parse_lines("GET / HTTP/1.1\r\nHost: a\r\n")->keep_alive);
+    EXPECT_FALSE(parse_lines("GET / HTTP/1.1\r\nHost: a\r\nConnection: foo, CLOSE\r\n")->keep_alive);
+    EXPECT_FALSE(parse_lines("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nConnection: close\r\n")->keep_alive);
+    EXPECT_FALSE(parse_lines("GET / HTTP/1.0\r\n")->keep_alive);
+    EXPECT_TRUE(parse_lines("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n")->keep_alive);
+    EXPECT_TRUE(parse_lines("GET / HTTP/1.9\r\nHost: a\r\n")->keep_alive);  // a minor version that we do not know is as 1.1
 }
 
 TEST(Http, WhatIsNoRequestLineIsRefused) {
@@ -84,7 +84,7 @@ TEST(Http, OtherVersionsAndMethodsAreNamed) {
         EXPECT_EQ(refusal(std::string(method) + " / HTTP/1.1\r\nHost: a\r\n"), Status::method_not_allowed);
     EXPECT_EQ(refusal("OPTIONS * HTTP/1.1\r\nHost: a\r\n"), Status::method_not_allowed);
     EXPECT_EQ(refusal("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n"), Status::method_not_allowed);
-    for (const std::string_view method : {"get", "BREW", "PROPFIND"})   // methods are of one case
+    for (const std::string_view method : {"get", "BREW", "PROPFIND"})  // methods are of one case
         EXPECT_EQ(refusal(std::string(method) + " / HTTP/1.1\r\nHost: a\r\n"), Status::not_implemented);
 }
 
@@ -93,7 +93,7 @@ TEST(Http, FieldsAreNamesColonsAndPrintableValues) {
          {"A", ": b", "A : b", " A: b", "A\t: b", "A: b\rc", "A: \x01", "A: \x7f", "B\xc3: x", "A: x\r\n y"})  // obs-fold
         EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a\r\n" + std::string(field) + "\r\n"), Status::bad_request) << field;
     EXPECT_EQ(refusal(std::string_view("GET / HTTP/1.1\r\nHost: a\r\nA: x\0y\r\n", 33)), Status::bad_request);
-    EXPECT_TRUE(parse("GET / HTTP/1.1\r\nHost: a\r\nA: caf\xc3\xa9\r\n"));
+    EXPECT_TRUE(parse_lines("GET / HTTP/1.1\r\nHost: a\r\nA: caf\xc3\xa9\r\n"));
 }
 
 TEST(Http, AHostComesOnceWithHttp11) {  // RFC 9112, 3.2
@@ -101,34 +101,34 @@ TEST(Http, AHostComesOnceWithHttp11) {  // RFC 9112, 3.2
     EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n"), Status::bad_request);
     EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a/b\r\n"), Status::bad_request);
     EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a b\r\n"), Status::bad_request);
-    EXPECT_TRUE(parse("GET / HTTP/1.1\r\nHost:\r\n"));
-    EXPECT_TRUE(parse("GET / HTTP/1.1\r\nHost: [fd00::1]:80\r\n"));
-    EXPECT_TRUE(parse("GET / HTTP/1.0\r\n"));
+    EXPECT_TRUE(parse_lines("GET / HTTP/1.1\r\nHost:\r\n"));
+    EXPECT_TRUE(parse_lines("GET / HTTP/1.1\r\nHost: [fd00::1]:80\r\n"));
+    EXPECT_TRUE(parse_lines("GET / HTTP/1.0\r\n"));
 }
 
 TEST(Http, ALengthIsOneNumber) {  // RFC 9112, 6.1 to 6.3
-    EXPECT_EQ(parse("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 42\r\n")->content_length, 42u);
+    EXPECT_EQ(parse_lines("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 42\r\n")->content_length, 42u);
     for (const std::string_view length : {"-1", "+1", "1,1", "0x1", "1 1", "", "99999999999999999999"})
         EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::string(length) + "\r\n"),
                   Status::bad_request);
     EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n"), Status::bad_request);
-    EXPECT_TRUE(parse("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n")->chunked);
+    EXPECT_TRUE(parse_lines("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n")->chunked);
     EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n"),
               Status::bad_request);
     EXPECT_EQ(refusal("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n"), Status::bad_request);
     EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n"), Status::not_implemented);
-    EXPECT_TRUE(parse("GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n")->expects_continue);
+    EXPECT_TRUE(parse_lines("GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n")->expects_continue);
     EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n"), Status::expectation_failed);
 }
 
 TEST(Http, WhatIsTooLongIsRefused) {
     const std::string host = " HTTP/1.1\r\nHost: a\r\n";
-    EXPECT_TRUE(parse("GET /" + std::string(8'000, 'a') + host));
+    EXPECT_TRUE(parse_lines("GET /" + std::string(8'000, 'a') + host));
     EXPECT_EQ(refusal("GET /" + std::string(most_line, 'a') + host), Status::uri_too_long);
     EXPECT_EQ(refusal("GET /" + host + "A: " + std::string(most_head, 'a') + "\r\n"), Status::fields_too_large);
     std::string fields;
     for (std::size_t i = 1; i < most_fields; ++i) fields += "A: b\r\n";
-    EXPECT_TRUE(parse("GET /" + host + fields));
+    EXPECT_TRUE(parse_lines("GET /" + host + fields));
     EXPECT_EQ(refusal("GET /" + host + fields + "A: b\r\n"), Status::fields_too_large);
 }
 

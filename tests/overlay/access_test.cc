@@ -24,7 +24,7 @@ Address member(unsigned number) {
 }
 
 const Address alice = member(1), bob = member(2);
-const Instant start = Instant::from_nanoseconds(1'000'000'000);
+const Instant beginning = Instant::from_nanoseconds(1'000'000'000);
 
 std::vector<std::byte> segment(std::uint16_t from, std::uint16_t to, std::uint8_t flags) {
     std::vector<std::byte> header(20);
@@ -44,61 +44,61 @@ std::vector<std::byte> datagram(std::uint16_t from, std::uint16_t to) {
 
 TEST(Reach, IsForNobodyUntilSomethingOpensAPort) {
     Access access;
-    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 80, syn), start), Verdict::refuse);
-    EXPECT_EQ(access.inbound(alice, udp, datagram(5'000, 53), start), Verdict::refuse);
-    EXPECT_EQ(access.inbound(alice, sctp, datagram(5'000, 53), start), Verdict::refuse);
+    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 80, syn), beginning), Verdict::refuse);
+    EXPECT_EQ(access.inbound(alice, udp, datagram(5'000, 53), beginning), Verdict::refuse);
+    EXPECT_EQ(access.inbound(alice, sctp, datagram(5'000, 53), beginning), Verdict::refuse);
     EXPECT_EQ(access.statistics().reach_refused, 3u);
 }
 
 TEST(Reach, WcmpIsOpenToEveryMember) {
     Access access;
-    EXPECT_EQ(access.inbound(alice, protocol_wcmp, datagram(0, 0), start), Verdict::pass);
+    EXPECT_EQ(access.inbound(alice, protocol_wcmp, datagram(0, 0), beginning), Verdict::pass);
 }
 
 TEST(Reach, AResetIsNeverAnsweredAndAFragmentOfAHeaderIsDropped) {
     Access access;
-    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 80, rst | ack), start), Verdict::drop);
+    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 80, rst | ack), beginning), Verdict::drop);
     access.set_reach({{.who = {}, .protocol = tcp, .port = 80}});
     const auto whole = segment(5'000, 80, syn);
-    EXPECT_EQ(access.inbound(alice, tcp, Bytes{whole}.first(19), start), Verdict::drop);
-    EXPECT_EQ(access.inbound(alice, tcp, {}, start), Verdict::drop);
+    EXPECT_EQ(access.inbound(alice, tcp, Bytes{whole}.first(19), beginning), Verdict::drop);
+    EXPECT_EQ(access.inbound(alice, tcp, {}, beginning), Verdict::drop);
 }
 
 TEST(Reach, AnswersToAFlowOpenedHerePass) {
     Access access;
-    access.outbound(bob, tcp, segment(40'000, 80, syn), start);
-    EXPECT_EQ(access.inbound(bob, tcp, segment(80, 40'000, syn | ack), start), Verdict::pass);
-    EXPECT_EQ(access.inbound(alice, tcp, segment(80, 40'000, syn | ack), start), Verdict::refuse);   // another host
-    EXPECT_EQ(access.inbound(bob, tcp, segment(81, 40'000, ack), start), Verdict::refuse);           // another port
-    EXPECT_EQ(access.inbound(bob, tcp, segment(80, 40'001, ack), start), Verdict::refuse);
-    access.outbound(bob, udp, datagram(40'000, 53), start);
-    EXPECT_EQ(access.inbound(bob, udp, datagram(53, 40'000), start), Verdict::pass);
+    access.outbound(bob, tcp, segment(40'000, 80, syn), beginning);
+    EXPECT_EQ(access.inbound(bob, tcp, segment(80, 40'000, syn | ack), beginning), Verdict::pass);
+    EXPECT_EQ(access.inbound(alice, tcp, segment(80, 40'000, syn | ack), beginning), Verdict::refuse);   // another host
+    EXPECT_EQ(access.inbound(bob, tcp, segment(81, 40'000, ack), beginning), Verdict::refuse);           // another port
+    EXPECT_EQ(access.inbound(bob, tcp, segment(80, 40'001, ack), beginning), Verdict::refuse);
+    access.outbound(bob, udp, datagram(40'000, 53), beginning);
+    EXPECT_EQ(access.inbound(bob, udp, datagram(53, 40'000), beginning), Verdict::pass);
 }
 
 TEST(Reach, AFlowIsForgottenWhenItIsIdle) {
     Access access;
-    access.outbound(bob, tcp, segment(40'000, 80, syn), start);
-    access.outbound(bob, udp, datagram(40'000, 53), start);
-    EXPECT_EQ(access.inbound(bob, udp, datagram(53, 40'000), start + Duration::seconds(299)), Verdict::pass);
-    EXPECT_EQ(access.inbound(bob, udp, datagram(53, 40'000), start + Duration::seconds(598)), Verdict::pass);
-    EXPECT_EQ(access.inbound(bob, udp, datagram(53, 40'000), start + Duration::seconds(900)), Verdict::refuse);
-    EXPECT_EQ(access.inbound(bob, tcp, segment(80, 40'000, ack), start + Duration::seconds(7'199)), Verdict::pass);
-    EXPECT_EQ(access.inbound(bob, tcp, segment(80, 40'000, ack), start + Duration::seconds(15'000)), Verdict::refuse);
+    access.outbound(bob, tcp, segment(40'000, 80, syn), beginning);
+    access.outbound(bob, udp, datagram(40'000, 53), beginning);
+    EXPECT_EQ(access.inbound(bob, udp, datagram(53, 40'000), beginning + Duration::seconds(299)), Verdict::pass);
+    EXPECT_EQ(access.inbound(bob, udp, datagram(53, 40'000), beginning + Duration::seconds(598)), Verdict::pass);
+    EXPECT_EQ(access.inbound(bob, udp, datagram(53, 40'000), beginning + Duration::seconds(900)), Verdict::refuse);
+    EXPECT_EQ(access.inbound(bob, tcp, segment(80, 40'000, ack), beginning + Duration::seconds(7'199)), Verdict::pass);
+    EXPECT_EQ(access.inbound(bob, tcp, segment(80, 40'000, ack), beginning + Duration::seconds(15'000)), Verdict::refuse);
     EXPECT_EQ(access.statistics().flows, 0u);
 }
 
 TEST(Reach, AResetThatLeavesOpensNothing) {
     Access access;
-    access.outbound(bob, tcp, segment(80, 40'000, rst | ack), start);
-    EXPECT_EQ(access.inbound(bob, tcp, segment(40'000, 80, ack), start), Verdict::refuse);
+    access.outbound(bob, tcp, segment(80, 40'000, rst | ack), beginning);
+    EXPECT_EQ(access.inbound(bob, tcp, segment(40'000, 80, ack), beginning), Verdict::refuse);
 }
 
 TEST(Reach, ARunningListenerOpensItsPortToEveryMember) {
     Access access;
     access.open(tcp, 7'000);
     access.open(tcp, 7'000);
-    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 7'000, syn), start), Verdict::pass);
-    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 7'001, syn), start), Verdict::refuse);
+    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 7'000, syn), beginning), Verdict::pass);
+    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 7'001, syn), beginning), Verdict::refuse);
     access.close(tcp, 7'000);
     EXPECT_TRUE(access.exposed(alice, tcp, 7'000));
     access.close(tcp, 7'000);
@@ -109,12 +109,12 @@ TEST(Reach, ARunningListenerOpensItsPortToEveryMember) {
 TEST(Reach, AnAcceptedFlowOutlivesItsListener) {
     Access access;
     access.open(tcp, 7'000);
-    ASSERT_EQ(access.inbound(alice, tcp, segment(5'000, 7'000, syn), start), Verdict::pass);
-    access.outbound(alice, tcp, segment(7'000, 5'000, syn | ack), start);
+    ASSERT_EQ(access.inbound(alice, tcp, segment(5'000, 7'000, syn), beginning), Verdict::pass);
+    access.outbound(alice, tcp, segment(7'000, 5'000, syn | ack), beginning);
     access.close(tcp, 7'000);
-    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 7'000, ack), start), Verdict::pass);
+    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 7'000, ack), beginning), Verdict::pass);
     access.set_reach({});   // rules that never named it change nothing
-    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 7'000, ack), start), Verdict::pass);
+    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 7'000, ack), beginning), Verdict::pass);
 }
 
 TEST(Reach, ARuleThatNamesAPortDecidesEvenWhereAListenerIs) {
@@ -132,23 +132,23 @@ TEST(Reach, ARuleThatNamesAPortDecidesEvenWhereAListenerIs) {
 TEST(Reach, NewRulesEndWhatTheyNoLongerAllowAndNothingElse) {
     Access access;
     access.set_reach({{.who = {}, .protocol = tcp, .port = 80}, {.who = bob, .protocol = tcp, .port = 81}});
-    access.outbound(alice, tcp, segment(80, 5'000, syn | ack), start);
-    access.outbound(bob, tcp, segment(81, 5'000, syn | ack), start);
-    access.outbound(alice, tcp, segment(40'000, 22, syn), start);
+    access.outbound(alice, tcp, segment(80, 5'000, syn | ack), beginning);
+    access.outbound(bob, tcp, segment(81, 5'000, syn | ack), beginning);
+    access.outbound(alice, tcp, segment(40'000, 22, syn), beginning);
     access.set_reach({{.who = bob, .protocol = tcp, .port = 81}});
-    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 80, ack), start), Verdict::refuse);
-    EXPECT_EQ(access.inbound(bob, tcp, segment(5'000, 81, ack), start), Verdict::pass);
-    EXPECT_EQ(access.inbound(alice, tcp, segment(22, 40'000, ack), start), Verdict::pass);
+    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 80, ack), beginning), Verdict::refuse);
+    EXPECT_EQ(access.inbound(bob, tcp, segment(5'000, 81, ack), beginning), Verdict::pass);
+    EXPECT_EQ(access.inbound(alice, tcp, segment(22, 40'000, ack), beginning), Verdict::pass);
     EXPECT_EQ(access.statistics().flows, 2u);
 }
 
 TEST(Reach, ForgetsTheLongestUnusedFlowWhenTheTableIsFull) {
     Access access;
     for (unsigned i = 0; i < Access::flows_at_most; ++i)
-        access.outbound(member(i), tcp, segment(40'000, 80, syn), start + Duration::microseconds(i));
-    access.outbound(member(0), tcp, segment(40'000, 80, ack), start + Duration::seconds(5));   // in use
-    access.outbound(alice, udp, datagram(1, 2), start + Duration::seconds(6));
-    const Instant later = start + Duration::seconds(7);
+        access.outbound(member(i), tcp, segment(40'000, 80, syn), beginning + Duration::microseconds(i));
+    access.outbound(member(0), tcp, segment(40'000, 80, ack), beginning + Duration::seconds(5));   // in use
+    access.outbound(alice, udp, datagram(1, 2), beginning + Duration::seconds(6));
+    const Instant later = beginning + Duration::seconds(7);
     EXPECT_EQ(access.statistics().flows, Access::flows_at_most);
     EXPECT_EQ(access.statistics().flows_evicted, 1u);
     EXPECT_EQ(access.inbound(member(0), tcp, segment(80, 40'000, ack), later), Verdict::pass);
@@ -158,21 +158,21 @@ TEST(Reach, ForgetsTheLongestUnusedFlowWhenTheTableIsFull) {
 
 TEST(Reach, FlowsThatOthersOpenPushNoneOutThatWereOpenedHere) {
     Access access;
-    access.outbound(alice, tcp, segment(40'000, 80, syn), start);
+    access.outbound(alice, tcp, segment(40'000, 80, syn), beginning);
     access.open(tcp, 80);
     for (unsigned i = 0; i < Access::flows_at_most + 10; ++i)
-        access.outbound(member(i), tcp, segment(80, 40'000, syn | ack), start);
+        access.outbound(member(i), tcp, segment(80, 40'000, syn | ack), beginning);
     EXPECT_EQ(access.statistics().flows_evicted, 10u);
-    EXPECT_EQ(access.inbound(alice, tcp, segment(80, 40'000, ack), start), Verdict::pass);
+    EXPECT_EQ(access.inbound(alice, tcp, segment(80, 40'000, ack), beginning), Verdict::pass);
 }
 
 TEST(Reach, AnswersAtMostAHundredRefusalsASecond) {
     Access access;
     unsigned answered = 0;
     for (unsigned port = 1; port <= 1'000; ++port)
-        answered += access.inbound(alice, tcp, segment(5'000, std::uint16_t(port), syn), start) == Verdict::refuse;
+        answered += access.inbound(alice, tcp, segment(5'000, std::uint16_t(port), syn), beginning) == Verdict::refuse;
     EXPECT_EQ(answered, Access::refusals_a_second);
-    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 1, syn), start + Duration::seconds(1)), Verdict::refuse);
+    EXPECT_EQ(access.inbound(alice, tcp, segment(5'000, 1, syn), beginning + Duration::seconds(1)), Verdict::refuse);
 }
 
 TEST(Reach, ARefusalIsTheSameForEveryPortButForWhatItConcerns) {
@@ -230,8 +230,8 @@ TEST(Transit, HoldsEachNeighboursCapWithinFivePercent) {
     Access access;
     constexpr std::uint64_t cap = 12'500'000;
     std::uint64_t passed[2]{};
-    Instant now = start;
-    const Instant end = start + Duration::seconds(10);
+    Instant now = beginning;
+    const Instant end = beginning + Duration::seconds(10);
     for (; now < end; now = now + Duration::microseconds(32)) {
         if (access.transit_bytes(1, 1'200, now)) passed[0] += 1'200;
         if (access.transit_bytes(70, 300, now)) passed[1] += 300;   // another neighbour, under the cap
@@ -246,15 +246,15 @@ TEST(Transit, HoldsEachNeighboursCapWithinFivePercent) {
 TEST(Transit, AnIdleNeighbourMaySendABurstOfFiftyMilliseconds) {
     Access access;
     unsigned passed = 0;
-    while (access.transit_bytes(3, 1'000, start)) ++passed;
+    while (access.transit_bytes(3, 1'000, beginning)) ++passed;
     EXPECT_EQ(passed, 625u);
-    EXPECT_TRUE(access.transit_bytes(3, 1'000, start + Duration::milliseconds(1)));
+    EXPECT_TRUE(access.transit_bytes(3, 1'000, beginning + Duration::milliseconds(1)));
 }
 
 TEST(Transit, HasNoCapWhereTheOwnerWantsNone) {
     Access access;
     access.set_transit({.mode = TransitRules::Mode::members, .who = {}, .rate = 0});
-    for (unsigned i = 0; i < 100'000; ++i) ASSERT_TRUE(access.transit_bytes(3, 65'000, start));
+    for (unsigned i = 0; i < 100'000; ++i) ASSERT_TRUE(access.transit_bytes(3, 65'000, beginning));
 }
 
 }  // namespace

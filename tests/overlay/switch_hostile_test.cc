@@ -9,7 +9,7 @@
 namespace weft::overlay {
 namespace {
 
-using Kind = PathEvent::Kind;
+using PathKind = PathEvent::Kind;
 using SetupMessage = Setup;   // GoogleTest keeps the name for itself
 
 // s - m - d, and e, who is m's neighbour too.
@@ -67,7 +67,7 @@ TEST(Hostile, AMillionGuessedLabelsFindOnlyTheGuessersOwn) {
     for (const LabelRow& row : world.m.labels->labels(100)) EXPECT_EQ(row.packets, row.label == own.label ? 1u : 0u);
     world.run(sec(1));
     EXPECT_EQ(world.d.got.size(), before);
-    EXPECT_EQ(world.s.count(Kind::broken) + world.d.count(Kind::broken) + world.e.count(Kind::broken), 0u);
+    EXPECT_EQ(world.s.count(PathKind::broken) + world.d.count(PathKind::broken) + world.e.count(PathKind::broken), 0u);
     EXPECT_EQ(world.send(world.s, theirs).size(), 2u);
     EXPECT_EQ(world.send(world.e, own).size(), 2u);
 }
@@ -88,7 +88,7 @@ TEST(Hostile, DropsTellWhatWasWrongAndAnswerAllAlike) {
         if (Op(body[0]) == Op::stale) (link == in ? to_e : to_s) += (body.size() - 4) / 4;
     EXPECT_EQ(to_e, 1u);
     EXPECT_EQ(to_s, 3u);
-    EXPECT_EQ(world.s.count(Kind::broken), 0u);   // none of them is a label that s writes
+    EXPECT_EQ(world.s.count(PathKind::broken), 0u);   // none of them is a label that s writes
 }
 
 TEST(Hostile, ThirdPartyEndsMovesAndAnswersNoPath) {
@@ -97,7 +97,7 @@ TEST(Hostile, ThirdPartyEndsMovesAndAnswersNoPath) {
     const TeardownItem teardown[] = {{theirs.path}};
     const BrokenItem broken[] = {{theirs.path, world.d.tag()}};
     const MtuItem mtu[] = {{theirs.path, 1'200}};
-    const StaleItem stale[] = {{theirs.label}, {world.d.last(Kind::offered)->label}};
+    const StaleItem stale[] = {{theirs.label}, {world.d.last(PathKind::offered)->label}};
     world.from_e(list_body<TeardownItem>(teardown));
     world.from_e(list_body<BrokenItem>(broken));
     world.from_e(list_body<MtuItem>(mtu));
@@ -115,7 +115,7 @@ TEST(Hostile, ThirdPartyEndsMovesAndAnswersNoPath) {
     EXPECT_GE(world.m.labels->statistics().foreign, 5u);
     EXPECT_EQ(world.m.labels->statistics().naks_out[std::size_t(NakReason::loop)], 1u);
     EXPECT_EQ(world.send(world.s, theirs).size(), 2u);
-    EXPECT_EQ(world.send(world.d, *world.d.last(Kind::offered)).size(), 2u);
+    EXPECT_EQ(world.send(world.d, *world.d.last(PathKind::offered)).size(), 2u);
 }
 
 TEST(Hostile, ThirdPartyAnswersNoSetupThatIsUnderWay) {
@@ -131,7 +131,7 @@ TEST(Hostile, ThirdPartyAnswersNoSetupThatIsUnderWay) {
     EXPECT_TRUE(world.s.events.empty());
     world.d.labels->accept(*path, world.answer, world.now);
     world.run(ms(100));
-    EXPECT_TRUE(world.s.last(Kind::opened));
+    EXPECT_TRUE(world.s.last(PathKind::opened));
 }
 
 TEST(Hostile, TransitThatAnswersForTheDestinationOpensNothing) {
@@ -177,8 +177,8 @@ TEST(Hostile, PrivateSourceIsOfferedAndNeverLearnt) {
     setup.sign(world.e.identity, {});
     world.from_e(setup.body());
     world.run(ms(200));
-    ASSERT_TRUE(world.d.last(Kind::offered));
-    EXPECT_TRUE(world.d.last(Kind::offered)->private_source);
+    ASSERT_TRUE(world.d.last(PathKind::offered));
+    EXPECT_TRUE(world.d.last(PathKind::offered)->private_source);
     EXPECT_TRUE(world.m.router.learnt.empty());
     EXPECT_TRUE(world.d.router.learnt.empty());
 }
@@ -200,7 +200,7 @@ TEST(Hostile, TenThousandSetupsASecondFromOneLeaveOthersUnchanged) {
             const auto path = world.s.labels->open(world.d.address(), world.init, world.now);
             ASSERT_TRUE(path);
             world.run(ms(50));
-            opened += world.s.last(Kind::opened)->path == *path;
+            opened += world.s.last(PathKind::opened)->path == *path;
             world.s.labels->close(*path, world.now);
         }
         world.run(ms(50));
@@ -230,17 +230,17 @@ TEST(Hostile, FullTableEvictsTheUnansweredFirstAndThenTheHeaviest) {
     }
     EXPECT_EQ(world.send(world.s, honest).size(), 2u);
     EXPECT_GE(world.m.labels->statistics().evicted, 20u);
-    EXPECT_GE(world.e.count(Kind::broken), 20u);
-    EXPECT_EQ(world.s.count(Kind::broken), 0u);
+    EXPECT_GE(world.e.count(PathKind::broken), 20u);
+    EXPECT_EQ(world.s.count(PathKind::broken), 0u);
     // More paths of s: the table is full, and the heaviest pays, its oldest first.
     for (int i = 0; i < 8; ++i) {
         world.open(world.s, world.d, ms(100));
         EXPECT_LE(world.m.labels->statistics().labels, 40u);
     }
-    EXPECT_EQ(world.s.count(Kind::broken), 0u);
-    EXPECT_EQ(world.s.count(Kind::opened), 9u);
+    EXPECT_EQ(world.s.count(PathKind::broken), 0u);
+    EXPECT_EQ(world.s.count(PathKind::opened), 9u);
     // Unanswered ones go before anything open.
-    const std::size_t broken = world.e.count(Kind::broken);
+    const std::size_t broken = world.e.count(PathKind::broken);
     world.wiretap = [&](SwitchNode& from, SwitchNode&, std::vector<std::byte>& body) {
         return &from != &world.d || Op(body[0]) == Op::got;
     };
@@ -253,8 +253,8 @@ TEST(Hostile, FullTableEvictsTheUnansweredFirstAndThenTheHeaviest) {
         world.m.labels->receive_control(world.m.link_to(world.s), body, world.now);
         world.run(ms(1));
     }
-    EXPECT_EQ(world.s.count(Kind::broken), 0u);
-    EXPECT_LE(world.e.count(Kind::broken), broken + 1);   // for the first one there was none to evict but an open one
+    EXPECT_EQ(world.s.count(PathKind::broken), 0u);
+    EXPECT_LE(world.e.count(PathKind::broken), broken + 1);   // for the first one there was none to evict but an open one
 }
 
 TEST(Hostile, SlotsAreReusedAndOldLabelsNeverHit) {
@@ -281,9 +281,9 @@ TEST(Hostile, TransitThatIsOffIsRefusedAndTheCapDrops) {
     world.m.labels->access(&access);
     ASSERT_TRUE(world.s.labels->open(world.d.address(), world.init, world.now));
     world.run(ms(100));
-    ASSERT_TRUE(world.s.last(Kind::failed));
-    EXPECT_EQ(world.s.last(Kind::failed)->reason, NakReason::admin);
-    EXPECT_EQ(world.s.last(Kind::failed)->reporter, world.m.tag());
+    ASSERT_TRUE(world.s.last(PathKind::failed));
+    EXPECT_EQ(world.s.last(PathKind::failed)->reason, NakReason::admin);
+    EXPECT_EQ(world.s.last(PathKind::failed)->reporter, world.m.tag());
     EXPECT_EQ(world.m.labels->statistics().setups_forwarded, 0u);
     EXPECT_EQ(world.open(world.s, world.m).hops, 1);   // to the leaf itself, nothing is in transit
 
@@ -364,7 +364,7 @@ TEST(Hostile, AMillionRandomBodiesNeitherCrashNorGrow) {
     EXPECT_EQ(world.m.labels->statistics().paths, 1u);
     EXPECT_EQ(world.m.labels->statistics().labels, 2u);
     EXPECT_EQ(world.send(world.s, theirs).size(), 2u);
-    EXPECT_EQ(world.s.count(Kind::broken) + world.s.count(Kind::closed), 0u);
+    EXPECT_EQ(world.s.count(PathKind::broken) + world.s.count(PathKind::closed), 0u);
 }
 
 }  // namespace

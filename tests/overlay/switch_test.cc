@@ -8,7 +8,7 @@
 namespace weft::overlay {
 namespace {
 
-using Kind = PathEvent::Kind;
+using PathKind = PathEvent::Kind;
 
 class LineOf : public testing::TestWithParam<std::size_t> {};
 
@@ -22,7 +22,7 @@ TEST_P(LineOf, NodesCarriesLabelledPacketsBothWays) {
     EXPECT_EQ(opened.mtu, 1'472);
     EXPECT_EQ(opened.remote, destination.address());
     ASSERT_EQ(opened.visited.size(), GetParam() - 2);
-    const PathEvent offered = *destination.last(Kind::offered);
+    const PathEvent offered = *destination.last(PathKind::offered);
     EXPECT_EQ(offered.payload, world.init);
     EXPECT_EQ(offered.hops, GetParam() - 1);
     EXPECT_EQ(offered.remote, source.address());
@@ -59,8 +59,8 @@ TEST(Switch, CostAndMtuOfAPathComeFromItsLinks) {
     const PathEvent opened = world.open(a, c);
     EXPECT_EQ(opened.mtu, 1'300);
     EXPECT_EQ(opened.cost, 2 * (10 + 100));   // 10 ms round trip each
-    EXPECT_EQ(c.last(Kind::offered)->mtu, 1'300);
-    EXPECT_EQ(c.last(Kind::offered)->cost, opened.cost);
+    EXPECT_EQ(c.last(PathKind::offered)->mtu, 1'300);
+    EXPECT_EQ(c.last(PathKind::offered)->cost, opened.cost);
 }
 
 TEST(Switch, LostAndRepeatedControlMessagesRecover) {
@@ -75,7 +75,7 @@ TEST(Switch, LostAndRepeatedControlMessagesRecover) {
             const auto path = source.labels->open(destination.address(), world.init, world.now);
             ASSERT_TRUE(path);
             world.run(sec(2));
-            const PathEvent* event = source.last(Kind::opened);
+            const PathEvent* event = source.last(PathKind::opened);
             if (!event || event->path != *path) continue;
             ++opened;
             EXPECT_EQ(world.send(source, *event).size(), 4u);
@@ -84,7 +84,7 @@ TEST(Switch, LostAndRepeatedControlMessagesRecover) {
         }
         EXPECT_GE(opened, 9u) << seed;   // a message is lost for good once in 600
         EXPECT_GT(source.labels->statistics().repeated, 0u);
-        EXPECT_LE(destination.count(Kind::offered), 10u);   // no duplicate is taken for a new one
+        EXPECT_LE(destination.count(PathKind::offered), 10u);   // no duplicate is taken for a new one
     }
 }
 
@@ -95,7 +95,7 @@ TEST(Switch, SetupAlongAConfiguredLoopEndsInALoopNakAtTheSource) {
     for (const auto& [from, to] : {std::pair{&s, &a}, {&a, &b}, {&b, &c}, {&c, &a}}) from->router.next_hops[0] = {to->tag()};
     ASSERT_TRUE(s.labels->open(d.address(), world.init, world.now));
     world.run(sec(2));
-    const PathEvent* failed = s.last(Kind::failed);
+    const PathEvent* failed = s.last(PathKind::failed);
     ASSERT_TRUE(failed);
     EXPECT_EQ(failed->reason, NakReason::loop);
     EXPECT_EQ(failed->reporter, a.tag());
@@ -114,7 +114,7 @@ TEST(Switch, DeadEndMakesThePreviousHopTryItsNextBest) {
     const PathEvent opened = world.open(s, d);
     EXPECT_EQ(opened.visited, (std::vector<Tag>{a.tag(), b.tag()}));
     EXPECT_EQ(world.send(s, opened), (std::vector<Tag>{a.tag(), b.tag(), d.tag()}));
-    EXPECT_EQ(world.send(d, *d.last(Kind::offered)), (std::vector<Tag>{b.tag(), a.tag(), s.tag()}));
+    EXPECT_EQ(world.send(d, *d.last(PathKind::offered)), (std::vector<Tag>{b.tag(), a.tag(), s.tag()}));
     EXPECT_EQ(dead.labels->statistics().naks_out[std::size_t(NakReason::no_route)], 1u);
     EXPECT_EQ(dead.labels->statistics().labels, 0u);
 }
@@ -144,8 +144,8 @@ TEST(Switch, WhoTakesASetupAndAnswersNothingIsAccusedByTheHopBeforeIt) {
     const Instant begun = world.now;
     const auto path = s.labels->open(d.address(), world.init, world.now);
     ASSERT_TRUE(path);
-    while (!s.last(Kind::failed) && world.now < begun + sec(3)) world.run(ms(1));
-    const PathEvent* failed = s.last(Kind::failed);
+    while (!s.last(PathKind::failed) && world.now < begun + sec(3)) world.run(ms(1));
+    const PathEvent* failed = s.last(PathKind::failed);
     ASSERT_TRUE(failed);
     EXPECT_EQ(failed->reason, NakReason::timeout);
     EXPECT_EQ(failed->reporter, before.tag());
@@ -168,7 +168,7 @@ TEST(Switch, TriesAreSpentAndNoMore) {
     const auto path = s.labels->open(d.address(), world.init, world.now);
     ASSERT_TRUE(path);
     world.run(sec(3));
-    const PathEvent* failed = s.last(Kind::failed);
+    const PathEvent* failed = s.last(PathKind::failed);
     ASSERT_TRUE(failed);
     EXPECT_EQ(failed->reason, NakReason::tries);
     unsigned reached = 0;
@@ -185,14 +185,14 @@ TEST(Switch, LongLineEndsAtTheHopLimit) {
     wish.deadline = sec(9);
     ASSERT_TRUE(s.labels->open(d.address(), world.init, world.now, wish));
     world.run(sec(9));
-    const PathEvent* failed = s.last(Kind::failed);
+    const PathEvent* failed = s.last(PathKind::failed);
     ASSERT_TRUE(failed);
     EXPECT_EQ(failed->reason, NakReason::hops);
     EXPECT_EQ(failed->reporter, world.nodes[255]->tag());
     // 255 links carry set-up and packets alike.
     ASSERT_TRUE(s.labels->open(world.nodes[255]->address(), world.init, world.now, wish));
     world.run(sec(9));
-    const PathEvent* opened = s.last(Kind::opened);
+    const PathEvent* opened = s.last(PathKind::opened);
     ASSERT_TRUE(opened);
     EXPECT_EQ(opened->hops, 255);
     EXPECT_EQ(opened->visited.size(), 64u);   // the last ones
@@ -219,10 +219,10 @@ TEST(Switch, DestinationMayRefuse) {
     d.accepts = false;
     const auto path = s.labels->open(d.address(), world.init, world.now);
     world.run(ms(100));
-    ASSERT_TRUE(d.last(Kind::offered));
+    ASSERT_TRUE(d.last(PathKind::offered));
     d.labels->refuse(*path, NakReason::admin, world.now);
     world.run(ms(100));
-    const PathEvent* failed = s.last(Kind::failed);
+    const PathEvent* failed = s.last(PathKind::failed);
     ASSERT_TRUE(failed);
     EXPECT_EQ(failed->reason, NakReason::admin);
     EXPECT_EQ(failed->reporter, d.tag());
@@ -235,8 +235,8 @@ TEST(Switch, OfferThatNobodyAnswersIsGivenUp) {
     d.accepts = false;
     ASSERT_TRUE(s.labels->open(d.address(), world.init, world.now));
     world.run(sec(2));
-    EXPECT_EQ(s.last(Kind::failed)->reason, NakReason::timeout);
-    EXPECT_EQ(d.count(Kind::closed), 1u);
+    EXPECT_EQ(s.last(PathKind::failed)->reason, NakReason::timeout);
+    EXPECT_EQ(d.count(PathKind::closed), 1u);
     world.run(sec(15));
     for (const auto& node : world.nodes) EXPECT_EQ(node->labels->statistics().paths, 0u);
 }
@@ -248,8 +248,8 @@ TEST(Switch, TeardownReachesTheOtherEndAndFreesEveryLabel) {
     const PathEvent opened = world.open(s, d);
     d.labels->close(opened.path, world.now);
     world.run(ms(200));
-    EXPECT_EQ(s.count(Kind::closed), 1u);
-    EXPECT_EQ(d.count(Kind::closed), 0u);
+    EXPECT_EQ(s.count(PathKind::closed), 1u);
+    EXPECT_EQ(d.count(PathKind::closed), 0u);
     for (const auto& node : world.nodes) {
         EXPECT_EQ(node->labels->statistics().labels, 0u);
         EXPECT_EQ(node->labels->statistics().paths, 0u);
@@ -263,10 +263,10 @@ TEST(Switch, LinkThatGoesDownBreaksItsPathsBothWays) {
     const PathEvent opened = world.open(s, d);
     world.part(*world.nodes[2], *world.nodes[3]);
     world.run(ms(200));
-    ASSERT_EQ(s.count(Kind::broken), 1u);
-    ASSERT_EQ(d.count(Kind::broken), 1u);
-    EXPECT_EQ(s.last(Kind::broken)->accused, world.nodes[3]->tag());
-    EXPECT_EQ(d.last(Kind::broken)->accused, world.nodes[2]->tag());
+    ASSERT_EQ(s.count(PathKind::broken), 1u);
+    ASSERT_EQ(d.count(PathKind::broken), 1u);
+    EXPECT_EQ(s.last(PathKind::broken)->accused, world.nodes[3]->tag());
+    EXPECT_EQ(d.last(PathKind::broken)->accused, world.nodes[2]->tag());
     EXPECT_EQ(s.router.broken, 1u);
     for (const auto& node : world.nodes) EXPECT_EQ(node->labels->statistics().labels, 0u);
 }
@@ -284,8 +284,8 @@ TEST(Switch, LinkThatGoesDownBeforeTheAnswerMakesTheSetupGoElsewhere) {
     world.run(ms(20));
     world.part(s, hole);
     world.run(ms(100));
-    ASSERT_TRUE(s.last(Kind::opened));
-    EXPECT_EQ(s.last(Kind::opened)->visited, (std::vector<Tag>{b.tag()}));
+    ASSERT_TRUE(s.last(PathKind::opened));
+    EXPECT_EQ(s.last(PathKind::opened)->visited, (std::vector<Tag>{b.tag()}));
 }
 
 TEST(Switch, RestartedNeighbourSaysStaleAndThePathBreaksAtBothEnds) {
@@ -295,14 +295,14 @@ TEST(Switch, RestartedNeighbourSaysStaleAndThePathBreaksAtBothEnds) {
     const PathEvent opened = world.open(s, d);
     world.restart(*world.nodes[2]);
     world.run(sec(1));
-    EXPECT_EQ(s.count(Kind::broken), 0u);   // nobody has noticed
+    EXPECT_EQ(s.count(PathKind::broken), 0u);   // nobody has noticed
     EXPECT_EQ(world.send(s, opened).size(), 1u);
-    world.send(d, *d.last(Kind::offered));
+    world.send(d, *d.last(PathKind::offered));
     world.run(ms(200));
-    EXPECT_EQ(s.count(Kind::broken), 1u);
-    EXPECT_EQ(d.count(Kind::broken), 1u);
+    EXPECT_EQ(s.count(PathKind::broken), 1u);
+    EXPECT_EQ(d.count(PathKind::broken), 1u);
     EXPECT_EQ(world.nodes[2]->labels->statistics().stale_sent, 2u);
-    EXPECT_EQ(s.last(Kind::broken)->accused, world.nodes[2]->tag());
+    EXPECT_EQ(s.last(PathKind::broken)->accused, world.nodes[2]->tag());
     const PathEvent again = world.open(s, d);   // its new numbers are no duplicates
     EXPECT_EQ(world.send(s, again).size(), 4u);
 }
@@ -315,10 +315,10 @@ TEST(Switch, IdlePathsExpireAndUsedOnesLive) {
     for (int i = 0; i < 8; ++i) {
         world.run(sec(100));
         EXPECT_EQ(world.send(s, used).size(), 2u);
-        world.send(d, *d.last(Kind::offered));
+        world.send(d, *d.last(PathKind::offered));
     }
-    EXPECT_EQ(s.count(Kind::broken), 1u);
-    EXPECT_EQ(s.last(Kind::broken)->path, idle.path);
+    EXPECT_EQ(s.count(PathKind::broken), 1u);
+    EXPECT_EQ(s.last(PathKind::broken)->path, idle.path);
     EXPECT_EQ(world.nodes[1]->labels->statistics().paths, 1u);
     EXPECT_EQ(world.nodes[1]->labels->statistics().expired, 1u);
     EXPECT_TRUE(world.send(s, idle).empty());
@@ -337,10 +337,10 @@ TEST(Switch, PacketTooLargeForALinkIsAnsweredByItsMtuAtTheEnd) {
     EXPECT_EQ(world.send(a, opened, 1'281).size(), 1u);
     EXPECT_EQ(world.send(a, opened, 1'280).size(), 3u);
     world.run(ms(100));
-    ASSERT_TRUE(a.last(Kind::mtu));
-    EXPECT_EQ(a.last(Kind::mtu)->mtu, 1'280);
+    ASSERT_TRUE(a.last(PathKind::mtu));
+    EXPECT_EQ(a.last(PathKind::mtu)->mtu, 1'280);
     EXPECT_EQ(c.labels->statistics().dropped[std::size_t(LabelDrop::too_large)], 1u);
-    EXPECT_EQ(d.count(Kind::mtu), 0u);
+    EXPECT_EQ(d.count(PathKind::mtu), 0u);
 }
 
 TEST(Switch, ModuleThatDoesNotKnowYetIsAskedAgain) {
@@ -353,8 +353,8 @@ TEST(Switch, ModuleThatDoesNotKnowYetIsAskedAgain) {
     world.nodes[1]->router.pending = 1'000'000;
     ASSERT_TRUE(s.labels->open(d.address(), world.init, world.now));
     world.run(sec(2));
-    ASSERT_TRUE(s.last(Kind::failed));
-    EXPECT_EQ(s.last(Kind::failed)->reason, NakReason::timeout);
+    ASSERT_TRUE(s.last(PathKind::failed));
+    EXPECT_EQ(s.last(PathKind::failed)->reason, NakReason::timeout);
 }
 
 TEST(Switch, LiesOfAModuleAreNotBelieved) {
@@ -373,8 +373,8 @@ TEST(Switch, LiesOfAModuleAreNotBelieved) {
         link = lie;
         ASSERT_TRUE(s.labels->open(d.address(), world.init, world.now));
         world.run(ms(100));
-        ASSERT_TRUE(s.last(Kind::failed)) << lie;
-        EXPECT_EQ(s.last(Kind::failed)->reason, NakReason::no_route);
+        ASSERT_TRUE(s.last(PathKind::failed)) << lie;
+        EXPECT_EQ(s.last(PathKind::failed)->reason, NakReason::no_route);
     }
     link = m.link_to(d);
     for (const std::uint32_t bad : {0u, 2u, 5u, 99u}) {
@@ -385,7 +385,7 @@ TEST(Switch, LiesOfAModuleAreNotBelieved) {
     verdict = WEFT_ROUTE_FORWARD, state = 33;
     ASSERT_TRUE(s.labels->open(d.address(), world.init, world.now));
     world.run(ms(100));
-    EXPECT_EQ(s.count(Kind::failed), 10u);
+    EXPECT_EQ(s.count(PathKind::failed), 10u);
     EXPECT_EQ(m.labels->statistics().refused_answers, 10u);
     state = 32;
     EXPECT_EQ(world.open(s, d).hops, 2);
@@ -406,17 +406,17 @@ TEST(Switch, ModuleMayCloseAndOpenPathsWhileItIsAsked) {
     s.router.lie = [&](weft_query&, weft_decision&) { return meddle(s, last), false; };
     last = *s.labels->open(d.address(), world.init, world.now);
     world.run(sec(1));
-    EXPECT_EQ(s.count(Kind::opened), 1u);   // and closed as soon as the module was heard out
+    EXPECT_EQ(s.count(PathKind::opened), 1u);   // and closed as soon as the module was heard out
     EXPECT_EQ(refused, 2u);
     EXPECT_EQ(s.labels->statistics().paths, 0u);
-    EXPECT_EQ(d.count(Kind::closed), 1u);
+    EXPECT_EQ(d.count(PathKind::closed), 1u);
     s.router.lie = nullptr, s.router.meddle = nullptr;
     const PathEvent opened = world.open(s, d);
     s.router.meddle = [&](std::uint64_t path) { meddle(s, path); };
     world.part(s, *world.nodes[1]);
     world.run(sec(1));
-    EXPECT_EQ(s.count(Kind::broken), 1u);
-    EXPECT_EQ(s.last(Kind::broken)->path, opened.path);
+    EXPECT_EQ(s.count(PathKind::broken), 1u);
+    EXPECT_EQ(s.last(PathKind::broken)->path, opened.path);
     EXPECT_EQ(s.labels->statistics().paths, 0u);
 }
 
@@ -455,9 +455,9 @@ TEST(Switch, LabelOfAWaypointIsFollowedWhereTheModuleKnowsNoWay) {
     world.run(ms(200));
     ASSERT_TRUE(s.labels->open(d.address(), world.init, world.now));
     world.run(sec(2));
-    ASSERT_TRUE(s.last(Kind::failed));
-    EXPECT_EQ(s.last(Kind::failed)->reason, NakReason::stale);   // the label that it named is gone
-    EXPECT_EQ(s.last(Kind::failed)->reporter, a.tag());
+    ASSERT_TRUE(s.last(PathKind::failed));
+    EXPECT_EQ(s.last(PathKind::failed)->reason, NakReason::stale);   // the label that it named is gone
+    EXPECT_EQ(s.last(PathKind::failed)->reporter, a.tag());
 }
 
 TEST(Switch, BothEndsAreLearntInTransitOnlyFromGoodSignaturesAndTimes) {

@@ -133,7 +133,7 @@ TEST(Rfc2018, WhatIsSackedIsNotSentAgain) {  // section 5
     Flow10 flow;
     flow.sacks({{3, 10}});
     const auto again = flow.resent();
-    EXPECT_EQ(again, (std::vector<std::uint32_t>{0, 1, 2}));
+    ASSERT_EQ(again, (std::vector<std::uint32_t>{0, 1, 2}));
     EXPECT_EQ(flow.board().sacked, 7 * flow.mss());
 }
 

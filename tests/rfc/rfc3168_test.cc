@@ -6,7 +6,7 @@
 namespace weft::test {
 namespace {
 
-constexpr std::uint16_t both = wire::ece | wire::cwr;
+constexpr std::uint16_t both_marks = wire::ece | wire::cwr;
 
 Opening asking(bool active = true) {
     Opening how{.active = active};
@@ -19,13 +19,13 @@ Peer capable(const Opening& how = asking()) {
     Peer peer{how};
     if (how.active) {
         peer.connects();
-        const Seen first = peer.sees(syn().with(both));
+        const Seen first = peer.sees(syn().with(both_marks));
         peer.sends(syn_ack().with(wire::ece).ack(first.seq + 1));
         peer.sees(ack());
         EXPECT_TRUE(peer.hears(Event::Kind::connected));
     } else {
         peer.listens();
-        peer.sends(syn().with(both));
+        peer.sends(syn().with(both_marks));
         const Seen answer = peer.sees(syn_ack().with(wire::ece));
         peer.sends(ack().ack(answer.seq + 1));
         EXPECT_TRUE(peer.accepts());
@@ -44,7 +44,7 @@ TEST(Rfc3168, Shld8_AnEcnSetupSynIsAnsweredByOne) {  // section 6.1.1
 TEST(Rfc3168, ByDefaultItIsAcceptedAndNotAskedFor) {
     Peer passive{Opening{}};
     passive.listens();
-    passive.sends(syn().with(both));
+    passive.sends(syn().with(both_marks));
     passive.sees(syn_ack().with(wire::ece));
     Peer active{Opening{.active = true}};
     active.connects();
@@ -56,7 +56,7 @@ TEST(Rfc3168, OffMeansNeither) {
     how.config.ecn = 0;
     Peer peer{how};
     peer.listens();
-    peer.sends(syn().with(both));
+    peer.sends(syn().with(both_marks));
     const Seen answer = peer.sees(syn_ack());
     peer.sends(ack().ack(answer.seq + 1));
     ASSERT_TRUE(peer.accepts());
@@ -68,10 +68,10 @@ TEST(Rfc3168, OffMeansNeither) {
 }
 
 TEST(Rfc3168, AnAnswerThatReflectsBothBitsIsNone) {  // section 6.1.1: an old host that echoes reserved bits
-    for (const std::uint16_t said : {std::uint16_t{0}, both, std::uint16_t{wire::cwr}}) {
+    for (const std::uint16_t said : {std::uint16_t{0}, both_marks, std::uint16_t{wire::cwr}}) {
         Peer peer{asking()};
         peer.connects();
-        const Seen first = peer.sees(syn().with(both));
+        const Seen first = peer.sees(syn().with(both_marks));
         peer.sends(syn_ack().with(said).ack(first.seq + 1));
         peer.sees(ack());
         EXPECT_FALSE(peer.tcb().receiving.flags.ecn) << said;
@@ -83,7 +83,7 @@ TEST(Rfc3168, AnAnswerThatReflectsBothBitsIsNone) {  // section 6.1.1: an old ho
 TEST(Rfc3168, ASynThatIsSentAgainDoesWithoutIt) {  // section 6.1.1.1
     Peer peer{asking()};
     peer.connects();
-    const Seen first = peer.sees(syn().with(both));
+    const Seen first = peer.sees(syn().with(both_marks));
     peer.until_it_sends();
     peer.sees(syn());
     peer.sends(syn_ack().with(wire::ece).ack(first.seq + 1));

@@ -13,7 +13,7 @@ Opening measured(Duration minimum = seconds(1), bool timestamps = true) {
     return how;
 }
 
-void near(Duration value, Duration expected, Where where = Where::current()) {
+void about(Duration value, Duration expected, Where where = Where::current()) {
     EXPECT_LE(value, expected + ms(2)) << "at line " << where.line();
     EXPECT_LE(expected, value + ms(2)) << "at line " << where.line();
 }
@@ -26,9 +26,9 @@ TEST(Rfc6298, BeforeAnyMeasurementTheTimeoutIsOneSecond) {   // 2.1
 
 TEST(Rfc6298, FirstMeasurementSetsSrttAndHalfOfItAsVariation) {   // 2.2
     Peer peer = established(measured(ms(1)));
-    near(peer.tcb().timing.srtt, ms(100));
-    near(peer.tcb().timing.rttvar, ms(50));
-    near(peer.tcb().timing.rto, ms(300));   // SRTT + 4 RTTVAR
+    about(peer.tcb().timing.srtt, ms(100));
+    about(peer.tcb().timing.rttvar, ms(50));
+    about(peer.tcb().timing.rto, ms(300));   // SRTT + 4 RTTVAR
 }
 
 TEST(Rfc6298, LaterMeasurementsAreSmoothedByAnEighthAndAQuarter) {   // 2.3
@@ -43,15 +43,15 @@ TEST(Rfc6298, LaterMeasurementsAreSmoothedByAnEighthAndAQuarter) {   // 2.3
         const std::int64_t error = srtt.count() - ms(r).count();
         rttvar = Duration::nanoseconds(rttvar.count() * 3 / 4 + (error < 0 ? -error : error) / 4);   // before SRTT
         srtt = Duration::nanoseconds(srtt.count() * 7 / 8 + ms(r).count() / 8);
-        near(peer.tcb().timing.srtt, srtt);
-        near(peer.tcb().timing.rttvar, rttvar);
-        near(peer.tcb().timing.rto, srtt + rttvar * 4);
+        about(peer.tcb().timing.srtt, srtt);
+        about(peer.tcb().timing.rttvar, rttvar);
+        about(peer.tcb().timing.rto, srtt + rttvar * 4);
     }
 }
 
 TEST(Rfc6298, TimeoutIsAtLeastTheMinimum) {   // 2.4
     EXPECT_EQ(established(measured(seconds(1))).tcb().timing.rto, seconds(1));
-    near(established(measured(ms(200))).tcb().timing.rto, ms(300));
+    about(established(measured(ms(200))).tcb().timing.rto, ms(300));
     EXPECT_EQ(established(measured(ms(400))).tcb().timing.rto, ms(400));
 }
 
@@ -62,7 +62,7 @@ TEST(Rfc6298, TimerRunsFromTheFirstUnacknowledgedSegment) {   // 5.1
     peer.after(ms(600));
     EXPECT_EQ(peer.writes(100, {.nodelay = true}), 100u);   // 5.1: already running, so not restarted
     peer.sees(data(100));
-    near(peer.until_it_sends(), ms(400));
+    about(peer.until_it_sends(), ms(400));
     const auto again = peer.next();
     ASSERT_TRUE(again);
     EXPECT_EQ(again->seq, peer.iss() + 1);
@@ -86,7 +86,7 @@ TEST(Rfc6298, AcknowledgementOfNewTextRestartsIt) {   // 5.3
     peer.after(ms(900));
     peer.sends(ack().ack(peer.iss() + 101));
     const Duration rto = peer.tcb().timing.rto;
-    near(peer.until_it_sends(), rto);
+    about(peer.until_it_sends(), rto);
     const auto again = peer.next();
     ASSERT_TRUE(again);
     EXPECT_EQ(again->seq, peer.iss() + 101);
@@ -98,7 +98,7 @@ TEST(Rfc6298, DuplicateAcknowledgementDoesNotRestartIt) {
     peer.ignores_what_was_sent();
     peer.after(ms(700));
     peer.sends(ack().ack(peer.iss() + 1));
-    near(peer.until_it_sends(), ms(300));
+    about(peer.until_it_sends(), ms(300));
 }
 
 TEST(Rfc6298, EachTimeoutDoublesItUpToSixtySecondsOrMore) {   // 5.4 to 5.6, 2.5
@@ -109,7 +109,7 @@ TEST(Rfc6298, EachTimeoutDoublesItUpToSixtySecondsOrMore) {   // 5.4 to 5.6, 2.5
     peer.sees(data(100));
     Duration expected = seconds(1);
     for (int i = 0; i < 6; ++i) {
-        near(peer.until_it_sends(), expected);
+        about(peer.until_it_sends(), expected);
         const auto again = peer.next();
         ASSERT_TRUE(again);
         EXPECT_EQ(again->seq, peer.iss() + 1) << "the earliest that is not acknowledged";
@@ -157,7 +157,7 @@ TEST(Rfc6298, BackOffEndsWithTheNextMeasurement) {   // section 5, last paragrap
     peer.sends(ack());
     EXPECT_EQ(peer.writes(100), 100u);
     peer.sees(data(100));
-    near(peer.until_it_sends(), seconds(1));
+    about(peer.until_it_sends(), seconds(1));
 }
 
 TEST(Rfc6298, LostSynRaisesTheFirstTimeoutToThreeSeconds) {   // 5.7
@@ -171,7 +171,7 @@ TEST(Rfc6298, LostSynRaisesTheFirstTimeoutToThreeSeconds) {   // 5.7
     ASSERT_EQ(peer.state(), State::established);
     EXPECT_EQ(peer.writes(100), 100u);
     peer.sees(data(100));
-    near(peer.until_it_sends(), seconds(3));
+    about(peer.until_it_sends(), seconds(3));
 }
 
 }  // namespace

@@ -173,13 +173,13 @@ TEST(Rfc9293Arrival, TextBehindTheWindowIsTrimmed) {
 
 TEST(Rfc9293Arrival, State7_WindowIsUpdatedOnlyBySegmentsThatAreNotOld) {  // SND.WL1, SND.WL2: STATE-7
     Peer peer = established({.scale = {}});
-    peer.sends(data(10).window(5'000));
+    peer.sends(data(10).seq(peer.peer_next() + 10).window(5'000));
     EXPECT_EQ(peer.tcb().sending.snd_wnd, 5'000u);
-    peer.sends(ack().seq(peer.peer_next() - 10).window(9'000).length(0));
+    peer.sends(data(10).window(9'000));  // in the window, but overtaken
     EXPECT_EQ(peer.tcb().sending.snd_wnd, 5'000u) << "an older segment must not change the window";
-    peer.sends(ack().window(7'000));
+    peer.sends(ack().seq(peer.peer_next() + 10).window(7'000));
     EXPECT_EQ(peer.tcb().sending.snd_wnd, 7'000u);
-    EXPECT_EQ(peer.tcb().sending.snd_wl1, peer.peer_next());
+    EXPECT_EQ(peer.tcb().sending.snd_wl1, peer.peer_next() + 10);
 }
 
 TEST(Rfc9293Arrival, OldAcknowledgementIsIgnored) {  // fifth: a duplicate

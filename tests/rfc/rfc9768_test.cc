@@ -323,6 +323,13 @@ TEST(Rfc9768, AnAckThatWasOvertakenSaysNothing) {  // section 3.2.2.2
         peer.sends(same);
         EXPECT_EQ(info(peer).delivered_ce, 2u);
     }
+    Peer peer = accurate({.active = true, .timestamps = false});
+    const SeqNum begin = in_flight(peer, 10);
+    peer.after(ms(100));
+    peer.sends(ack().seq(peer.peer_next() + 10).with(ace(7)).ack(begin + 4 * peer.effective_mss()));
+    EXPECT_EQ(info(peer).delivered_ce, 2u);
+    peer.sends(data(10).with(ace(6)).ack(begin + 2 * peer.effective_mss()));
+    EXPECT_EQ(info(peer).delivered_ce, 2u) << "its text is new, its acknowledgement is not";
 }
 
 TEST(Rfc9768, ALaterTimestampMakesAnAckOfNothingCount) {  // appendix A.1: newlyAckedT

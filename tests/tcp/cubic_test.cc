@@ -14,13 +14,13 @@ namespace {
 using tcp::Control;
 using tcp::Cubic;
 
-constexpr std::uint32_t mss = 1'000;
-constexpr std::uint64_t segment = mss;
+constexpr std::uint32_t segment_size = 1'000;
+constexpr std::uint64_t segment = segment_size;
 constexpr std::int64_t tick = Cubic::ticks_a_second;
 
 Control window(std::uint64_t cwnd, std::uint64_t ssthresh = 1 << 30) {
     tcp::Steering steering{std::uint32_t(cwnd), std::uint32_t(ssthresh)};
-    return steering.control(mss);
+    return steering.control(segment_size);
 }
 
 tcp::AckEvent acknowledges(std::uint64_t bytes, Duration at, Duration rtt, unsigned flags = WEFT_ACK_CWND_LIMITED) {
@@ -30,7 +30,7 @@ tcp::AckEvent acknowledges(std::uint64_t bytes, Duration at, Duration rtt, unsig
     event.now = at.count();
     event.newly_acked = bytes;
     event.smoothed_rtt = rtt.count();
-    event.mss = mss;
+    event.mss = segment_size;
     return event;
 }
 
@@ -39,23 +39,23 @@ tcp::CongestionEvent congestion(std::uint32_t cause, std::uint64_t in_flight) {
     event.size = sizeof event;
     event.cause = cause;
     event.prior_in_flight = in_flight;
-    event.mss = mss;
+    event.mss = segment_size;
     return event;
 }
 
 TEST(Rfc9438, CurveIsFigureOneWithCOfTwoFifths) {   // section 4.2; C: 5.1
-    EXPECT_EQ(Cubic::w_cubic(2 * tick, 2 * tick, 100 * segment, mss), 100 * segment) << "t = K: W_max";
-    EXPECT_EQ(Cubic::w_cubic(3 * tick, 2 * tick, 100 * segment, mss), 100 * segment + 400);
-    EXPECT_EQ(Cubic::w_cubic(12 * tick, 2 * tick, 100 * segment, mss), 500 * segment);
-    EXPECT_EQ(Cubic::w_cubic(0, 5 * tick, 100 * segment, mss), 50 * segment);
-    EXPECT_EQ(Cubic::w_cubic(0, 10 * tick, 100 * segment, mss), 0u) << "never below nothing";
+    EXPECT_EQ(Cubic::w_cubic(2 * tick, 2 * tick, 100 * segment, segment_size), 100 * segment) << "t = K: W_max";
+    EXPECT_EQ(Cubic::w_cubic(3 * tick, 2 * tick, 100 * segment, segment_size), 100 * segment + 400);
+    EXPECT_EQ(Cubic::w_cubic(12 * tick, 2 * tick, 100 * segment, segment_size), 500 * segment);
+    EXPECT_EQ(Cubic::w_cubic(0, 5 * tick, 100 * segment, segment_size), 50 * segment);
+    EXPECT_EQ(Cubic::w_cubic(0, 10 * tick, 100 * segment, segment_size), 0u) << "never below nothing";
     EXPECT_EQ(Cubic::w_cubic(1'000'000'000, 0, segment, 65'000), std::uint64_t{tcp::Steering::cap});
 }
 
 TEST(Rfc9438, KIsTheCubeRootOfFigureTwo) {   // section 4.2
-    EXPECT_EQ(Cubic::ticks_to(100 * segment, 50 * segment, mss), 5 * tick);  // cbrt(50 / 0.4) = 5
-    EXPECT_EQ(Cubic::ticks_to(100 * segment, 100 * segment, mss), 0u);
-    EXPECT_EQ(Cubic::ticks_to(70 * segment, 100 * segment, mss), 0u);
+    EXPECT_EQ(Cubic::ticks_to(100 * segment, 50 * segment, segment_size), 5 * tick);  // cbrt(50 / 0.4) = 5
+    EXPECT_EQ(Cubic::ticks_to(100 * segment, 100 * segment, segment_size), 0u);
+    EXPECT_EQ(Cubic::ticks_to(70 * segment, 100 * segment, segment_size), 0u);
     std::mt19937_64 random{9'438};
     for (int i = 0; i < 20'000; ++i) {
         const auto size = std::uint32_t(36 + random() % 64'965);
@@ -141,7 +141,7 @@ TEST(Rfc9438, WindowFollowsTheModelInConcaveConvexAndRenoFriendlyRegions) {   //
             Cubic cubic;
             Control out = window(segments * segment);
             cubic.on_congestion(congestion(WEFT_CONGESTION_LOSS, segments * segment), out);
-            const double start = double(out.cwnd) / mss;
+            const double start = double(out.cwnd) / segment_size;
             Model model{start, double(segments),    double(segments),
                         start, double(round) / 1e3, std::cbrt((double(segments) - start) / 0.4)};
             bool reno = false, concave = false, convex = false;
@@ -153,9 +153,9 @@ TEST(Rfc9438, WindowFollowsTheModelInConcaveConvexAndRenoFriendlyRegions) {   //
                     model.ack(double(now.count()) / 1e9, double(round) / 1e3, double(some));
                     left -= some;
                 }
-                ASSERT_NEAR(double(out.cwnd) / mss, model.cwnd, 1.5 + model.cwnd / 100)
+                ASSERT_NEAR(double(out.cwnd) / segment_size, model.cwnd, 1.5 + model.cwnd / 100)
                     << segments << ' ' << round << ' ' << now.count();
-                const bool friendly = double(cubic.w_est) / mss + 1 >= model.cwnd;
+                const bool friendly = double(cubic.w_est) / segment_size + 1 >= model.cwnd;
                 reno |= friendly;
                 concave |= !friendly && model.cwnd < double(segments);
                 convex |= !friendly && model.cwnd > double(segments);

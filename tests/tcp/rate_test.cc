@@ -12,7 +12,7 @@
 namespace weft::test {
 namespace {
 
-constexpr std::uint32_t mss = 1'460;
+constexpr std::uint32_t largest_segment = 1'460;
 
 // A flow without timestamps, and the samples of its acknowledgements.
 struct Rated {
@@ -26,13 +26,13 @@ struct Rated {
     Rated(const Rated&) = delete;
 
     void writes(std::uint32_t segments, WriteOptions options = {}) {
-        ASSERT_EQ(peer.writes(std::size_t{segments} * mss, options), std::size_t{segments} * mss);
+        ASSERT_EQ(peer.writes(std::size_t{segments} * largest_segment, options), std::size_t{segments} * largest_segment);
     }
     // After `later`, the peer acknowledges so many segments more.
     trace::Rate acks(Duration later, std::uint32_t segments) {
         peer.after(later);
         const std::size_t before = samples.size();
-        peer.sends(ack().ack(peer.snd_una() + segments * mss));
+        peer.sends(ack().ack(peer.snd_una() + segments * largest_segment));
         EXPECT_EQ(samples.size(), before + 1);
         peer.ignores_what_was_sent();
         return samples.empty() ? trace::Rate{} : samples.back();
@@ -57,28 +57,28 @@ TEST(DeliveryRate, OneFlightIsWhatItCarriedOverOneRoundTrip) {
     EXPECT_TRUE(is(sample, WEFT_ACK_RTT_VALID));
     EXPECT_EQ(sample.rtt_ns, ms(100).count());
     EXPECT_EQ(sample.interval_ns, ms(100).count());
-    EXPECT_EQ(sample.delivered, 2 * mss);
-    EXPECT_EQ(sample.in_flight, 2 * mss);
+    EXPECT_EQ(sample.delivered, 2 * largest_segment);
+    EXPECT_EQ(sample.in_flight, 2 * largest_segment);
     EXPECT_EQ(sample.lost, 0u);
-    EXPECT_EQ(sample.total, 2 * mss);
+    EXPECT_EQ(sample.total, 2 * largest_segment);
 }
 
 TEST(DeliveryRate, PartsOfASuperSegmentAndWhatFollowsThemAreSampledByTheirOwnState) {
     Rated flow;
     flow.writes(20);  // ten of them leave at 0 ms, as one
     trace::Rate sample = flow.acks(ms(100), 2);  // and four at 100 ms
-    EXPECT_EQ(sample.delivered, 2 * mss);
+    EXPECT_EQ(sample.delivered, 2 * largest_segment);
     EXPECT_EQ(sample.interval_ns, ms(100).count());
-    EXPECT_EQ(sample.in_flight, 10 * mss);
+    EXPECT_EQ(sample.in_flight, 10 * largest_segment);
     sample = flow.acks(ms(10), 2);  // four more at 110 ms
-    EXPECT_EQ(sample.delivered, 4 * mss);  // all since 0 ms
+    EXPECT_EQ(sample.delivered, 4 * largest_segment);  // all since 0 ms
     EXPECT_EQ(sample.interval_ns, ms(110).count());
     EXPECT_EQ(sample.rtt_ns, ms(110).count());
     sample = flow.acks(ms(90), 10);  // six that left at 0 ms, four at 100 ms
-    EXPECT_EQ(sample.delivered, 12 * mss);  // 14 by now, 2 when those left
+    EXPECT_EQ(sample.delivered, 12 * largest_segment);  // 14 by now, 2 when those left
     EXPECT_EQ(sample.interval_ns, ms(100).count());
     EXPECT_EQ(sample.rtt_ns, ms(100).count());
-    EXPECT_EQ(sample.in_flight, 12 * mss);
+    EXPECT_EQ(sample.in_flight, 12 * largest_segment);
     EXPECT_TRUE(is(sample, WEFT_ACK_RATE_VALID));
 }
 
@@ -90,7 +90,7 @@ TEST(DeliveryRate, SlowSendingCountsWhenAcknowledgementsComeTogether) {
     flow.peer.after(ms(90));
     flow.writes(1, {.nodelay = true});
     const trace::Rate together = flow.acks(ms(40), 2);  // at 230 ms
-    EXPECT_EQ(together.delivered, 2 * mss);
+    EXPECT_EQ(together.delivered, 2 * largest_segment);
     EXPECT_EQ(together.interval_ns, ms(130).count());
     EXPECT_EQ(together.rtt_ns, ms(40).count());
 
@@ -102,7 +102,7 @@ TEST(DeliveryRate, SlowSendingCountsWhenAcknowledgementsComeTogether) {
     other.peer.after(ms(80));
     other.writes(1, {.nodelay = true});  // at 180 ms: since 0 ms, when what was acknowledged last had left
     const trace::Rate late = other.acks(ms(50), 2);  // at 230 ms: 180 ms of sending, 130 ms of acknowledging
-    EXPECT_EQ(late.delivered, 2 * mss);
+    EXPECT_EQ(late.delivered, 2 * largest_segment);
     EXPECT_EQ(late.interval_ns, ms(180).count());
 }
 
@@ -144,7 +144,7 @@ TEST(DeliveryRate, FullWindowIsNotThePauseOfTheApplication) {
     flow.acks(ms(100), 2);  // nothing unsent, but the window was full when this came
     EXPECT_EQ(flow.rate().limited_until, 0u);
     flow.acks(ms(1), 2);
-    EXPECT_EQ(flow.rate().limited_until, 10 * mss) << "two delivered, eight in flight, room for more";
+    EXPECT_EQ(flow.rate().limited_until, 10 * largest_segment) << "two delivered, eight in flight, room for more";
 }
 
 TEST(DeliveryRate, RetransmissionIsSampledByItsOwnStateAndTellsNoRoundTrip) {
@@ -152,12 +152,12 @@ TEST(DeliveryRate, RetransmissionIsSampledByItsOwnStateAndTellsNoRoundTrip) {
     flow.writes(10);
     flow.peer.after(ms(100));
     flow.duplicates(3);
-    EXPECT_EQ(flow.rate().lost, mss);
+    EXPECT_EQ(flow.rate().lost, largest_segment);
     EXPECT_EQ(flow.rate().records, 2u);
     const trace::Rate sample = flow.acks(ms(100), 10);
     EXPECT_TRUE(is(sample, WEFT_ACK_IN_RECOVERY));
     EXPECT_FALSE(is(sample, WEFT_ACK_RTT_VALID));
-    EXPECT_EQ(sample.delivered, 10 * mss);
+    EXPECT_EQ(sample.delivered, 10 * largest_segment);
     EXPECT_EQ(sample.interval_ns, ms(200).count());
     EXPECT_EQ(sample.lost, 0u) << "since it left again";
     EXPECT_EQ(flow.rate().records, 0u);
@@ -169,21 +169,21 @@ TEST(DeliveryRate, EveryHoleOfAWindowCountsAsLostOnce) {
     flow.peer.after(ms(100));
     flow.duplicates(3);
     flow.acks(ms(100), 4);
-    EXPECT_EQ(flow.rate().lost, 2 * mss);
+    EXPECT_EQ(flow.rate().lost, 2 * largest_segment);
     flow.acks(ms(100), 3);
-    EXPECT_EQ(flow.rate().lost, 3 * mss);
+    EXPECT_EQ(flow.rate().lost, 3 * largest_segment);
     flow.acks(ms(100), 3);
-    EXPECT_EQ(flow.rate().lost, 3 * mss);
+    EXPECT_EQ(flow.rate().lost, 3 * largest_segment);
 }
 
 TEST(DeliveryRate, TimeoutGivesUpAllThatIsInFlight) {
     Rated flow;
     flow.writes(10);
     flow.peer.until_it_sends();
-    EXPECT_EQ(flow.rate().lost, 10 * mss);
+    EXPECT_EQ(flow.rate().lost, 10 * largest_segment);
     EXPECT_EQ(flow.rate().records, 1u);
     const trace::Rate sample = flow.acks(ms(10), 10);  // it was all there, but late
-    EXPECT_EQ(flow.rate().delivered, 10 * mss);
+    EXPECT_EQ(flow.rate().delivered, 10 * largest_segment);
     EXPECT_EQ(flow.rate().records, 0u);
     EXPECT_FALSE(is(sample, WEFT_ACK_RTT_VALID));
     EXPECT_EQ(sample.interval_ns, ms(10).count());
@@ -195,7 +195,7 @@ TEST(DeliveryRate, FinIsNotDelivered) {
     flow.peer.closes();
     flow.peer.after(ms(10));
     flow.peer.sends(ack().ack(flow.peer.snd_nxt()));
-    EXPECT_EQ(flow.rate().delivered, mss);
+    EXPECT_EQ(flow.rate().delivered, largest_segment);
     EXPECT_EQ(flow.rate().records, 0u);
 }
 
@@ -204,7 +204,8 @@ TEST(DeliveryRate, RecordsAreBoundedHoweverSmallTheSegments) {
     flow.writes(600);
     flow.peer.ignores_what_was_sent();
     for (int i = 0; i < 40; ++i) flow.acks(ms(1), 10);  // a window of some hundred segments
-    for (; flow.peer.snd_una() != flow.peer.snd_nxt();) flow.acks(ms(1), (flow.peer.snd_nxt() - flow.peer.snd_una()) / mss);
+    for (; flow.peer.snd_una() != flow.peer.snd_nxt();)
+        flow.acks(ms(1), (flow.peer.snd_nxt() - flow.peer.snd_una()) / largest_segment);
     const std::uint32_t cwnd = flow.peer.tcb().sending.steering.cwnd;
     ASSERT_GT(cwnd, 10'000u);
     for (std::uint32_t i = 0; i < 10'000; ++i) {
@@ -223,7 +224,8 @@ TEST(DeliveryRate, WhatWasJoinedForWantOfRecordsTellsNoRoundTrip) {  // it left 
     flow.writes(600);
     flow.peer.ignores_what_was_sent();
     for (int i = 0; i < 40; ++i) flow.acks(ms(1), 10);
-    for (; flow.peer.snd_una() != flow.peer.snd_nxt();) flow.acks(ms(1), (flow.peer.snd_nxt() - flow.peer.snd_una()) / mss);
+    for (; flow.peer.snd_una() != flow.peer.snd_nxt();)
+        flow.acks(ms(1), (flow.peer.snd_nxt() - flow.peer.snd_una()) / largest_segment);
     const auto write_bytes = [&](int count) {
         for (int i = 0; i < count; ++i) {
             ASSERT_EQ(flow.peer.writes(1, {.nodelay = true}), 1u);

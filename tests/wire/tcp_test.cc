@@ -65,20 +65,20 @@ TEST(TcpHeader, WhatIsWrittenIsReadBack) {
     }
 }
 
-std::vector<std::byte> bytes_of(std::initializer_list<int> values) {
+std::vector<std::byte> octets_of(std::initializer_list<int> values) {
     std::vector<std::byte> bytes;
     for (const int value : values) bytes.push_back(std::byte(value));
     return bytes;
 }
 
 TcpOptions parsed(std::initializer_list<int> values) {
-    const auto options = TcpOptions::parse(bytes_of(values));
+    const auto options = TcpOptions::parse(octets_of(values));
     EXPECT_TRUE(options);
     return options.value_or(TcpOptions{});
 }
 
 bool illegal(std::initializer_list<int> values) {
-    const auto options = TcpOptions::parse(bytes_of(values));
+    const auto options = TcpOptions::parse(octets_of(values));
     return !options && options.error() == Malformed::option;
 }
 
@@ -92,7 +92,7 @@ TEST(Rfc9293, UnknownOptionsAreSkippedByTheirLength) {  // MUST-6, MUST-68
 TEST(Rfc9293, OptionsNeedNotBeginOnWordBoundaries) {  // MUST-64
     for (int shift = 0; shift < 4; ++shift) {
         std::vector<std::byte> bytes(std::size_t(shift), std::byte{1});
-        for (const std::byte byte : bytes_of({8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 2, 4, 2, 0})) bytes.push_back(byte);
+        for (const std::byte byte : octets_of({8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 2, 4, 2, 0})) bytes.push_back(byte);
         const auto options = TcpOptions::parse(bytes);
         ASSERT_TRUE(options);
         EXPECT_EQ(options->timestamps, (TcpTimestamps{1, 2}));
@@ -148,12 +148,12 @@ TEST(Rfc7323, TimestampsLieInTheLayoutOfItsAppendix) {  // appendix A: NOP, NOP,
     options.timestamps = TcpTimestamps{0x01020304, 0x05060708};
     std::array<std::byte, 12> bytes{};
     ASSERT_EQ(options.write(bytes), 12u);
-    EXPECT_TRUE(std::ranges::equal(bytes, bytes_of({1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8})));
+    EXPECT_TRUE(std::ranges::equal(bytes, octets_of({1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8})));
 }
 
 TEST(TcpView, ReadsEachFieldOfAKnownSegment) {
-    auto bytes = bytes_of({0x1f, 0x90, 0x00, 0x50, 0x01, 0x02, 0x03, 0x04, 0xa1, 0xa2, 0xa3,
-                           0xa4, 0x51, 0x19, 0x72, 0x10, 0xbe, 0xef, 0x00, 0x07, 'h',  'i'});
+    auto bytes = octets_of({0x1f, 0x90, 0x00, 0x50, 0x01, 0x02, 0x03, 0x04, 0xa1, 0xa2, 0xa3,
+                            0xa4, 0x51, 0x19, 0x72, 0x10, 0xbe, 0xef, 0x00, 0x07, 'h',  'i'});
     const auto view = TcpView::parse(bytes);
     ASSERT_TRUE(view);
     EXPECT_EQ(view->source_port(), 8080);

@@ -14,7 +14,7 @@
 namespace weft::node {
 namespace {
 
-constexpr std::uint64_t endless = 1ull << 40;
+constexpr std::uint64_t unending = 1ull << 40;
 
 TEST_F(Line, ThreeNodesCarryAFileBothWays) {
     make(3);
@@ -235,7 +235,7 @@ TEST_F(Line, TransitThatIsTakenAwayEndsThePathsThatLiveByIt) {
     ASSERT_NO_FATAL_FAILURE(start());
     Ends ends = connect(node(0), node(2), 7000, milliseconds{15'000});
     ASSERT_TRUE(ends.sender && ends.receiver);
-    begin_transfer(ends, endless, 4 << 20);
+    begin_transfer(ends, unending, 4 << 20);
     ASSERT_TRUE(wait_until([&] { return received >= 200'000; }));
     configure(1, "[transit]\nallow = \"off\"\n");
     node(1).signal(SIGHUP);
@@ -257,7 +257,7 @@ TEST_F(Line, ANeighboursTransitStaysUnderItsCap) {
     ASSERT_TRUE(ends.sender && ends.receiver);
     const std::uint64_t before = node(1).call("access.get")["transit"]["bytes"].get<std::uint64_t>();
     const auto begin = Clock::now();
-    begin_transfer(ends, endless);
+    begin_transfer(ends, unending);
     ASSERT_TRUE(wait_until([&] { return received >= 1 << 20; }, milliseconds{30'000}));
     const Json transit = node(1).call("access.get")["transit"];
     const double seconds = double(since(begin).count()) / 1e3;

@@ -13,7 +13,7 @@
 namespace weft::gui {
 namespace {
 
-constexpr std::array<Shortcut, 25> table{{
+constexpr std::array<Shortcut, 25> keys{{
     {"Space", "play or pause; live: stand still"},
     {"←  →", "event before, next event"},
     {"Shift+←  Shift+→", "change of state before, next one"},
@@ -43,7 +43,7 @@ constexpr std::array<Shortcut, 25> table{{
 
 }  // namespace
 
-std::span<const Shortcut> shortcuts() { return table; }
+std::span<const Shortcut> shortcuts() { return keys; }
 
 HelpDialog::HelpDialog(QWidget* parent) : QDialog(parent) {
     setObjectName(QStringLiteral("help"));
@@ -55,7 +55,7 @@ HelpDialog::HelpDialog(QWidget* parent) : QDialog(parent) {
     grid->setVerticalSpacing(5);
     int row = 0;
     QString all;
-    for (const Shortcut& shortcut : table) {
+    for (const Shortcut& shortcut : keys) {
         auto* keys = new QLabel(QString::fromUtf8(shortcut.keys), this);
         keys->setFont(monoFont(12, true));
         auto* what = new QLabel(QString::fromUtf8(shortcut.what), this);

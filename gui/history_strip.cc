@@ -16,7 +16,7 @@
 namespace weft::gui {
 namespace {
 
-constexpr double gap = 14, edge = 12;
+constexpr double pillGap = 14, edge = 12;
 
 QString when(const Transition& step, std::int64_t beginNs) { return clockText(minusNs(step.tNs, beginNs), 1'000'000); }
 
@@ -57,14 +57,14 @@ std::vector<HistoryStrip::Pill> HistoryStrip::pills() const {
         const double wide =
             std::max(names.horizontalAdvance(stateName(step.to)) + 18, times.horizontalAdvance(when(step, beginNs_)) + 4);
         if (wanted + wide > width() - 2 * edge - (first > 1 ? 46 : 0)) break;
-        wanted += wide + gap;
+        wanted += wide + pillGap;
         found.push_back({QRectF(0, 4, wide, 20), first - 1});
     }
     std::ranges::reverse(found);
     double x = edge + (first > 0 ? 46 : 0);
     for (Pill& pill : found) {
         pill.frame.moveLeft(x);
-        x += pill.frame.width() + gap;
+        x += pill.frame.width() + pillGap;
     }
     return found;
 }
@@ -92,7 +92,7 @@ void HistoryStrip::paintEvent(QPaintEvent*) {
         if (&pill != &shown.front()) {
             painter.setPen(QPen(later ? c.faint : c.dim, 1.2));
             const double x = pill.frame.left() - 3, y = pill.frame.center().y();
-            painter.drawLine(QPointF(x - gap + 6, y), QPointF(x, y));
+            painter.drawLine(QPointF(x - pillGap + 6, y), QPointF(x, y));
             painter.drawPolyline(QPolygonF({QPointF(x - 4, y - 3), QPointF(x, y), QPointF(x - 4, y + 3)}));
         }
         painter.setPen(QPen(colour, now ? 1.6 : 1));

@@ -43,7 +43,7 @@ void draw(QPainter& painter, Sign sign) {
     }
 }
 
-QColor colourOf(Sign sign) {
+QColor signColour(Sign sign) {
     if (sign == Sign::live) return colours().green;
     return sign == Sign::record || sign == Sign::stop ? colours().vermillion : colours().text;
 }
@@ -65,7 +65,7 @@ QPixmap drawn(Sign sign, const QColor& colour, double ratio) {
 QIcon icon(Sign sign) {
     QIcon made;
     for (const double ratio : {1.0, 2.0}) {
-        made.addPixmap(drawn(sign, colourOf(sign), ratio), QIcon::Normal);
+        made.addPixmap(drawn(sign, signColour(sign), ratio), QIcon::Normal);
         made.addPixmap(drawn(sign, colours().faint, ratio), QIcon::Disabled);
     }
     return made;

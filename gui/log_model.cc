@@ -11,7 +11,7 @@
 namespace weft::gui {
 namespace {
 
-constexpr std::int64_t sliceNs = 3'000'000;
+constexpr std::int64_t workNs = 3'000'000;
 constexpr std::size_t mostBehind = 10'000;  // rows after the cursor; more: it went back far, and the log begins anew
 constexpr std::uint32_t usual =
     ~(trace::bit(trace::Type::define) | trace::bit(trace::Type::summary) | trace::bit(trace::Type::history));
@@ -21,7 +21,7 @@ constexpr std::uint32_t usual =
 LogModel::LogModel(Session& session, QObject* parent) : QAbstractTableModel{parent}, session_{session}, types_{usual} {
     slice_.setSingleShot(true);
     connect(&slice_, &QTimer::timeout, this, [this] {
-        if (work(sliceNs)) slice_.start(0);
+        if (work(workNs)) slice_.start(0);
     });
     connect(&session_, &Session::sourceChanged, this, &LogModel::start);
     connect(&session_, &Session::selectionChanged, this, &LogModel::start);
@@ -67,7 +67,7 @@ void LogModel::begin(History::Position cursor) {
     lower_ = upper_ = cursor;
     trimmed_ = false;
     endResetModel();
-    if (work(sliceNs)) slice_.start(0);
+    if (work(workNs)) slice_.start(0);
     Q_EMIT cursorRowChanged();
 }
 
@@ -90,7 +90,7 @@ void LogModel::follow() {
     setBefore();
     if ((trimmed_ && before_ < mostBefore / 2) || rows_.size() - before_ > mostBehind) return begin(cursor);
     trim();
-    if (work(sliceNs)) slice_.start(0);
+    if (work(workNs)) slice_.start(0);
 }
 
 bool LogModel::wantsBefore() const { return !trimmed_ && before_ < mostBefore && lower_ > session_.history().first(); }

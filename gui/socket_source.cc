@@ -16,7 +16,7 @@ namespace {
 
 constexpr qint64 pieceBytes = 256 << 10, bufferBytes = 2 << 20, longestLine = 1 << 20;
 constexpr qint64 sliceNs = 4'000'000;  // of reading, before others have their turn
-constexpr int patienceMs = 2'000;
+constexpr int connectMs = 2'000;
 constexpr int infoId = 1, subscribeId = 2;
 constexpr int noSuchMethod = -32601;  // JSON-RPC 2.0, section 5.1
 
@@ -35,7 +35,7 @@ SocketSource::SocketSource(const QString& path, QObject* parent)
     : Source{parent}, path_{QFileInfo{path}.absoluteFilePath()} {
     socket_.setReadBufferSize(bufferBytes);
     for (QTimer* timer : {&again_, &patience_, &more_}) timer->setSingleShot(true);
-    patience_.setInterval(patienceMs);
+    patience_.setInterval(connectMs);
     connect(&socket_, &QLocalSocket::connected, this, &SocketSource::ask);
     connect(&socket_, &QLocalSocket::readyRead, this, &SocketSource::read);
     connect(&socket_, &QLocalSocket::errorOccurred, this, &SocketSource::fail);

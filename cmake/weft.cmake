@@ -21,8 +21,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
 else()
   target_compile_options(weft_flags INTERFACE -Wno-missing-field-initializers)
   if(WEFT_UNITY)
-    # A name of the file before is no shadow, and an unnamed namespace is in one file in spite of what it looks like.
-    target_compile_options(weft_flags INTERFACE -Wno-shadow -Wshadow=local $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
+    target_compile_options(weft_flags INTERFACE -Wno-shadow -Wshadow=local)  # a name of the file before is no shadow
   endif()
 endif()
 if(WEFT_SANITIZE)

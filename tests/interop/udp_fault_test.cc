@@ -91,16 +91,16 @@ struct Program {
     }
 };
 
-struct Kind {
+struct Road {
     bool v6, offload;
 };
 
-class OverFaultyUdp : public ::testing::TestWithParam<Kind> {
+class OverFaultyUdp : public ::testing::TestWithParam<Road> {
 protected:
     void SetUp() override { ASSERT_TRUE(node::start_sodium()); }
 };
 
-INSTANTIATE_TEST_SUITE_P(Interop, OverFaultyUdp, ::testing::Values(Kind{false, true}, Kind{false, false}, Kind{true, true}),
+INSTANTIATE_TEST_SUITE_P(Interop, OverFaultyUdp, ::testing::Values(Road{false, true}, Road{false, false}, Road{true, true}),
                          [](const auto& kind) {
                              return std::string{kind.param.v6 ? "Ipv6" : "Ipv4"} +
                                     (kind.param.offload ? "Trains" : "Single");

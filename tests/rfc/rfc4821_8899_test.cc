@@ -118,6 +118,31 @@ TEST(Buffers, OfAReceiverGrowWithWhatIsReadInARoundTripUpToTheirBound) {
     EXPECT_GT(peer.advertised() - peer.rcv_nxt(), 300'000u);
 }
 
+TEST(Buffers, KeepWhatTheyHaveWhenTheirBoundIsTunedDown) {
+    for (const std::uint32_t bound : {0u, 70'000u}) {
+        Opening how{.active = true, .round_trip = ms(50)};
+        how.config.receive_buffer = 65'536, how.config.receive_buffer_most = 400'000;
+        Peer peer = established(how);
+        const auto fills = [&](int rounds) {
+            for (; rounds > 0; --rounds) {
+                for (std::uint32_t room = peer.advertised() - peer.rcv_nxt(); room >= 1'400; room -= 1'400) {
+                    peer.sends(data(1'400));
+                    peer.reads();
+                }
+                peer.after(ms(50));
+            }
+        };
+        fills(3);
+        const std::uint32_t had = peer.tcb().receiving.limit;
+        ASSERT_GT(had, 70'000u);
+        how.config.receive_buffer_most = bound;
+        peer.engine().tune(how.config, peer.now);
+        fills(6);
+        EXPECT_EQ(peer.tcb().receiving.limit, had);
+        EXPECT_GT(peer.advertised() - peer.rcv_nxt(), 65'000u);
+    }
+}
+
 TEST(Buffers, OfASlowReaderStayAsTheyAre) {
     Opening how{.active = true, .round_trip = ms(50)};
     how.config.receive_buffer = 65'536, how.config.receive_buffer_most = 1 << 20;

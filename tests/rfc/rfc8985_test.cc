@@ -227,10 +227,7 @@ TEST(TailLossProbe, CarriesNewTextIfThereIsAny) {  // section 7.3
     EXPECT_EQ(flow.sent(), Numbers{}) << "the congestion window is full";
     flow.peer.until_it_sends();
     EXPECT_EQ(flow.sent(), Numbers{10});
-    printf("DBG %lld rto %lld known %d\n", (long long)flow.peer.until_it_sends().count(),
-           (long long)flow.peer.tcb().timing.rto.count(), int(flow.board().rack.known));
-    printf("DBG rtt %lld given %u sacked %u\n", (long long)flow.board().rack.rtt.count(), flow.board().given_up,
-           flow.board().sacked);
+    EXPECT_EQ(flow.pipe(), 11 * flow.mss());
 }
 
 TEST(TailLossProbe, IsFollowedByTheTimeoutAndNotByAnother) {  // sections 7.2 and 7.3

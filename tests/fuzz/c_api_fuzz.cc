@@ -47,7 +47,7 @@ struct Open {
     weft_fd fd;
     std::uint16_t local{0}, remote{0};  // ports; 0: not known yet
     std::uint64_t wrote{0}, read{0};
-    bool closed{false}, deaf{false};
+    bool closed{false}, deaf{false};  // deaf: what reading says of the end is no word of the peer's
 };
 
 struct Lent {
@@ -130,7 +130,7 @@ private:
         case 8: return give_back();
         case 9: return shut();
         case 10: return close();
-        case 11: return void(answered(weft_finish(stack(), any())));
+        case 11: return finish();
         case 12: return abort();
         case 13: return set_option();
         case 14: return get_option();
@@ -247,13 +247,19 @@ private:
         const ssize_t done =
             parts ? weft_writev(stack(), one->fd, iov.data(), (how & 8) != 0 ? std::int8_t(how) : 3, flags & ~0)
                   : weft_write(stack(), one->fd, bytes.data(), bytes.size(), flags);
-        answered(done);
+        hear(*one, done);
         FUZZ_CHECK(done <= ssize_t(size));
         if (done > 0) one->wrote += std::uint64_t(done);
     }
 
     void expect(const Open& one, Bytes bytes, std::uint64_t from) {
         for (std::size_t i = 0; i < bytes.size(); ++i) FUZZ_CHECK(bytes[i] == text(one.remote, one.local, from + i));
+    }
+    // A failure is told once; from then on a flow reads as ended, as it does in Linux.
+    static void hear(Open& one, ssize_t done) {
+        answered(done);
+        for (const int failure : {ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ECONNABORTED})
+            one.deaf |= done == -failure;
     }
     // The peer's half is over: somebody wrote exactly this.
     void ended(const Open& one) {
@@ -276,7 +282,7 @@ private:
         const std::array<iovec, 2> iov{{{bytes.data(), most / 2}, {bytes.data() + most / 2, most - most / 2}}};
         const ssize_t done = parts ? weft_readv(stack(), one->fd, iov.data(), 2, flags)
                                    : weft_read(stack(), one->fd, bytes.data(), bytes.size(), flags);
-        answered(done);
+        hear(*one, done);
         if (done < 0) return;
         FUZZ_CHECK(done <= ssize_t(most));
         if (done == 0 && most > 0) return ended(*one);
@@ -290,7 +296,8 @@ private:
         if (one->local == 0) know(*one);
         std::array<iovec, 70> iov;
         weft_lease* lease = nullptr;
-        const ssize_t done = answered(weft_take(stack(), one->fd, iov.data(), count, &lease));
+        const ssize_t done = weft_take(stack(), one->fd, iov.data(), count, &lease);
+        hear(*one, done);
         FUZZ_CHECK((done > 0) == (lease != nullptr));
         if (done <= 0) return;
         std::uint64_t bytes = 0;
@@ -321,7 +328,9 @@ private:
         Open* const one = some();
         const int how = in_.u8() % 5;
         if (!one) return;
-        if (answered(weft_shutdown(stack(), one->fd, how)) == 0 && (how & WEFT_READ) != 0) one->deaf = true;
+        const int done = weft_shutdown(stack(), one->fd, how);
+        hear(*one, done);
+        if (done == 0 && (how & WEFT_READ) != 0) one->deaf = true;
     }
     void close() {
         const std::uint8_t which = in_.u8();
@@ -331,6 +340,12 @@ private:
         const int done = answered(weft_close(stack(), one.fd));
         FUZZ_CHECK(one.closed ? done == -EBADF : done == 0);  // a stale descriptor is never another
         one.closed = true;
+    }
+    void finish() {
+        const weft_fd fd = any();
+        const int done = weft_finish(stack(), fd);
+        for (Open& one : me_->open)
+            if (one.fd == fd) hear(one, done);
     }
     void abort() {
         Open* const one = some();
@@ -357,6 +372,8 @@ private:
         static std::byte nothing;
         if (answered(weft_getsockopt(stack(), fd, level, name, value.empty() ? &nothing : value.data(), &size)) == 0)
             FUZZ_CHECK(size <= value.size());
+        if (level == SOL_SOCKET && name == SO_ERROR)
+            for (Open& one : me_->open) one.deaf |= one.fd == fd;
     }
     void set() {
         const weft_fd fd = any();

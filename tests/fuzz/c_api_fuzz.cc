@@ -245,7 +245,7 @@ private:
         const std::size_t cut = size / 3;
         const std::array<iovec, 3> iov{{{bytes.data(), cut}, {bytes.data() + cut, 0}, {bytes.data() + cut, size - cut}}};
         const ssize_t done =
-            parts ? weft_writev(stack(), one->fd, iov.data(), (how & 8) != 0 ? std::int8_t(how) : 3, flags & ~0)
+            parts ? weft_writev(stack(), one->fd, iov.data(), (how & 8) != 0 ? std::min<int>(std::int8_t(how), 3) : 3, flags)
                   : weft_write(stack(), one->fd, bytes.data(), bytes.size(), flags);
         hear(*one, done);
         FUZZ_CHECK(done <= ssize_t(size));

@@ -246,15 +246,18 @@ std::expected<double, std::string> echo(std::uint32_t alive, std::uint32_t outst
     std::array<std::byte, 1> byte{std::byte{'x'}};
     std::array<std::byte, 64> into;
     std::array<Event, 64> events;
-    std::array<std::size_t, 8> next{};  // flows that will be asked, so that the engine may expect them
+    std::array<std::size_t, 16> next{};  // flows that will be asked: what lies here of them is at hand when the engine is told
+    constexpr std::size_t told = 7;  // asks ahead
     std::size_t asked = 0;
     for (std::size_t& i : next) i = draw() % alive;
     std::vector<bool> busy(alive);  // by the flow's place: they are the first of both engines
     std::uint32_t waiting = 0;
     std::uint64_t answered = 0;
     const auto ask = [&] {
-        std::size_t i = std::exchange(next[asked++ % next.size()], draw() % alive);
-        ends.a.expect(flows[next[(asked + next.size() - 1) % next.size()]].first);
+        const std::size_t drawn = draw() % alive;
+        __builtin_prefetch(&flows[drawn]);
+        std::size_t i = std::exchange(next[asked++ % next.size()], drawn);
+        ends.a.expect(flows[next[(asked + told) % next.size()]].first);
         while (busy[flows[i].first.index()]) i = i + 1 == alive ? 0 : i + 1;
         busy[flows[i].first.index()] = true;
         ++waiting;

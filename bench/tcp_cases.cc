@@ -246,7 +246,8 @@ std::expected<double, std::string> echo(std::uint32_t alive, std::uint32_t outst
     std::array<std::byte, 1> byte{std::byte{'x'}};
     std::array<std::byte, 64> into;
     std::array<Event, 64> events;
-    std::array<std::size_t, 16> next{};  // flows that will be asked: what lies here of them is at hand when the engine is told
+    std::array<std::size_t, 16>
+        next{};  // flows that will be asked: what lies here of them is at hand when the engine is told
     constexpr std::size_t told = 7;  // asks ahead
     std::size_t asked = 0;
     for (std::size_t& i : next) i = draw() % alive;

@@ -252,8 +252,7 @@ void Connection::accept_text(const Segment& segment, Instant now) {
         });
         raise(Event::Kind::readable);
     }
-    if (in_.flags.hasty || tcb_.deadlines.delayed_ack != Instant::never())
-        judge_delay(!in_.flags.hasty || silence_ < host_.settings.delayed_ack);
+    if (in_.flags.hasty || tcb_.deadlines.delayed_ack != Instant::never()) judge_delay(true);
     in_.rcv_nxt += segment.length;
     in_.owed += segment.length;
     cold_.bytes_in += segment.length;
@@ -266,7 +265,7 @@ void Connection::accept_text(const Segment& segment, Instant now) {
         in_.flags.ack_now = true;  // it fills a hole, or there still is one (RFC 5681, section 4.2)
     }
     if (acks_at_once(now) || in_.owed >= 2u * in_.their_mss) in_.flags.ack_now = true;  // SHLD-19
-    if (delays_in_vain()) in_.flags.ack_now = true;
+    if (!in_.flags.ack_now && delays_in_vain()) in_.flags.ack_now = in_.flags.hasty = true;
     if (in_.flags.ack_now) return want_output();
     if (tcb_.deadlines.delayed_ack == Instant::never())
         schedule(tcb_.deadlines.delayed_ack, now + host_.settings.delayed_ack, now);

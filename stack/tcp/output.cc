@@ -287,7 +287,6 @@ void Connection::send_ack(Transmit& frame, SeqNum seq, Instant now) {
     head(frame, seq, flags, window, said);
     trace_sent(seq, 0, flags, window, now, said.sack_count);
     if (in_.duplicates_owed > 0) --in_.duplicates_owed;
-    if (in_.owed > 0 && in_.owed < 2u * in_.their_mss) in_.flags.hasty = delays_in_vain();
     acknowledged(now);
     if (in_.reassembly != none && host_.reassemblies[in_.reassembly].empty()) give_back_reassembly();
     ++cold_.segments_out;

@@ -123,15 +123,17 @@ protected:
                std::ranges::find(host_.extras[cold_.extra].ends(), at) != host_.extras[cold_.extra].ends().end();
     }
     void note_heard(Instant now) {
-        silence_ = now - tcb_.timing.heard_at;
+        if (in_.flags.hasty && now - tcb_.timing.heard_at >= host_.settings.delayed_ack) judge_delay(false);
         tcb_.timing.heard_at = now;
     }
     // A delay of an acknowledgement served if a second segment came, or text that took it along, before it was over; one in vain saved
     // nothing, and kept the peer waiting. Of those that go at once the same is known by when the next text comes or leaves.
     void judge_delay(bool served) {
+        const auto most = std::uint8_t(2u * host_.settings.vain_delays);
+        in_.vain = std::min(in_.vain, most);  // tuned down since
         in_.flags.hasty = false;
         if (served) in_.vain = std::uint8_t(in_.vain - (in_.vain > 0));
-        else if (in_.vain < 2u * host_.settings.vain_delays) ++in_.vain;
+        else if (in_.vain < most) ++in_.vain;
     }
     // Where most would be in vain none is delayed (a SHOULD of RFC 5681, section 4.2, and RFC 9293, section 3.8.6.3).
     bool delays_in_vain() const {
@@ -164,7 +166,6 @@ protected:
     Cold& cold_;
     Tcb::Receiving& in_;
     Tcb::Sending& out_;
-    Duration silence_;  // between the segment that arrives and the one before it
     std::uint16_t heard_{0};  // flags of the segment that arrives
     bool newer_{false};  // its timestamp is later than those before
     std::uint32_t marked_{0};  // bytes that it says were marked, where that is counted

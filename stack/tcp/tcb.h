@@ -96,7 +96,7 @@ struct Flags {
     bool shrunk : 1 {false};  // Extra::lowered_mtu holds
     bool in_ack_line : 1 {false}, in_loss_line : 1 {false};  // membership in the host's lines of timers
     bool user_held : 1 {false};  // the wheel goes off by deadlines.user
-    bool hasty : 1 {false};  // the last acknowledgement went at once, and whether a delay would have served is not known yet
+    bool hasty : 1 {false};  // text is acknowledged at once, as delays are in vain: would one have served?
 };
 
 // Nested structs, because `alignas` on a list of declarators would align each one.

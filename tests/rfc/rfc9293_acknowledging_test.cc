@@ -116,7 +116,36 @@ TEST(VainDelays, AfterTwoOfThemAcknowledgementsGoAtOnce) {
     for (int i = 0; i < 5; ++i) EXPECT_TRUE(flow.at_once());
 }
 
-TEST(VainDelays, NoneIsWhereAnswersComeWithinTheDelay) {
+TEST(VainDelays, CountOnce) {  // also the one behind which those that follow go at once
+    VainDelays flow;
+    EXPECT_FALSE(flow.at_once());
+    EXPECT_FALSE(flow.at_once());
+    flow.answered_after(ms(10));
+    EXPECT_FALSE(flow.at_once()) << "two for nothing, one that would have served";
+}
+
+TEST(VainDelays, StayInVainWhereSegmentsWithoutTextComeBeforeEachWithText) {
+    VainDelays flow;
+    for (std::uint16_t i = 0; i < 8; ++i) {
+        if (i >= 2) EXPECT_TRUE(flow.at_once()) << i;
+        else EXPECT_FALSE(flow.at_once()) << i;
+        flow.peer.sends(ack().window(std::uint16_t(40'000 + i)));
+        flow.peer.after(ms(10));
+    }
+}
+
+TEST(VainDelays, AreForgottenBeyondTwiceWhatTheStackIsTunedDownTo) {
+    Opening how;
+    how.config.vain_delays = 50;
+    VainDelays flow{how};
+    for (int i = 0; i < 60; ++i) (void)flow.at_once();
+    how.config.vain_delays = 2;
+    flow.peer.engine().tune(how.config, flow.peer.now);
+    for (int i = 0; i < 3; ++i) flow.answered_after(ms(10));
+    EXPECT_FALSE(flow.at_once());
+}
+
+TEST(VainDelays, Shld18_NoneIsWhereAnswersComeWithinTheDelay) {  // SHLD-18
     VainDelays flow;
     for (int i = 0; i < 5; ++i) flow.answered_after(ms(10));
     EXPECT_FALSE(flow.at_once());
@@ -153,7 +182,7 @@ TEST(VainDelays, AreMadeAgainAndAgainWhereTheStackIsTunedSo) {
     for (int i = 0; i < 5; ++i) EXPECT_FALSE(flow.at_once());
 }
 
-TEST(VainDelays, AreNotCountedByWhoShowsTheHabitsOfLinux) {
+TEST(VainDelays, ChangeNothingForWhoShowsTheHabitsOfLinux) {
     Opening how;
     how.config.personality = 1;
     VainDelays flow{how};

@@ -160,7 +160,7 @@ bool Connection::brings_fin(const Segment& segment) const {
 
 // One segment at a time is timed, by the engine's own clock; after a timeout the timestamps tell which transmission was
 // acknowledged (RFC 7323, section 4.1), which ends the back-off. `longest`: since the oldest of what is acknowledged left last. An
-// echo of before that may answer a duplicate, whose timestamp the peer does not keep (section 4.3): such a wait is no round trip.
+// echo of before that may answer a duplicate, whose timestamp the peer does not keep (section 5.3, R2): such a wait is no round trip.
 void Connection::sample(const Segment& segment, Duration longest, Instant now) {
     if (in_.flags.timing && at_or_before(tcb_.timing.timed, segment.ack)) {
         in_.flags.timing = false;

@@ -138,13 +138,14 @@ wire::SackBlock Connection::untold(wire::SackBlock block) const {
     return block;
 }
 
-// One round-trip time a round, of a record that was sent once; after a timeout also by timestamps (RFC 7323, section 4.1).
+// One round-trip time a round, of a record that was sent once; after a timeout also by timestamps (RFC 7323, section 4.1): not
+// beside what tells of a duplicate, whose echo is that of the first; a peer that tells of none (RFC 2883) is believed.
 void Connection::sample_selected(const Segment& segment, const RateSample& sample, const News& news, Instant now) {
     if (out_.scoreboard != none && sample.rtt_valid && board().sampled_round != tcb_.rate.round) {
         sample_round_trip(tcb_.timing, sample.rtt, host_.settings.minimum_rto, host_.look().rto_above_srtt);
         out_.backoff = 0;
         board().sampled_round = tcb_.rate.round;
-    } else if (news.advanced && !news.dsack) {  // who tells of a duplicate echoes what the first of them said
+    } else if (news.advanced && !news.dsack) {
         this->sample(segment, longest_echo, now);
     }
 }

@@ -136,7 +136,7 @@ TEST(Rfc7323Timestamps, SegmentBehindAGapDoesNotChangeTheEcho) {   // section 4.
     EXPECT_EQ(peer.sees(ack().ack(begin + 300)).options.timestamps->echo, t + 2);
 }
 
-// Where acknowledgements are lost, what is sent again is a duplicate, whose timestamp the peer does not keep (section 4.3): the echo is
+// Where acknowledgements are lost, what is sent again is a duplicate, whose timestamp the peer does not keep (section 5.3, R2): the echo is
 // that of the first transmission, and says how long the sender waited. RFC 6298, section 3 (Karn) then leaves the timer backed off.
 TEST(Rfc7323Timestamps, EchoOfWhatWasSentBeforeItWasSentAgainIsNoRoundTrip) {
     Peer peer = established({.active = true, .round_trip = ms(100)});

@@ -6,9 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <mutex>
-#include <vector>
+#include <new>
 
 #include "stack/core/page_memory.h"
 
@@ -18,10 +17,19 @@ namespace {
 constexpr std::size_t range = std::size_t{1} << 36;  // bytes of addresses, not of memory
 constexpr std::size_t huge = std::size_t{2} << 20, line = 64;
 
+// What was given back lies in it: giving allocates nothing, and cannot fail.
+struct Freed {
+    Freed *same, *other;  // the next of this size, and where this is the first of its size: of another one
+    std::size_t size;
+};
+
+constexpr std::size_t round_up(std::size_t bytes) { return (bytes + line - 1) / line * line; }
+static_assert(sizeof(Freed) <= line);
+
 struct Range {
     std::mutex lock;
     std::uintptr_t begin{0}, next{0}, end{0};
-    std::map<std::size_t, std::vector<void*>> free;  // by their size
+    Freed* freed{nullptr};  // one of each size
 };
 
 // It outlives whatever lies in it.
@@ -30,14 +38,21 @@ Range& whole() {
     return only;
 }
 
+// Where the first of a size is named, or would be.
+Freed** first_of(Range& all, std::size_t size) {
+    Freed** at = &all.freed;
+    while (*at && (*at)->size != size) at = &(*at)->other;
+    return at;
+}
+
 void* take(std::size_t bytes) {
     Range& all = whole();
-    const std::size_t size = (bytes + line - 1) / line * line;
+    const std::size_t size = round_up(bytes);
     const std::lock_guard guard{all.lock};
-    std::vector<void*>& warm = all.free[size];
-    if (!warm.empty()) {
-        void* const at = warm.back();
-        warm.pop_back();
+    if (Freed** const warm = first_of(all, size); *warm) {
+        Freed* const at = *warm;
+        if (at->same) at->same->other = at->other;
+        *warm = at->same ? at->same : at->other;
         return at;
     }
     if (size > all.end - all.next) return nullptr;
@@ -51,7 +66,9 @@ bool give(void* at, std::size_t bytes) noexcept {
     const auto place = reinterpret_cast<std::uintptr_t>(at);
     if (place < all.begin || place >= all.end) return false;
     const std::lock_guard guard{all.lock};
-    all.free[(bytes + line - 1) / line * line].push_back(at);
+    const std::size_t size = round_up(bytes);
+    Freed** const warm = first_of(all, size);
+    *warm = new (at) Freed{*warm, *warm ? (*warm)->other : nullptr, size};
     return true;
 }
 

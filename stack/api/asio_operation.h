@@ -1,77 +1,22 @@
-// A pending operation of weft as an Asio operation, and which Asio: Boost's, or with WEFT_STANDALONE_ASIO the one without Boost.
-// What is pending belongs to its context: it ends there, or goes with it.
+// A pending operation of weft as an Asio operation. What is pending belongs to its context: it ends there, or goes with it.
 #pragma once
-
-#ifdef WEFT_STANDALONE_ASIO
-#include <asio/any_io_executor.hpp>
-#include <asio/associated_cancellation_slot.hpp>
-#include <asio/associated_executor.hpp>
-#include <asio/async_result.hpp>
-#include <asio/buffer.hpp>
-#include <asio/error.hpp>
-#include <asio/error_code.hpp>
-#include <asio/execution.hpp>
-#include <asio/execution_context.hpp>
-#include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
-#include <asio/post.hpp>
-#include <asio/prefer.hpp>
-#include <asio/query.hpp>
-#else
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/associated_executor.hpp>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/error.hpp>
-#include <boost/asio/execution.hpp>
-#include <boost/asio/execution_context.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/prefer.hpp>
-#include <boost/asio/query.hpp>
-#include <boost/system/error_code.hpp>
-#endif
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
+#include "stack/api/asio_which.h"
 #include "stack/api/stream.h"
 
 namespace weft::asio_api {
 
 #ifdef WEFT_STANDALONE_ASIO
 inline namespace standalone {  // one program may have both
-namespace net = ::asio;
-using error_code = net::error_code;
-#else
-namespace net = boost::asio;
-using error_code = boost::system::error_code;
 #endif
-
-inline error_code to_error_code(Error error) {
-    switch (error) {
-    case Error::end_of_stream: return net::error::eof;
-    case Error::aborted: return net::error::operation_aborted;  // closed here while it was pending
-    case Error::not_connected: return net::error::bad_descriptor;
-    case Error::refused: return net::error::connection_refused;
-    case Error::reset: return net::error::connection_reset;
-    case Error::closed_by_peer: return net::error::broken_pipe;
-    case Error::timed_out: return net::error::timed_out;
-    case Error::unreachable: return net::error::host_unreachable;
-    case Error::network_unreachable: return net::error::network_unreachable;
-    case Error::no_memory: return net::error::no_buffer_space;
-    case Error::address_in_use: return net::error::address_in_use;
-    case Error::not_permitted:
-    case Error::prohibited: return net::error::access_denied;
-    default: return net::error::invalid_argument;
-    }
-}
 
 // What is pending in a context: it goes with the context, its handlers uncalled, as those of Asio's own sockets do.
 class Service final : public net::execution_context::service {
@@ -134,7 +79,7 @@ public:
         : api::Operation<Step>{std::move(step)}, shard_{shard}, handler_{std::move(handler)}, finish_{std::move(finish)},
           service_{net::use_service<Service>(net::query(executor, net::execution::context))},
           work_{net::prefer(executor, net::execution::outstanding_work.tracked)},
-          to_{net::prefer(net::get_associated_executor(handler_, executor), net::execution::outstanding_work.tracked)} {}
+          to_{net::prefer(net::get_associated_executor(*handler_, executor), net::execution::outstanding_work.tracked)} {}
 
     void begin(api::AwaitingList* where, std::uint8_t wants) {
         const api::Shard::Lock lock{shard_};
@@ -144,7 +89,7 @@ public:
         }
         if (!service_.add(*this)) return;
         alive_ = std::static_pointer_cast<Pending>(this->shared_from_this());
-        if (auto slot = net::get_associated_cancellation_slot(handler_); slot.is_connected())
+        if (auto slot = net::get_associated_cancellation_slot(*handler_); slot.is_connected())
             slot.assign([weak = std::weak_ptr{alive_}](net::cancellation_type) {
                 if (auto self = weak.lock()) self->cancel();
             });
@@ -152,7 +97,7 @@ public:
         shard_.flush();
     }
 
-    // The service lets go of it last: until then the context is there.
+    // Until the service lets go of it the context is there, and no longer: nothing of the context's is here then.
     void finished() override {
         const auto keep = std::exchange(alive_, nullptr);
         post();
@@ -169,12 +114,14 @@ public:
 
 private:
     void post() {
-        const auto to = to_;
-        net::post(to, [handler = std::move(handler_), work = work_, to, finish = std::move(finish_),
+        const auto to = std::move(*to_);
+        to_.reset();
+        net::post(to, [handler = std::move(*handler_), work = std::exchange(work_, {}), to, finish = std::move(finish_),
                        answer = this->take_answer()]() mutable {
             net::get_associated_cancellation_slot(handler).clear();
             finish(handler, std::move(answer));
         });
+        handler_.reset();
     }
     void cancel() {
         const api::Shard::Lock lock{shard_};
@@ -185,14 +132,14 @@ private:
     }
 
     api::Shard& shard_;
-    Handler handler_;
+    std::optional<Handler> handler_;  // until it is posted, as what follows
     Finish finish_;
     Service& service_;
     using To = std::decay_t<decltype(net::prefer(
         net::get_associated_executor(std::declval<const Handler&>(), std::declval<const net::any_io_executor&>()),
         net::execution::outstanding_work.tracked))>;
     net::any_io_executor work_;  // keeps run() from returning while this is pending
-    To to_;  // as well: the handler's own
+    std::optional<To> to_;  // as well: the handler's own
     std::shared_ptr<Pending> alive_;  // this, while it is listed
 };
 

@@ -1,7 +1,9 @@
 // A weft stream as an Asio stream: what is written for AsyncReadStream and AsyncWriteStream, Boost.Beast and ssl::stream among it, runs
 // over any address family, 512-bit ones included. Header-only, so that the stack itself never depends on Asio. A shard is there longer
 // than the contexts whose handlers hold streams of it.
-#pragma once
+#include "stack/api/asio_which.h"  // each time: it says no where a source asks for both
+#ifndef WEFT_ASIO_STREAM_H
+#define WEFT_ASIO_STREAM_H
 
 #include <unistd.h>
 
@@ -157,3 +159,5 @@ private:
 #endif
 
 }  // namespace weft::asio_api
+
+#endif

@@ -5,6 +5,7 @@
 #include <openssl/x509.h>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -17,6 +18,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -328,6 +330,69 @@ TEST(AsioTurner, AContextMayEndWhileAnotherThreadAnswersWhatIsPendingInIt) {
     }
     done = true;
     leads.join();
+}
+
+// An executor whose end takes its time, the n-th of them in the thread that answers: meanwhile another thread ends the context.
+struct Witness {
+    int slow{0};  // which one
+    std::atomic<bool> posted{false}, begin{false}, gone{false}, late{false};
+    std::atomic<int> ended{0};
+    std::atomic<std::thread::id> answers;
+};
+struct SlowExecutor {
+    net::io_context::executor_type inner;
+    Witness* seen;
+
+    SlowExecutor(net::io_context::executor_type over, Witness& by) : inner{over}, seen{&by} {}
+    SlowExecutor(const SlowExecutor&) noexcept = default;
+    SlowExecutor& operator=(const SlowExecutor&) = delete;
+    ~SlowExecutor() {
+        if (!seen->posted || seen->answers.load() != std::this_thread::get_id() || ++seen->ended != seen->slow) return;
+        seen->begin = true;
+        for (int i = 0; i < 50 && !seen->gone; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        seen->late = seen->gone.load();
+    }
+    bool operator==(const SlowExecutor& other) const noexcept { return inner == other.inner; }
+    net::execution_context& query(net::execution::context_t) const noexcept { return inner.context(); }
+    SlowExecutor require(net::execution::blocking_t::never_t) const { return *this; }
+    template <class Call>
+    void execute(Call call) const {
+        net::post(inner, std::move(call));
+        seen->posted = true;
+    }
+};
+
+TEST(AsioContext, WhoAnswersHoldsNothingOfAContextThatMayEnd) {
+    int last = 0;  // how many of them end where it is answered
+    for (int slow = 1; slow <= last + 1; ++slow) {
+        api::VirtualNet wire;
+        api::Shard& a = wire.host({test::host_address(Family::overlay, 1)});
+        api::Shard& b = wire.host({test::host_address(Family::overlay, 2)});
+        api::Listener listener = api::Listener::open(b, {{.local = {{}, 0, 80}}}).value();
+        api::Stream client = api::Stream::connect(a, {test::host_address(Family::overlay, 2), 0, 80}).value();
+        Witness seen{.slow = slow};
+        auto context = std::make_unique<net::io_context>();
+        Stream stream{context->get_executor(), listener.accept().value()};
+        std::array<std::byte, 8> into{};
+        stream.async_read_some(net::buffer(into),
+                               net::bind_executor(SlowExecutor{context->get_executor(), seen}, [](auto&&...) {}));
+        std::atomic<bool> done{false};
+        std::thread answers{[&] {
+            seen.answers = std::this_thread::get_id();
+            (void)client.try_write(std::array{std::byte{1}});
+            wire.run(Duration::milliseconds(50));
+            done = true;
+        }};
+        while (!seen.begin && !done) std::this_thread::yield();
+        context.reset();
+        seen.gone = true;
+        answers.join();
+        EXPECT_TRUE(seen.posted);
+        EXPECT_FALSE(seen.late) << "the end of executor " << slow << " outlived the context";
+        last = std::max(last, seen.ended.load());
+        ASSERT_LT(last, 100);
+    }
+    EXPECT_GT(last, 0);
 }
 
 }  // namespace

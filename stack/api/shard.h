@@ -80,11 +80,22 @@ public:
     template <class Call>
     auto engine(Call&& call) {
         const Lock lock{*this};
-        struct Flush {
-            ~Flush() { shard.flush(); }
-            Shard& shard;
-        } const last{*this};
-        return call(carrier_.engine(), now());
+        const auto made = [&] {
+            try {
+                return call(carrier_.engine(), now());
+            } catch (...) {
+                flush();
+                throw;
+            }
+        };
+        if constexpr (std::is_void_v<decltype(made())>) {
+            made();
+            flush();
+        } else {
+            auto done = made();
+            flush();
+            return done;
+        }
     }
 
     // ---- for the faces: stream.h, task.h, asio_stream.h, c_stack.h ----------------------------------------------------------

@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <unordered_set>
 #include <utility>
@@ -67,9 +69,7 @@ public:
             *event = UniqueFd{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
             if (!*event) return std::unexpected(std::string("eventfd: ") + std::strerror(errno));
         }
-        thread_ = std::thread([this] { run(); });
-        ::pthread_setname_np(thread_.native_handle(), "weft-telemetry");
-        return {};
+        return begin();
     }
 
     struct Joining {
@@ -107,6 +107,23 @@ public:
     int notify_descriptor() const { return notify_.get(); }
 
 private:
+    // The signals of a program are its own threads': here are only those that say that this thread itself is wrong.
+    std::expected<void, std::string> begin() {
+        sigset_t ours, before;
+        ::sigfillset(&ours);
+        for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) ::sigdelset(&ours, fault);
+        ::pthread_sigmask(SIG_SETMASK, &ours, &before);
+        std::expected<void, std::string> begun;
+        try {
+            thread_ = std::thread([this] { run(); });
+            ::pthread_setname_np(thread_.native_handle(), "weft-telemetry");
+        } catch (const std::system_error& error) {
+            begun = std::unexpected(std::string("no thread for events: ") + error.what());
+        }
+        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        return begun;
+    }
+
     struct Subscriber {
         std::uint64_t number{0};
         EventListener listener;

@@ -4,6 +4,7 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "node/plugins.h"
 #include "node/shard.h"
@@ -25,6 +26,7 @@ public:
     ~ShardCarrier() override;  // resets what is open, and tells the neighbours
 
     Shard& shard() { return *shard_; }
+    void keep(std::unique_ptr<Telemetry> telemetry) { beside_.telemetry = std::move(telemetry); }
 
     Engine& engine() override { return shard_->shared_engine(); }
     BufferPool& pool() override { return shard_->shared_pool(); }

@@ -166,7 +166,8 @@ Outcome<void> set(Sockets& sockets, SocketId id, int level, int name, int value,
     return sockets.set_option(id, level, name, std::as_bytes(std::span{&value, 1}), now);
 }
 
-Outcome<void> set_all(Sockets& sockets, SocketId id, const weft_options* options, Instant now) {
+// `fresh`: a socket that is made has what the stack's flows begin with where a flag does not ask for more.
+Outcome<void> set_all(Sockets& sockets, SocketId id, const weft_options* options, Instant now, bool fresh = false) {
     if (!options) return {};
     if (options->size != sizeof(weft_options)) return std::unexpected(EINVAL);
     const auto one = [&](bool wanted, int level, int name, std::uint32_t value) -> Outcome<void> {
@@ -180,7 +181,7 @@ Outcome<void> set_all(Sockets& sockets, SocketId id, const weft_options* options
         if (!done) return done;
     }
     const Outcome<void> all[] = {
-        one(true, IPPROTO_TCP, TCP_NODELAY, (o.flags & WEFT_NODELAY) != 0 || sockets.defaults().nodelay),
+        one(!fresh || (o.flags & WEFT_NODELAY) != 0, IPPROTO_TCP, TCP_NODELAY, (o.flags & WEFT_NODELAY) != 0),
         one(true, SOL_SOCKET, SO_KEEPALIVE, (o.flags & WEFT_KEEPALIVE) != 0),
         one(o.user_timeout_ms > 0, IPPROTO_TCP, TCP_USER_TIMEOUT, o.user_timeout_ms),
         one(o.send_buffer > 0, SOL_SOCKET, SO_SNDBUF, o.send_buffer),
@@ -198,7 +199,7 @@ Outcome<SocketId> make(Sockets& sockets, Family family, const weft_sockaddr* loc
                        bool any_port = false) {
     const auto id = sockets.open(family);
     if (!id) return id;
-    Outcome<void> done = set_all(sockets, *id, options, now);
+    Outcome<void> done = set_all(sockets, *id, options, now, true);
     if (done && local && (local->family != WEFT_ANY || local->port != 0))
         done = sockets.bind(*id, api::endpoint_of(*local), any_port);
     if (done) return id;

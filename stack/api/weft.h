@@ -61,9 +61,10 @@ WEFT_API void weft_free(weft_stack* stack);
 /* ---- a stack with links of its own --------------------------------------------------------------------------------------- */
 
 /* The text of a weft.toml (docs/node.md): UDP sockets and peers of the overlay, TAP devices, what flows begin with ([tcp]), plugins,
- * services, which answer while somebody waits in a call, and a recording, which has the one thread of a stack. Without [node] key
+ * services, which answer while somebody waits in a call, and a recording, which has the one thread of a stack and no signals. [plugins]
+ * needs `directories`: the default is beside the program, not beside the library. Without [node] key
  * the key is fresh; NULL: such a node, on UDP port 7001. Errors: -EINVAL where the text is wrong or names what cannot be read, -EIO where
- * no recording can begin, else what the system said (-EADDRINUSE, -EADDRNOTAVAIL, -EPERM, ...); weft_why() says what is wrong and
+ * no recording can begin, -ENOMEM, else what the system said (-EADDRINUSE, -EADDRNOTAVAIL, -EPERM, ...); weft_why() says what is wrong and
  * its mend. weft_input(), weft_output() are
  * -EOPNOTSUPP on it; weft_advance() does what is to be done now, whatever the time it is given. */
 WEFT_API int weft_open(const char* config, weft_stack** out);

@@ -1,25 +1,24 @@
-// Stacks with links of their own: weft_open() and the C++ faces over a node's shard, on real sockets of loopback and a real device in a
-// namespace of its own.
+// Stacks with links of their own: weft_open() and the C++ faces over a node's shard, on real sockets of loopback.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sched.h>
+#include <signal.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -194,7 +193,7 @@ TEST(OpenErrors, EachKindOfConfigurationThatDoesNotOpenHasItsErrnoAndSaysWhy) {
         {"[tcp]\nbacklog = 0\n", -EINVAL, "backlog"},
         {"[tcp]\ncongestion = \"cubik\"\n", -EINVAL, "cubic"},
         {base(free_port()) + "[node]\nkey = \"" + nowhere + "\"\n", -EINVAL, nowhere.c_str()},
-        {"[network]\nsecret = \"" + nowhere + "\"\n[listen]\nudp = [\"127.0.0.1:0\"]\n", -EINVAL, nowhere.c_str()},
+        {"[network]\nwork = 0\nsecret = \"" + nowhere + "\"\n[listen]\nudp = [\"127.0.0.1:0\"]\n", -EINVAL, nowhere.c_str()},
         {base(free_port()) + "[routing]\nmodule = \"none-such\"\n", -EINVAL, "none-such"},
         {base(free_port()) + "[plugins]\nload = [\"none-such\"]\n", -EINVAL, "none-such"},
         {base(free_port()) + "[services]\nhttp = \"" + nowhere + "\"\n", -EINVAL, nowhere.c_str()},
@@ -248,11 +247,57 @@ TEST(OpenTcp, WhatTheConfigurationSaysOfFlowsHoldsUnlessTheProgramSaysOtherwise)
     EXPECT_EQ(option(stack, listener, TCP_CONGESTION), "aimd");
     EXPECT_EQ(option(stack, otherwise, TCP_USER_TIMEOUT), "1000");
     EXPECT_EQ(option(stack, otherwise, TCP_CONGESTION), "reno");
+    const int off = 0;
+    EXPECT_EQ(weft_setsockopt(stack, listener, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off), 0);
+    EXPECT_EQ(weft_set(stack, listener, &plain), 0);
+    EXPECT_EQ(option(stack, listener, TCP_NODELAY), "0") << "what was taken back stays so";
     for (int turn = 0; turn < 3; ++turn) weft_wait(stack, nullptr, 0, 5);
     weft_free(stack);
     std::size_t files = 0;
     for (const auto& entry : std::filesystem::directory_iterator(directory)) files += entry.file_size() > 0;
     EXPECT_EQ(files, 1u) << "a recording, whole";
+    std::filesystem::remove_all(directory);
+}
+
+// The signals that the threads of this name block, a bit of each; none of them: no such thread.
+std::vector<std::uint64_t> blocked_by(const std::string& name) {
+    std::vector<std::uint64_t> all;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+        std::ifstream status{task.path() / "status"};
+        bool ours = false;
+        for (std::string line; std::getline(status, line);)
+            if (line.starts_with("Name:")) ours = line.ends_with("\t" + name);
+            else if (ours && line.starts_with("SigBlk:")) all.push_back(std::stoull(line.substr(8), nullptr, 16));
+    }
+    return all;
+}
+
+TEST(OpenRecording, ItsThreadTakesNoSignalOfTheProgram) {
+    const std::string directory = scratch();
+    weft_stack* stack = nullptr;
+    const std::string config = base(free_port()) + "[record]\nstart = true\ndirectory = \"" + directory + "\"\n";
+    ASSERT_EQ(weft_open(config.c_str(), &stack), 0) << weft_why();
+    const std::vector<std::uint64_t> blocked = blocked_by("weft-telemetry");
+    ASSERT_EQ(blocked.size(), 1u);
+    const std::set<int> never{SIGKILL, SIGSTOP}, of_its_own{SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+    for (int signal = 1; signal <= 64; ++signal) {
+        if (never.contains(signal) || (signal > 31 && signal < SIGRTMIN)) continue;  // those are glibc's
+        EXPECT_EQ((blocked[0] >> (signal - 1) & 1) != 0, !of_its_own.contains(signal)) << signal;
+    }
+    sigset_t here;
+    ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, nullptr, &here), 0);
+    EXPECT_EQ(::sigismember(&here, SIGTERM), 0) << "the caller's are as they were";
+    weft_free(stack);
+    std::filesystem::remove_all(directory);
+}
+
+TEST(OpenRecording, WhatDoesNotOpenLeavesNoFile) {
+    const std::string directory = scratch();
+    weft_stack* none = nullptr;
+    const std::string config = base(free_port()) + "[services]\nhttp = \"" + directory +
+                               "/none\"\n[record]\nstart = true\ndirectory = \"" + directory + "\"\n";
+    EXPECT_EQ(weft_open(config.c_str(), &none), -EINVAL);
+    EXPECT_TRUE(std::filesystem::is_empty(directory));
     std::filesystem::remove_all(directory);
 }
 
@@ -389,102 +434,6 @@ TEST_F(Open, FinishDoesNotWaitForAnEndThatCannotCome) {
     EXPECT_EQ(weft_shutdown(a, listener, WEFT_READ), 0);
     EXPECT_EQ(weft_finish(a, listener), -ENOTCONN);
 }
-
-// In a namespace of its own: the kernel's sockets on the other side of a TUN device. What went wrong is its exit code.
-int over_a_device() {
-    if (::unshare(CLONE_NEWNET) != 0) return 77;
-    ::alarm(120);  // nothing of it may wait for ever
-    weft_stack* stack = nullptr;
-    const char* config =
-        "[listen]\nudp = []\n[[tap]]\nname = \"weft0\"\nmode = \"tun\"\n"
-        "address = [\"10.9.0.2/24\"]\nkernel = [\"10.9.0.1/24\"]\n";
-    if (weft_open(config, &stack) != 0) {
-        std::fprintf(stderr, "%s\n", weft_why());
-        return 1;
-    }
-    weft_sockaddr local;
-    if (weft_self(stack, WEFT_IPV4, &local) != 0 || local.bytes[3] != 2) return 2;
-    local.port = 80;
-    const weft_fd listener = weft_listen(stack, &local, 5, nullptr);
-    int failed = 0;
-    std::thread kernel{[&] {
-        const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-        sockaddr_in to{AF_INET, htons(80), {}, {}};
-        ::inet_pton(AF_INET, "10.9.0.2", &to.sin_addr);
-        std::array<char, 5> back{};
-        if (::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0 || ::send(fd, "hello", 5, 0) != 5 ||
-            ::recv(fd, back.data(), 5, MSG_WAITALL) != 5 || std::string_view{back.data(), 5} != "HELLO")
-            failed = 3;
-        ::close(fd);
-    }};
-    const weft_fd flow = weft_accept(stack, listener, nullptr);
-    std::array<char, 8> text{};
-    if (weft_read(stack, flow, text.data(), 5, 0) != 5) failed = 4;
-    for (char& c : text) c = c >= 'a' ? char(c - 32) : c;
-    if (weft_write(stack, flow, text.data(), 5, 0) != 5) failed = 5;
-    if (weft_finish(stack, flow) != 0) failed = 6;
-    kernel.join();
-    weft_free(stack);
-    return failed;
-}
-
-// A blocked read of a flow of the C API, and one of the C++ faces, on a device that is removed meanwhile.
-int without_its_device() {
-    if (::unshare(CLONE_NEWNET) != 0) return 77;
-    ::alarm(120);
-    weft_stack* stack = nullptr;
-    const char* config =
-        "[listen]\nudp = []\n[[tap]]\nname = \"weft0\"\nmode = \"tun\"\n"
-        "address = [\"10.9.0.2/24\"]\nkernel = [\"10.9.0.1/24\"]\n";
-    if (weft_open(config, &stack) != 0) return 1;
-    weft_sockaddr local;
-    if (weft_self(stack, WEFT_IPV4, &local) != 0) return 2;
-    local.port = 80;
-    const weft_fd listener = weft_listen(stack, &local, 5, nullptr);
-    const int kernel = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    sockaddr_in to{AF_INET, htons(80), {}, {}};
-    ::inet_pton(AF_INET, "10.9.0.2", &to.sin_addr);
-    (void)::connect(kernel, reinterpret_cast<sockaddr*>(&to), sizeof to);
-    const weft_fd flow = weft_accept(stack, listener, nullptr);
-    const auto gone = [&] {
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));  // the reader sleeps, most likely
-        const api::Entry entry{stack};
-        if (!static_cast<node::ShardCarrier&>(*stack->carrier).shard().remove_tap(1)) ::_exit(3);
-        stack->shard.flush();
-    };
-    std::thread removes{gone};
-    char byte = 0;
-    const ssize_t said = weft_read(stack, flow, &byte, 1, 0);
-    removes.join();
-    const ssize_t wrote = weft_write(stack, flow, &byte, 1, 0);
-    weft_free(stack);
-    ::close(kernel);
-    if (said != -ENETUNREACH) return 4;
-    return wrote < 0 && wrote != -EAGAIN ? 0 : 5;
-}
-
-int without_rights() {
-    if (::setresuid(65'534, 65'534, 65'534) != 0) return 77;
-    weft_stack* stack = nullptr;
-    const char* config = "[listen]\nudp = []\n[[tap]]\nname = \"weft0\"\nmode = \"tun\"\naddress = [\"10.9.0.2/24\"]\n";
-    const int said = weft_open(config, &stack);
-    if (said != -EPERM && said != -EACCES) std::fprintf(stderr, "%d: %s\n", said, weft_why());
-    return said == -EPERM || said == -EACCES ? 0 : 1;
-}
-
-void in_a_child(int (*test)()) {
-    const pid_t child = ::fork();
-    if (child == 0) ::_exit(test());
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFEXITED(status)) << "by signal " << WTERMSIG(status);
-    if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "needs the right to make a network namespace (root)";
-    EXPECT_EQ(WEXITSTATUS(status), 0);
-}
-
-TEST(OpenDevice, TheKernelsSocketsReachABlockingCallOverATun) { in_a_child(over_a_device); }
-TEST(OpenDevice, TheEndOfADeviceEndsItsFlowsAndWhoWaitsAtThem) { in_a_child(without_its_device); }
-TEST(OpenDevice, ADeviceThatTheSystemRefusesHasTheSystemsErrno) { in_a_child(without_rights); }
 
 // ---- the C++ faces over the same -----------------------------------------------------------------------------------------
 

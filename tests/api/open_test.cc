@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -276,7 +277,7 @@ TEST(OpenRecording, ItsThreadTakesNoSignalOfTheProgram) {
     const std::string directory = scratch();
     weft_stack* stack = nullptr;
     const std::string config = base(free_port()) + "[record]\nstart = true\ndirectory = \"" + directory + "\"\n";
-    ASSERT_EQ(weft_open(config.c_str(), &stack), 0) << weft_why();
+    ASSERT_EQ(weft_open(config.c_str(), &stack), 0);
     const std::vector<std::uint64_t> blocked = blocked_by("weft-telemetry");
     ASSERT_EQ(blocked.size(), 1u);
     const std::set<int> never{SIGKILL, SIGSTOP}, of_its_own{SIGSEGV, SIGBUS, SIGILL, SIGFPE};
@@ -288,6 +289,28 @@ TEST(OpenRecording, ItsThreadTakesNoSignalOfTheProgram) {
     ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, nullptr, &here), 0);
     EXPECT_EQ(::sigismember(&here, SIGTERM), 0) << "the caller's are as they were";
     weft_free(stack);
+    std::filesystem::remove_all(directory);
+}
+
+TEST(OpenRecording, WhatItCannotWriteIsALineOnStderr) {
+    const std::string directory = scratch(), record = "[record]\nstart = true\ndirectory = \"" + directory + "\"\n";
+    int ends[2], before = ::dup(STDERR_FILENO);
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    ::dup2(ends[1], STDERR_FILENO);
+    rlimit was{};
+    ::getrlimit(RLIMIT_FSIZE, &was);
+    const rlimit tiny{16, was.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &tiny);
+    weft_stack* stack = nullptr;
+    const int opened = weft_open((base(free_port()) + record).c_str(), &stack);
+    std::array<char, 1'000> said{};
+    for (int turn = 0; turn < 1'000 && opened == 0 && ::read(ends[0], said.data(), said.size() - 1) <= 0; ++turn)
+        weft_wait(stack, nullptr, 0, 20);
+    if (stack) weft_free(stack);
+    ::setrlimit(RLIMIT_FSIZE, &was);
+    ::dup2(before, STDERR_FILENO);
+    for (const int fd : {before, ends[0], ends[1]}) ::close(fd);
+    EXPECT_NE(std::string(said.data()).find("cannot be written"), std::string::npos) << opened << said.data();
     std::filesystem::remove_all(directory);
 }
 

@@ -15,6 +15,7 @@
 #include "stack/core/address.h"
 #include "stack/engine/engine.h"
 #include "stack/wire/cut.h"
+#include "stack/wire/ethernet.h"
 #include "stack/wire/pseudo.h"
 
 namespace weft::sim {
@@ -66,6 +67,7 @@ public:
     // The same, and it is Ethernet: frames with headers of their own, neighbours that must be found.
     Result<void> attach_ethernet(std::uint32_t link, WireId out, const LinkOptions& options) {
         attach(link, out);
+        world_->wire(out).options.front = wire::EthernetView::header_size;  // that is where its marks go
         return engine_.attach(link, options, world_->now());
     }
 

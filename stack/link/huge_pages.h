@@ -3,7 +3,8 @@
 
 namespace weft::link {
 
-// From now on, for the whole process; to be called before its first engine. False: the system does not let us, and nothing changes.
+// From now on, for the whole process; to be called before its first engine. False: there is no such range, and nothing changes; whether
+// its pages become huge is the kernel's.
 bool use_huge_pages();
 
 }  // namespace weft::link

@@ -11,7 +11,8 @@ Mac mac(unsigned last) { return {std::byte{2}, {}, {}, {}, {}, std::byte(last)};
 
 // A transfer as others, but for the wire: what the hosts know of each other they must ask.
 struct Lan {
-    Lan(BufferPool& pool, Family family, const sim::WireOptions& wire, std::uint64_t seed) : world{pool, seed} {
+    Lan(BufferPool& pool, Family family, const sim::WireOptions& wire, std::uint64_t seed, std::uint8_t ecn = 0)
+        : world{pool, seed} {
         Talker::Plan from, to;
         from.key = 1, to.key = 2, from.peer_key = 2, to.peer_key = 1;
         from.to_send = to.to_receive = 600'000;
@@ -19,8 +20,8 @@ struct Lan {
         from.remote = {host_address(family, 2), 0, 80};
         to.local = {host_address(family, 2), 0, 80};
         to.listens = true;
-        a = std::make_unique<Transfer::Node>(world, Config{.seed = {seed, 1}}, Talker{from});
-        b = std::make_unique<Transfer::Node>(world, Config{.seed = {seed, 2}}, Talker{to});
+        a = std::make_unique<Transfer::Node>(world, config(seed, 1, ecn), Talker{from});
+        b = std::make_unique<Transfer::Node>(world, config(seed, 2, ecn), Talker{to});
         ab = world.connect(a->id(), b->id(), 0, wire);
         ba = world.connect(b->id(), a->id(), 0, wire);
         const std::uint8_t prefix = family == Family::ipv4 ? 24 : 64;
@@ -32,6 +33,11 @@ struct Lan {
         a->app.begin(a->engine(), world.now());
         b->settle();
         a->settle();
+    }
+    static Config config(std::uint64_t seed, std::uint64_t end, std::uint8_t ecn) {
+        Config one{.seed = {seed, end}};
+        one.ecn = ecn;
+        return one;
     }
     bool finish() {
         return world.run(world.now() + Duration::seconds(3'600), [&] { return a->app.finished() && b->app.finished(); });
@@ -75,6 +81,17 @@ TEST_F(Ethernet, TextArrivesThroughLossReorderingAndCorruption) {
             Lan lan{pool, family, wire, seed};
             arrives_whole(lan);
         }
+}
+
+TEST_F(Ethernet, MarksGoBehindItsHeader) {
+    for (const Family family : {Family::ipv4, Family::ipv6}) {
+        Lan lan{pool, family, {.delay = Duration::milliseconds(1), .marking = 50'000}, 3, 1};
+        arrives_whole(lan);
+        EXPECT_GT(lan.world.wire(lan.ab).statistics.marked, 0u);
+        EXPECT_GT(lan.a->engine().statistics().ecn_cuts, 0u) << "they were told";
+        EXPECT_EQ(lan.b->engine().statistics().checksum_errors, 0u);
+        EXPECT_EQ(lan.a->engine().statistics().retransmitted_segments, 0u);
+    }
 }
 
 TEST_F(Ethernet, LostQuestionIsAskedAgainAfterASecond) {

@@ -206,6 +206,22 @@ TEST(Engine, ManyFlowsWhoseTextIsAcknowledgedLeaveNoTimersForIt) {
     EXPECT_GT(pair.a.deadline(), pair.now + Duration::milliseconds(500));
 }
 
+// Each end's text takes its acknowledgement along: the next batch that comes finds who waited in line no longer.
+TEST(Engine, ManyFlowsWhoseAcknowledgementsLeaveWithTextLeaveNoTimersForThem) {
+    Pair pair;
+    std::vector<std::pair<Flow, Flow>> flows;
+    for (int i = 0; i < 16; ++i) flows.push_back(pair.open());
+    pair.run(Duration::seconds(2));  // what the handshakes left
+    const std::array byte{std::byte{1}};
+    for (const auto& [client, server] : flows) ASSERT_TRUE(pair.a.write(client, byte, {}, pair.now));
+    pair.carry(pair.a, pair.b);
+    EXPECT_LE(pair.b.deadline(), pair.now + Duration::milliseconds(41)) << "each waits for company";
+    for (const auto& [client, server] : flows) ASSERT_TRUE(pair.b.write(server, byte, {}, pair.now));
+    pair.carry(pair.b, pair.a);
+    pair.b.receive({}, pair.now);
+    EXPECT_GE(pair.b.deadline(), pair.now + Duration::milliseconds(100)) << "their retransmission";
+}
+
 // An idle connection, all that it occupies: a table is at worst a third full, just after it grew.
 TEST(Engine, AnIdleConnectionFitsIn640Bytes) {
     constexpr std::size_t wheel_entry = 24, table_entry = 3 * FlatTable::entry_size;

@@ -86,6 +86,7 @@ private:
     Instant deadline() const { return std::min(ends_[0].engine.deadline(), ends_[1].engine.deadline()); }
     bool all_over() const;
     void close_all();
+    bool has_other_end(unsigned side, const Line& line) const;
     bool give_up_deserted();
 
     BufferPool& pool_;

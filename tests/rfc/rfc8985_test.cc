@@ -144,7 +144,7 @@ TEST(Rack, FindsARetransmissionThatWasLost) {  // section 3.3: what three duplic
     flow.peer.sends(ack().ack(flow.at(0)).sacks({{flow.at(1), flow.peer.snd_nxt()}}));  // all but segment 0
     Numbers again = flow.sent();
     if (std::count(again.begin(), again.end(), 0u) == 0) {
-        flow.peer.until_it_sends();
+        EXPECT_LE(flow.peer.until_it_sends(), ms(26)) << "the window of reordering, sooner than a probe of the tail";
         again = flow.sent();
     }
     EXPECT_EQ(std::count(again.begin(), again.end(), 0u), 1);
@@ -164,8 +164,8 @@ TEST(Rack, AcknowledgementOfTheFirstTransmissionDoesNotCountForTheSecond) {  // 
 
 TEST(Rack, TimeoutGivesUpWhatIsOlderThanARoundTripAndItsWindow) {  // section 6.3: RACK_mark_losses_on_RTO
     Flow10 flow;
-    flow.sacks({{9, 10}});
-    flow.peer.ignores_what_was_sent();
+    flow.sacks({{4, 10}});
+    EXPECT_GT(flow.resent().size(), 1u);  // and lost again
     while (flow.peer.statistics().timeouts == 0) flow.peer.until_it_sends();
     EXPECT_EQ(flow.cwnd(), flow.mss());
     EXPECT_EQ(flow.pipe(), flow.mss()) << "the head again, all else is given up";

@@ -3,11 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <sstream>
+#include <utility>
 
 namespace weft::test {
 
@@ -43,10 +45,11 @@ std::vector<NamedTest> named_tests() {
             }
             const auto [at, fresh] = seen.try_emplace(group + "." + name, all.size());
             const std::string file = info.file();
-            if (fresh) all.push_back({group, name, file.substr(file.rfind('/') + 1), {}});
+            if (fresh) all.push_back({group, name, file.substr(file.rfind('/') + 1), {}, info.line()});
             if (!parameter.empty()) all[at->second].parameters.push_back(parameter);
         }
     }
+    std::ranges::stable_sort(all, {}, [](const NamedTest& each) { return std::pair{each.file, each.line}; });
     return all;
 }
 

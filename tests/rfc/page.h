@@ -15,9 +15,10 @@ std::vector<std::vector<std::string>> rows_of(const std::string& path);  // line
 struct NamedTest {
     std::string suite, name, file;  // without parameters, without folders
     std::vector<std::string> parameters;
+    int line{0};
     std::string full() const { return suite + "." + name; }
 };
-std::vector<NamedTest> named_tests();
+std::vector<NamedTest> named_tests();  // in the order of their files and lines, however they were compiled
 
 struct Marks {
     std::string_view begin, end;  // whole lines

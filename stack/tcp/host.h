@@ -140,7 +140,7 @@ struct Host {
     bool owns(const DelayLine::Entry& entry) const { return connections.handle(entry.id).generation == entry.owner; }
     static void fetch_hot(const Cold& cold) {
         fetch_line(&cold);
-        fetch_line(&cold.expiries);
+        fetch_line(&cold.failure);
     }
 
     Found find(FlowKey key) const {

@@ -246,23 +246,24 @@ struct Cold {
     std::uint8_t expiries{0};  // timeouts in a row (R1)
 
     std::uint8_t limit{0};  // trace::Limit that was told last
-    SeqNum iss, irs;
-    SeqNum snd_up, rcv_up;  // urgent pointers: the octet behind the urgent text (MUST-62)
-    Handle<Listener> listener;  // that it came from, if any
-    std::uint32_t retransmissions{0}, timeouts{0};
-    Instant opened_at, established_at;
-    std::uint32_t told{0};  // segments, either way, when the trace was last told the counters
-    Error soft_error{}, failure{};  // of the events
     std::uint8_t failed : 1 {0}, ended_by : 4 {0};  // `failure` holds, and which Event::Limit it was
     bool keeps_failed : 1 {false};  // having failed it stays, to be read, until the application lets go of it
     bool syn_text : 1 {false};  // the SYN's text was taken, all of it (RFC 7413)
     bool held_back : 1 {false};  // the last write said so of its text (SendOptions)
     bool asked_cookie : 1 {false}, asked_experimental : 1 {false};  // what our SYN said of Fast Open
+    Error soft_error{}, failure{};  // of the events
+
+    SeqNum iss, irs;
+    SeqNum snd_up, rcv_up;  // urgent pointers: the octet behind the urgent text (MUST-62)
+    Handle<Listener> listener;  // that it came from, if any
+    std::uint32_t retransmissions{0}, timeouts{0};
+    std::uint32_t told{0};  // segments, either way, when the trace was last told the counters
+    Instant opened_at, established_at;
     std::uint8_t challenges{0};  // challenge acks in this second (RFC 5961, section 7)
-    std::uint32_t challenged_at{0};  // that second on the engine's clock
-    SeqNum dsack_round;  // SND.NXT when a DSACK was counted last (RFC 8985, section 6.2, step 4)
     std::uint8_t reo_wnd_mult{1},
         reo_wnd_persist{16};  // RACK's: quarters of the round trip; recoveries until it is one again
+    std::uint32_t challenged_at{0};  // the second of `challenges` on the engine's clock
+    SeqNum dsack_round;  // SND.NXT when a DSACK was counted last (RFC 8985, section 6.2, step 4)
 };
 static_assert(std::is_trivially_copyable_v<Cold> && sizeof(Cold) <= 112);
 

@@ -6,19 +6,13 @@
 #include "node/cli_commands.h"
 #include "node/suggest.h"
 #include "stack/core/address_text.h"
+#include "stack/core/lower_case.h"
 
 namespace weft::node {
 namespace {
 
-std::string lower(std::string_view text) {
-    std::string folded{text};
-    for (char& c : folded)
-        if (c >= 'A' && c <= 'Z') c = char(c - 'A' + 'a');
-    return folded;
-}
-
 bool meant_as_address(std::string_view operand) {
-    const std::string folded = lower(operand);
+    const std::string folded = lower_case(operand);
     return (folded.starts_with("weft1") && folded.size() > 32) || folded.ends_with(".weft");
 }
 
@@ -83,7 +77,7 @@ std::expected<std::string, Problem> parse_own_form(std::string_view operand) {
 std::expected<std::string, Problem> resolve_address(std::string_view operand, const Json& peers) {
     auto own = parse_own_form(operand);
     if (own || meant_as_address(operand)) return own;
-    if (lower(operand).starts_with("weft:")) {
+    if (lower_case(operand).starts_with("weft:")) {
         auto prefix = parse_short_form(operand);
         if (!prefix)
             return std::unexpected(failure("bad_address", "this is not a short form: " + to_string(prefix.error()),

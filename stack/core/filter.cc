@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "stack/core/address_text.h"
+#include "stack/core/lower_case.h"
 #include "stack/core/units.h"
 
 namespace weft::trace {
@@ -31,13 +32,6 @@ std::optional<std::uint64_t> factor_of(Kind kind, std::string_view unit) {
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-char small(char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; }
-
-std::string in_small(std::string_view text) {
-    std::string out(text);
-    std::ranges::transform(out, out.begin(), small);
-    return out;
-}
 
 std::string quoted(std::string_view word) { return "'" + std::string(word.substr(0, 40)) + "'"; }
 
@@ -72,7 +66,7 @@ std::optional<std::uint64_t> number_of(std::string_view text, Kind kind) {
 std::optional<std::string> address_text(std::string_view text) {
     if (text == "*") return "*";
     if (const auto address = parse_address(text)) return to_string(*address);
-    if (parse_short_form(text)) return in_small(text);
+    if (parse_short_form(text)) return lower_case(text);
     const std::size_t colon = text.rfind(':');
     if (colon == std::string_view::npos || colon + 1 == text.size()) return std::nullopt;
     std::string_view host = text.substr(0, colon);
@@ -233,7 +227,7 @@ private:
         if (!of_text && op == Operator::contains)
             return fail(std::string(field.name) + " is a number: ~ is for texts", sign);
         if (of_text) {
-            step.text = in_small(*word);
+            step.text = lower_case(*word);
             if (op != Operator::contains && !resolve(field.kind, *word, step))
                 return fail(
                     quoted(*word) + " is no " + std::string(Filter::kind_name(field.kind)) + ": write it as in " + example,
@@ -253,7 +247,7 @@ private:
     static bool resolve(Kind kind, std::string_view word, Filter::Step& step) {
         if (kind == Kind::state) {
             const auto state = state_named(word);
-            if (state) step.text = in_small(state_name(*state));
+            if (state) step.text = lower_case(state_name(*state));
             return state.has_value();
         }
         if (kind == Kind::family) return step.text == "ipv4" || step.text == "ipv6" || step.text == "overlay";

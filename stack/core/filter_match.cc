@@ -5,6 +5,7 @@
 
 #include "stack/core/address_text.h"
 #include "stack/core/filter.h"
+#include "stack/core/lower_case.h"
 
 namespace weft::trace {
 namespace {
@@ -159,17 +160,11 @@ std::string_view family_name(std::uint8_t family) {
     return family < names.size() ? names[family] : "other";
 }
 
-std::string in_lower_case(std::string_view text) {
-    std::string out(text);
-    std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-    return out;
-}
-
 std::string text(Name name, const FlowState& flow) {
     switch (name) {
-    case Name::state: return in_lower_case(state_name(flow.state));
+    case Name::state: return lower_case(state_name(flow.state));
     case Name::family: return std::string(family_name(flow.begin.family));
-    case Name::cc: return in_lower_case(text_of(flow.module));
+    case Name::cc: return lower_case(text_of(flow.module));
     case Name::role: return std::string(flow.known ? role_name(flow.begin.role) : "");
     case Name::limit: return std::string(limit_name(flow.limit));
     default: return "";

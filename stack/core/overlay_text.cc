@@ -5,6 +5,7 @@
 #include "stack/core/address_text.h"
 #include "stack/core/bech32.h"
 #include "stack/core/checksum.h"
+#include "stack/core/lower_case.h"
 
 namespace weft {
 namespace {
@@ -20,10 +21,8 @@ std::unexpected<ParseError> mistake(ParseError::Kind kind, std::size_t at) {
     return std::unexpected(ParseError{kind, std::uint32_t(at)});
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; }
-
 bool same_letters(std::string_view text, std::string_view word) {
-    return std::ranges::equal(text, word, [](char a, char b) { return lower(a) == b; });
+    return std::ranges::equal(text, word, [](char a, char b) { return lower_case(a) == b; });
 }
 
 Symbols symbols_of(std::span<const std::byte> bytes) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "stack/core/lower_case.h"
 #include "stack/core/recording.h"
 
 namespace weft::trace {
@@ -37,8 +38,6 @@ std::optional<std::uint32_t> classes_named(std::string_view word) {
     if (const auto type = type_named(word)) return bit(*type);
     return std::nullopt;
 }
-
-char lower_case(char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; }
 
 template <std::size_t size>
 std::string_view of(const std::array<std::string_view, size>& names, std::size_t number) {

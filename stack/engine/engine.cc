@@ -45,8 +45,6 @@ tcp::FlowOptions flow_options(const ConnectOptions& options) {
             {options.fast_open_key[0], options.fast_open_key[1]}};
 }
 
-constexpr auto stale = std::unexpected(Error::no_such_flow);
-
 }  // namespace
 
 Engine::State::State(const Config& with, BufferPool& pool)

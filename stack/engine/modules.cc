@@ -5,8 +5,6 @@
 namespace weft {
 namespace {
 
-constexpr auto unknown_flow = std::unexpected(Error::no_such_flow);
-
 std::uint32_t listeners_of(const tcp::Host& host, std::uint16_t slot) {
     std::uint32_t count = 0;
     host.listeners.each([&](ListenerId id) { count += host.listeners[id.index()].options.congestion == slot; });
@@ -70,7 +68,7 @@ Result<std::uint32_t> Engine::migrate(std::uint16_t from, std::uint16_t to, Inst
 Result<void> Engine::steer(Flow flow, std::uint16_t slot, Instant now) {
     state_->begin();
     const auto index = state_->find(flow);
-    if (!index) return unknown_flow;
+    if (!index) return stale;
     if (!state_->host.modules.has(slot)) return std::unexpected(Error::invalid);
     tcp::Connection{state_->host, *index}.steer_to(slot, now);
     return {};
@@ -79,7 +77,7 @@ Result<void> Engine::steer(Flow flow, std::uint16_t slot, Instant now) {
 Result<void> Engine::steer(ListenerId listener, std::uint16_t slot, Instant) {
     state_->begin();
     tcp::Listener* const found = state_->host.listeners.find(listener);
-    if (!found) return unknown_flow;
+    if (!found) return stale;
     if (!state_->host.modules.has(slot)) return std::unexpected(Error::invalid);
     found->options.congestion = slot;
     return {};
@@ -88,7 +86,7 @@ Result<void> Engine::steer(ListenerId listener, std::uint16_t slot, Instant) {
 Result<void> Engine::set_parameter(Flow flow, std::uint32_t index, weft_value value, Instant now) {
     state_->begin();
     const auto found = state_->find(flow);
-    if (!found) return unknown_flow;
+    if (!found) return stale;
     return tcp::Connection{state_->host, *found}.set_parameter(index, value, now);
 }
 

@@ -25,6 +25,8 @@
 
 namespace weft {
 
+inline constexpr auto stale = std::unexpected(Error::no_such_flow);  // a handle of what is no more
+
 struct Engine::State {
     State(const Config& config, BufferPool& pool);
     State(const State& other);

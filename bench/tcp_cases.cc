@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bench/block.h"
+#include "stack/core/fetch.h"
 
 namespace weft::bench {
 namespace {
@@ -256,7 +257,7 @@ std::expected<double, std::string> echo(std::uint32_t alive, std::uint32_t outst
     std::uint64_t answered = 0;
     const auto ask = [&] {
         const std::size_t drawn = draw() % alive;
-        __builtin_prefetch(&flows[drawn]);
+        fetch_line(&flows[drawn]);
         std::size_t i = std::exchange(next[asked++ % next.size()], drawn);
         ends.a.expect(flows[next[(asked + told) % next.size()]].first);
         while (busy[flows[i].first.index()]) i = i + 1 == alive ? 0 : i + 1;

@@ -193,14 +193,22 @@ TEST(Engine, AnAnswerThatCarriesTheAcknowledgementLeavesNoTimerForIt) {
     }
 }
 
-TEST(Engine, ManyFlowsWhoseTextIsAcknowledgedLeaveNoTimersForIt) {
-    Pair pair;
-    std::vector<std::pair<Flow, Flow>> flows;
+constexpr std::array one_byte{std::byte{1}};
+
+using Flows = std::vector<std::pair<Flow, Flow>>;
+
+// Sixteen flows, as many as are worth looking for ended timers; a has sent a byte on each, and b has it.
+void open_many_that_ask(Pair& pair, Flows& flows) {
     for (int i = 0; i < 16; ++i) flows.push_back(pair.open());
     pair.run(Duration::seconds(2));  // what the handshakes left
-    const std::array byte{std::byte{1}};
-    for (const auto& [client, server] : flows) ASSERT_TRUE(pair.a.write(client, byte, {}, pair.now));
+    for (const auto& [client, server] : flows) ASSERT_TRUE(pair.a.write(client, one_byte, {}, pair.now));
     pair.carry(pair.a, pair.b);
+}
+
+TEST(Engine, ManyFlowsWhoseTextIsAcknowledgedLeaveNoTimersForIt) {
+    Pair pair;
+    Flows flows;
+    ASSERT_NO_FATAL_FAILURE(open_many_that_ask(pair, flows));
     EXPECT_LE(pair.a.deadline(), pair.now + Duration::milliseconds(400)) << "their retransmission timers";
     pair.run(Duration::milliseconds(100));  // the other end acknowledges
     EXPECT_GT(pair.a.deadline(), pair.now + Duration::milliseconds(500));
@@ -209,14 +217,10 @@ TEST(Engine, ManyFlowsWhoseTextIsAcknowledgedLeaveNoTimersForIt) {
 // Each end's text takes its acknowledgement along: the next batch that comes finds who waited in line no longer.
 TEST(Engine, ManyFlowsWhoseAcknowledgementsLeaveWithTextLeaveNoTimersForThem) {
     Pair pair;
-    std::vector<std::pair<Flow, Flow>> flows;
-    for (int i = 0; i < 16; ++i) flows.push_back(pair.open());
-    pair.run(Duration::seconds(2));  // what the handshakes left
-    const std::array byte{std::byte{1}};
-    for (const auto& [client, server] : flows) ASSERT_TRUE(pair.a.write(client, byte, {}, pair.now));
-    pair.carry(pair.a, pair.b);
+    Flows flows;
+    ASSERT_NO_FATAL_FAILURE(open_many_that_ask(pair, flows));
     EXPECT_LE(pair.b.deadline(), pair.now + Duration::milliseconds(41)) << "each waits for company";
-    for (const auto& [client, server] : flows) ASSERT_TRUE(pair.b.write(server, byte, {}, pair.now));
+    for (const auto& [client, server] : flows) ASSERT_TRUE(pair.b.write(server, one_byte, {}, pair.now));
     pair.carry(pair.b, pair.a);
     pair.b.receive({}, pair.now);
     EXPECT_GE(pair.b.deadline(), pair.now + Duration::milliseconds(100)) << "their retransmission";

@@ -26,6 +26,13 @@ protected:
         EXPECT_EQ(transfer.run_well(), "");
         EXPECT_EQ(transfer.back_to_base(), "");
     }
+
+    // Who held its reading back goes on.
+    static void read_again(Transfer& transfer, Transfer::Node& node) {
+        node.app.hold_reading(false);
+        node.app.read_now(node.engine(), transfer.world.now());
+        node.settle();
+    }
 };
 
 TEST_F(Scenario, ClearWireIsFilledAndNothingIsSentTwice) {
@@ -118,9 +125,7 @@ TEST_F(Scenario, ReaderThatStallsForAnHourLosesNothing) {   // zero-window probe
     EXPECT_EQ(transfer.b->app.received(), 0u);
     const std::uint64_t probes = transfer.a->engine().statistics().segments_out;
     EXPECT_LT(probes, 400u) << "probes are backed off";
-    transfer.b->app.hold_reading(false);
-    transfer.b->app.read_now(transfer.b->engine(), transfer.world.now());
-    transfer.b->settle();
+    read_again(transfer, *transfer.b);
     ends_well(transfer);
 }
 
@@ -133,9 +138,7 @@ TEST_F(Scenario, LostWindowUpdateIsFoundByAProbe) {
     transfer.run_for(seconds(5));
     auto& back = transfer.world.wire(transfer.ba).options;
     back.down_from = transfer.world.now(), back.down_until = transfer.world.now() + ms(1);
-    transfer.b->app.hold_reading(false);
-    transfer.b->app.read_now(transfer.b->engine(), transfer.world.now());
-    transfer.b->settle();
+    read_again(transfer, *transfer.b);
     EXPECT_GT(transfer.world.wire(transfer.ba).statistics.blacked_out, 0u);
     ends_well(transfer);
 }
@@ -272,9 +275,7 @@ TEST_F(Scenario, OldTextBeforeAShutWindowDoesNotEndItsProbes) {
     EXPECT_EQ(transfer.b->engine().statistics().duplicates_told, 1u);
     auto& back = transfer.world.wire(transfer.ba).options;  // what tells of the room is lost
     back.down_from = transfer.world.now(), back.down_until = transfer.world.now() + ms(1);
-    transfer.b->app.hold_reading(false);
-    transfer.b->app.read_now(transfer.b->engine(), transfer.world.now());
-    transfer.b->settle();
+    read_again(transfer, *transfer.b);
     ends_well(transfer);
 }
 
@@ -297,11 +298,7 @@ TEST_F(Scenario, ProbesThatCrossDoNotSilenceBothEnds) {
     transfer.run_for(seconds(5));
     loses = true;
     ASSERT_TRUE(transfer.world.run(Instant{} + seconds(100), [&] { return probes[0] && probes[1]; }));
-    for (Transfer::Node* node : nodes) {
-        node->app.hold_reading(false);
-        node->app.read_now(node->engine(), transfer.world.now());
-        node->settle();
-    }
+    for (Transfer::Node* node : nodes) read_again(transfer, *node);
     loses = false;
     for (const bool back : {false, true})
         transfer.world.send(back ? transfer.ba : transfer.ab, *std::exchange(probes[back], std::nullopt),

@@ -35,9 +35,10 @@ struct IndexList {
 
     template <class PlaceOf>
     void remove(std::uint32_t index, PlaceOf&& place) {
-        const Place was = place(index);
-        (was.previous == none ? first : place(was.previous).next) = was.next;
-        (was.next == none ? last : place(was.next).previous) = was.previous;
+        // Each for itself: a read of both waits for the cache while a write of one of them is still on its way there.
+        const std::uint32_t next = place(index).next, previous = place(index).previous;
+        (previous == none ? first : place(previous).next) = next;
+        (next == none ? last : place(next).previous) = previous;
         place(index) = {};
     }
 };

@@ -20,29 +20,27 @@ Control Connection::control() const {
     Control now = out_.steering.control(in_.mss);
     now.pacing_rate = tcb_.pace.rate;
     now.send_quantum = tcb_.pace.quantum;
-    const Instant timer = tcb_.deadlines.module;
-    now.timer = timer == Instant::never() ? 0 : timer.nanoseconds();
+    now.timer = module_timer();
     return now;
 }
 
 template <class Call>
 void Connection::steer(Instant now, Call&& call) {
-    const Control was = control();
-    Control wanted = was;
+    Control wanted = control();
     host_.modules.visit(host_.congestion[index_], [&](auto&& module) { call(module, wanted); });
-    take(was, wanted, now);
+    take(wanted, now);
     if (host_.sink.wants(trace::Type::congestion))
         host_.sink.add(now, place(), trace::Type::congestion, congestion_record());
 }
 
-void Connection::take(const Control& was, const Control& wanted, Instant now) {
+void Connection::take(const Control& wanted, Instant now) {
     const auto at_least_a_segment = [&](auto wish) { return wish == 0 ? wish : std::max<decltype(wish)>(wish, in_.mss); };
     std::uint16_t kinds = out_.steering.take(wanted, in_.mss) ? std::uint16_t{0} : std::uint16_t{window_violation};
     tcb_.pace.rate = at_least_a_segment(wanted.pacing_rate);
     tcb_.pace.quantum = at_least_a_segment(wanted.send_quantum);
     if (wanted.ssthresh < in_.mss) kinds |= ssthresh_violation;
     if (wanted.ecn > 2) kinds |= ecn_violation;
-    if (wanted.timer != was.timer) kinds |= take_timer(wanted.timer, now);
+    if (wanted.timer != module_timer()) kinds |= take_timer(wanted.timer, now);
     if (kinds != 0) violated(kinds, wanted.cwnd, now);
 }
 
@@ -67,8 +65,7 @@ void Connection::violated(std::uint16_t kinds, std::uint64_t window, Instant now
 
 // The handshake is through, or the module is new to a living flow, whose window stays.
 void Connection::begin_module(bool keeps_window, Instant now) {
-    const Control was = control();
-    Control wanted = was;
+    Control wanted = control();
     Controller& controller = host_.congestion[index_];
     if (const auto* loaded = std::get_if<Loaded>(&controller)) {
         const Bound module = host_.modules.bind(*loaded);
@@ -81,12 +78,13 @@ void Connection::begin_module(bool keeps_window, Instant now) {
             controller);
     }
     if (keeps_window) {
+        const Control was = control();
         wanted.cwnd = was.cwnd;
         wanted.ssthresh = was.ssthresh;
     } else if (cold_.expiries > 0) {
         wanted.cwnd = in_.mss;  // RFC 6928, section 2: a SYN was lost
     }
-    take(was, wanted, now);
+    take(wanted, now);
 }
 
 // A word of the flow's own stream: a function of the flow and of what it has seen, so that a replay draws the same.
@@ -211,11 +209,10 @@ void Connection::hear_timer(Instant now) {
     Controller& controller = host_.congestion[index_];
     const auto* const loaded = std::get_if<Loaded>(&controller);
     if (!loaded || !host_.modules[loaded->slot].table.on_timer) return;
-    const Control was = control();
-    Control wanted = was;
+    Control wanted = control();
     const Bound module = host_.modules.bind(*loaded);
     module.table.on_timer(module.state, module.shared, now.nanoseconds(), random(timer_word, now), &wanted);
-    take(was, wanted, now);
+    take(wanted, now);
     if (host_.sink.wants(trace::Type::congestion))
         host_.sink.add(now, place(), trace::Type::congestion, congestion_record());
     want_output();

@@ -215,12 +215,11 @@ private:
     void hear_sent(std::uint32_t length, Instant now);
     void hear_timer(Instant now);
     void begin_module(bool keeps_window, Instant now);
-    bool module_began() const { return !syn_unacknowledged() && !ended(); }
     std::uint64_t random(std::uint64_t event, Instant now) const;
     template <class Call>
     void steer(Instant now, Call&& call);
     Control control() const;
-    void take(const Control& was, const Control& wanted, Instant now);
+    void take(const Control& wanted, Instant now);
     std::uint16_t take_timer(weft_instant wanted, Instant now);
     void violated(std::uint16_t kinds, std::uint64_t window, Instant now);
     trace::Congestion congestion_record() const;

@@ -35,12 +35,12 @@ void Connection::record_sent(const Span& span, bool again, Instant now) {
     if (rate.oldest == none) rate.first_sent_at = rate.delivered_at = now;
     const bool in_front = rate.oldest != none && span.seq != host_.sent[rate.newest].end;
     if (in_front) drop_records(end);
-    SentRecord record{span.seq, end};
-    stamp(record, again, now);
     if (in_front && rate.oldest != none) {
         const std::uint32_t index = host_.sent.lend();
+        SentRecord& record = host_.sent[index];
+        record = {span.seq, end};
+        stamp(record, again, now);
         record.line.next = rate.oldest;
-        host_.sent[index] = record;
         host_.sent[rate.oldest].line.previous = index;
         rate.oldest = index;
         ++rate.records;
@@ -48,11 +48,12 @@ void Connection::record_sent(const Span& span, bool again, Instant now) {
     }
     if (rate.newest != none) {
         SentRecord& newest = host_.sent[rate.newest];
-        const bool alike = newest.sent_at == now && newest.again == again && newest.app_limited == record.app_limited &&
-                           newest.delivered == record.delivered && newest.fate == Fate::out;
+        const bool alike = newest.sent_at == now && newest.again == again &&
+                           newest.app_limited == (rate.limited_until != 0) && newest.delivered == rate.delivered &&
+                           newest.fate == Fate::out;
         if (alike) {
             newest.end = end;
-            newest.in_flight = record.in_flight;
+            newest.in_flight = in_flight();
             return;
         }
         if (rate.records >= most_records && newest.fate == Fate::out) {  // it left now, as the rest of it did before
@@ -62,7 +63,7 @@ void Connection::record_sent(const Span& span, bool again, Instant now) {
             return records().leave_last(rate.newest);
         }
     }
-    records().append(record);
+    stamp(records().append(span.seq, end), again, now);
 }
 
 // Records up to `end`, and what one that reaches beyond it has in front of it.

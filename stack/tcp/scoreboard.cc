@@ -6,14 +6,16 @@
 
 namespace weft::tcp {
 
-void Flight::append(const SentRecord& record) {
+SentRecord& Flight::append(SeqNum begin, SeqNum end) {
     const std::uint32_t index = sent_.lend();
-    sent_[index] = record;
-    sent_[index].line = {none, ends_.newest};
+    SentRecord& record = sent_[index];
+    record = {begin, end};
+    record.line.previous = ends_.newest;
     (ends_.newest == none ? ends_.oldest : sent_[ends_.newest].line.next) = index;
     ends_.newest = index;
     ++ends_.records;
     if (board_) board_->out.append(index, order());
+    return record;
 }
 
 void Flight::begin_order() {

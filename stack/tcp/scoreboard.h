@@ -77,7 +77,7 @@ public:
 
     SentRecord& operator[](std::uint32_t index) { return sent_[index]; }
 
-    void append(const SentRecord& record);  // behind all
+    SentRecord& append(SeqNum begin, SeqNum end);  // behind all; when it left is the caller's to say
     void begin_order();  // a scoreboard is new: what is there left in its order
     void clear();
 

@@ -47,6 +47,13 @@ protected:
         return {handle.place, handle.generation};
     }
 
+    // Congestion control steers; and when it wants its on_timer, as modules say it: 0 for never.
+    bool module_began() const { return !syn_unacknowledged() && !ended(); }
+    std::int64_t module_timer() const {
+        const Instant timer = tcb_.deadlines.module;
+        return timer == Instant::never() ? 0 : timer.nanoseconds();
+    }
+
     // Where the stream begins and ends in sequence space.
     bool syn_unacknowledged() const { return in_.state == State::syn_sent || in_.state == State::syn_received; }
     // Passive, its SYN had text and a valid cookie, and the handshake is not through (RFC 7413, section 4.2.2).

@@ -106,11 +106,10 @@ Result<void> Connection::set_parameter(std::uint32_t index, weft_value value, In
     if (!within(field, value)) return std::unexpected(Error::invalid);
     write_field(field, value, host_.modules.state(*loaded));
     if (!table.on_parameter || !module_began()) return {};
-    const Control was = control();
-    Control wanted = was;
+    Control wanted = control();
     const Bound module = host_.modules.bind(*loaded);
     table.on_parameter(module.state, module.shared, index, &wanted);
-    take(was, wanted, now);
+    take(wanted, now);
     want_output();
     return {};
 }

@@ -21,9 +21,7 @@ struct Board {
     std::int64_t clock{0};
 
     void sends(std::uint32_t length) {
-        tcp::SentRecord record{nxt, nxt + length};
-        record.sent_at = Instant::from_nanoseconds(++clock);
-        flight.append(record);
+        flight.append(nxt, nxt + length).sent_at = Instant::from_nanoseconds(++clock);
         nxt += length;
     }
     std::uint32_t selects(std::uint32_t from, std::uint32_t to) {

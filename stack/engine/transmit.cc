@@ -33,13 +33,12 @@ std::size_t Engine::State::transmit(std::span<Transmit> out, Instant now) {
         Transmit& frame = out[made];
         blank(frame);
         const auto first = std::uint32_t(host.lent.size());
-        const bool sent = tcp::Connection{host, index}.emit(frame, now);
+        tcp::Connection connection{host, index};
+        const bool sent = connection.emit(frame, now);
         host.output.remove(index, host.output_place());
-        if (!sent) {
-            host.connections[index].receiving.flags.in_output = false;
-            continue;
-        }
-        host.output.append(index, host.output_place());
+        if (sent && connection.has_more(now)) host.output.append(index, host.output_place());
+        else host.connections[index].receiving.flags.in_output = false;
+        if (!sent) continue;
         if (!finish(frame, host.cold[index].dscp, host.cold[index].hop_limit, first, now)) continue;
         lent.push_back({first, std::uint32_t(host.lent.size()) - first});
         ++made;

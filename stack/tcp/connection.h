@@ -43,6 +43,7 @@ public:
 
     // output.cc: the next thing to send; false when there is nothing.
     bool emit(Transmit& frame, Instant now);
+    bool has_more(Instant now);  // after that: is it worth asking again? If not, the trace hears why
     void want_output();
 
     // timeouts.cc

@@ -39,6 +39,16 @@ bool Connection::emit(Transmit& frame, Instant now) {
     return emit_text(frame, now) || emit_ack(frame, now);
 }
 
+bool Connection::has_more(Instant now) {
+    const Flags& asked = in_.flags;
+    if (asked.ack_now || asked.resend || asked.probe_now || asked.tail_due || asked.tells_timeout || asked.fin_wanted)
+        return true;
+    if (in_.duplicates_owed > 0 || out_.scoreboard != none || syn_unacknowledged()) return true;
+    if (out_.snd_nxt != end_of_text()) return true;
+    trace_limit(now);
+    return false;
+}
+
 // What was lost first, then new text (RFC 6675, section 5, step C).
 bool Connection::emit_selective(Transmit& frame, Instant now) {
     Scoreboard& known = board();

@@ -59,6 +59,8 @@ public:
             if (const std::uint32_t connection = connections_[(number - 4 * stride) % depth]; connection != none)
                 host.fetch_text(connection);
     }
+    // Which connection the packet whose turn it is now may be of; none: who knows.
+    std::uint32_t guess(std::size_t number) const { return many_ ? connections_[number % depth] : none; }
     void begin() { last_word_ = 0; }
     // The last batch had so many runs of one flow: of few there is nothing to guess.
     void end(std::size_t runs, std::size_t packets) { many_ = runs * 2 > packets; }

@@ -17,7 +17,7 @@ void Engine::State::receive(std::span<Receive> batch, Instant now) {
     const std::uint64_t before = dispatched;
     for (std::size_t i = 0; i < batch.size() + lead; ++i) {
         if (looks) ahead.look(batch, i, host);
-        if (i >= lead) take(batch[i - lead], reader, now);
+        if (i >= lead) take(batch[i - lead], looks ? ahead.guess(i - lead) : none, reader, now);
     }
     if (!coalescer.empty()) dispatch(coalescer.take(), now);
     coalescer.clear();
@@ -27,7 +27,7 @@ void Engine::State::receive(std::span<Receive> batch, Instant now) {
     free_idle_paths();
 }
 
-void Engine::State::take(const Receive& frame, engine::PacketReader& reader, Instant now) {
+void Engine::State::take(const Receive& frame, std::uint32_t guess, engine::PacketReader& reader, Instant now) {
     std::uint32_t at = 0;
     if (frame.path == 0 && link(frame.link).options.ethernet) {
         bool to_group = false;
@@ -44,6 +44,7 @@ void Engine::State::take(const Receive& frame, engine::PacketReader& reader, Ins
         return;
     }
     host.statistics.segments_in += packet.segment.count;
+    packet.guess = guess;
     if (coalescer.join()) return;
     if (!coalescer.empty()) dispatch(coalescer.take(), now);
     coalescer.begin();
@@ -64,7 +65,7 @@ void Engine::State::dispatch(engine::Packet& packet, Instant now) {
         packet.path = paths.find(packet.local, packet.remote, net::is_link_local(packet.remote) ? packet.link : 0);
     const tcp::Segment& segment = packet.segment;
     const tcp::FlowKey key{packet.path, packet.local_port, packet.remote_port};
-    const tcp::Found found = packet.path == 0 ? tcp::Found{} : host.find(key);
+    const tcp::Found found = packet.path == 0 ? tcp::Found{} : host.find(key, packet.guess);
     if (host.sink.wants(trace::Type::segment_received)) {
         const bool known = found.kind == tcp::Found::Kind::connection;
         const auto [place, generation] = host.name(found);

@@ -7,6 +7,7 @@
 
 #include "stack/core/address.h"
 #include "stack/core/batch.h"
+#include "stack/core/index_list.h"
 #include "stack/net/addresses.h"
 #include "stack/net/path.h"
 #include "stack/tcp/segment.h"
@@ -20,6 +21,7 @@ struct Packet {
     const std::byte* ethernet{nullptr};  // on such a link: the frame's header, while its batch lasts
     Address local, remote;         // unless the path says them
     std::uint16_t local_port{0}, remote_port{0};
+    std::uint32_t guess{none};     // whose it may be (Host::find)
     Ecn ecn{Ecn::not_capable};
     tcp::Segment segment;          // without text: that is below
     wire::TcpOptions options;

@@ -34,7 +34,7 @@ struct Engine::State {
     // demux.cc: from packets to connections
     void receive(std::span<Receive> batch, Instant now);
     void reject(engine::Reject why, Instant now);
-    void take(const Receive& frame, engine::PacketReader& reader, Instant now);
+    void take(const Receive& frame, std::uint32_t guess, engine::PacketReader& reader, Instant now);
     void dispatch(engine::Packet& packet, Instant now);
     void arrive_unclaimed(const engine::Packet& packet, const SeqNum* floor, Instant now);
     void reset_unclaimed(const engine::Packet& packet);

@@ -147,6 +147,12 @@ struct Host {
         const auto word = demux.find(key.word());
         return word ? Found{Found::Kind(*word >> 30), *word & 0x3fff'ffff} : Found{};
     }
+    // The same. `guess`: the connection that it may be, which its own record then says; none: nobody knows.
+    Found find(FlowKey key, std::uint32_t guess) const {
+        if (guess == none) return find(key);
+        const Tcb::Receiving& in = connections[guess].receiving;
+        return in.flags.demuxed && in.key == key ? Found{Found::Kind::connection, guess} : find(key);
+    }
     void lead(FlowKey key, Found to) { demux.insert(key.word(), std::uint32_t(to.kind) << 30 | to.index); }
 
     // Whom trace records are about: half-open records have places of their own; what is in TIME-WAIT keeps its connection's.

@@ -226,6 +226,43 @@ TEST(Engine, ManyFlowsWhoseAcknowledgementsLeaveWithTextLeaveNoTimersForThem) {
     EXPECT_GE(pair.b.deadline(), pair.now + Duration::milliseconds(100)) << "their retransmission";
 }
 
+// All that an engine has to say, as packets.
+std::vector<Receive> packets_of(Engine& from, Pair& pair) {
+    std::array<Transmit, 32> out;
+    std::vector<Receive> packets;
+    const std::size_t made = from.transmit(out, pair.now);
+    for (const Transmit& each : std::span{out}.first(made)) {
+        auto cut = wire::Cut::make(each);
+        const std::size_t size = cut.value().next_size();
+        Chunk* const chunk = pair.pool.allocate(size);
+        cut->next({chunk->data(), size});
+        packets.push_back({.frame = Slice{chunk, 0, std::uint32_t(size)}});
+    }
+    return packets;
+}
+
+// Whose a packet is was looked up while those in front of it were still to come, and one of them ends that flow.
+TEST(Engine, APacketBehindTheResetOfItsFlowIsNobodysInTheSameBatchToo) {
+    Pair pair;
+    Flows flows;
+    for (int i = 0; i < 16; ++i) flows.push_back(pair.open());
+    for (const auto& [client, server] : flows) ASSERT_TRUE(pair.a.write(client, one_byte, {}, pair.now));
+    std::vector<Receive> batch = packets_of(pair.a, pair);
+    ASSERT_EQ(batch.size(), 16u);
+    ASSERT_TRUE(pair.a.abort(flows[0].first, pair.now));
+    const std::vector<Receive> reset = packets_of(pair.a, pair);
+    ASSERT_EQ(reset.size(), 1u);
+    const Receive text = batch[0];
+    batch.insert(batch.begin() + 2, reset[0]);
+    batch.insert(batch.begin() + 4, text);
+    pair.events(pair.b);
+    pair.b.receive(batch, pair.now);
+    EXPECT_EQ(pair.b.inspect(flows[0].second)->receiving.state, tcp::State::closed);
+    EXPECT_EQ(pair.b.statistics().resets_sent, 1u) << "to the text behind the reset";
+    std::array<std::byte, 4> into;
+    for (std::size_t i = 1; i < flows.size(); ++i) EXPECT_EQ(pair.b.read(flows[i].second, into, pair.now), 1u);
+}
+
 // An idle connection, all that it occupies: a table is at worst a third full, just after it grew.
 TEST(Engine, AnIdleConnectionFitsIn640Bytes) {
     constexpr std::size_t wheel_entry = 24, table_entry = 3 * FlatTable::entry_size;

@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "stack/core/fetch.h"
+#include "stack/core/page_memory.h"
 #include "stack/core/random.h"
 
 namespace weft {
@@ -85,7 +85,7 @@ private:
     }
 
     void grow() {
-        std::vector<Entry> old(entries_.empty() ? 16 : entries_.size() * 2);
+        PageVector<Entry> old(entries_.empty() ? 16 : entries_.size() * 2);
         old.swap(entries_);
         shift_ = unsigned(64 - std::countr_zero(entries_.size()));
         for (const Entry& entry : old) {
@@ -97,7 +97,7 @@ private:
     }
 
     HashKey key_;
-    std::vector<Entry> entries_;
+    PageVector<Entry> entries_;
     std::size_t size_{0};
     unsigned shift_{60};
 };

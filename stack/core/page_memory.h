@@ -1,9 +1,10 @@
-// Where pages of objects lie (slab.h): in the process's ordinary memory, or where whoever owns the process wants them, as in huge
-// pages: of 10^5 flows each visit finds others, and without them the processor looks for most of their addresses, too.
+// Where pages of objects (slab.h) and tables that grow lie: in the process's ordinary memory, or where whoever owns the process wants
+// them, as in huge pages: of 10^5 flows each visit finds others, and without them the processor looks for most of their addresses, too.
 #pragma once
 
 #include <cstddef>
 #include <new>
+#include <vector>
 
 namespace weft {
 
@@ -29,5 +30,22 @@ struct InPageMemory {
     }
     static void operator delete(void* at, std::size_t bytes, std::align_val_t) noexcept { operator delete(at, bytes); }
 };
+
+// A table that grows lies there, too.
+template <class T>
+struct PageAllocator {
+    using value_type = T;
+    static_assert(alignof(T) <= std::size_t(InPageMemory::line));
+
+    PageAllocator() = default;
+    template <class U>
+    PageAllocator(const PageAllocator<U>&) {}
+
+    T* allocate(std::size_t count) { return static_cast<T*>(InPageMemory::operator new(count * sizeof(T))); }
+    void deallocate(T* at, std::size_t count) noexcept { InPageMemory::operator delete(at, count * sizeof(T)); }
+    friend bool operator==(const PageAllocator&, const PageAllocator&) = default;
+};
+template <class T>
+using PageVector = std::vector<T, PageAllocator<T>>;
 
 }  // namespace weft

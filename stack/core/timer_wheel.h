@@ -5,8 +5,8 @@
 #include <array>
 #include <bit>
 #include <cstdint>
-#include <vector>
 
+#include "stack/core/page_memory.h"
 #include "stack/core/time.h"
 
 namespace weft {
@@ -133,7 +133,7 @@ private:
         empty.fill(nil);
         return empty;
     }();
-    std::vector<Entry> entries_;
+    PageVector<Entry> entries_;
 };
 
 }  // namespace weft

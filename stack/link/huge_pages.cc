@@ -1,5 +1,6 @@
-// A range of addresses for all pages of objects of the process, of which the kernel is told that huge pages serve best
-// (MADV_HUGEPAGE): it fills them as they are touched. What is given back waits for the next of its size.
+// A range of addresses for all pages of objects and growing tables of the process, of which the kernel is told that huge pages serve best
+// (MADV_HUGEPAGE): it fills them as they are touched. What is given back waits for the next of its size; of what is large, as tables
+// that grew, little more than the addresses.
 #include "stack/link/huge_pages.h"
 
 #include <sys/mman.h>
@@ -38,6 +39,12 @@ Range& whole() {
     return only;
 }
 
+// The huge pages that it alone lies in go back to the kernel: those at its ends others lie in, too.
+void empty(std::uintptr_t at, std::size_t size) {
+    const std::uintptr_t begin = (at + sizeof(Freed) + huge - 1) / huge * huge, end = (at + size) / huge * huge;
+    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 // Where the first of a size is named, or would be.
 Freed** first_of(Range& all, std::size_t size) {
     Freed** at = &all.freed;
@@ -65,8 +72,9 @@ bool give(void* at, std::size_t bytes) noexcept {
     Range& all = whole();
     const auto place = reinterpret_cast<std::uintptr_t>(at);
     if (place < all.begin || place >= all.end) return false;
-    const std::lock_guard guard{all.lock};
     const std::size_t size = round_up(bytes);
+    if (size >= huge) empty(place, size);
+    const std::lock_guard guard{all.lock};
     Freed** const warm = first_of(all, size);
     *warm = new (at) Freed{*warm, *warm ? (*warm)->other : nullptr, size};
     return true;

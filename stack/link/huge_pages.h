@@ -1,4 +1,4 @@
-// Pages of an engine's objects in huge pages of the kernel's, where it has them.
+// An engine's objects and tables in huge pages of the kernel's, where it has them.
 #pragma once
 
 namespace weft::link {

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -45,6 +47,7 @@ struct WatchedPages {
     }
     static void come_and_go();
     static void give_and_take_again();
+    static void give_large_ones();
 };
 
 void WatchedPages::come_and_go() {
@@ -120,6 +123,39 @@ void WatchedPages::give_and_take_again() {
     for (const auto& [size, at] : held) EXPECT_TRUE(memory.give(at, size));
 }
 
+// Tables that grew leave such behind.
+void WatchedPages::give_large_ones() {
+    if (!link::use_huge_pages()) std::_Exit(refused);
+    const auto resident = [] {
+        unsigned long all = 0, now = 0;
+        std::FILE* const file = std::fopen("/proc/self/statm", "r");
+        const bool read = file && std::fscanf(file, "%lu %lu", &all, &now) == 2;
+        if (file) std::fclose(file);
+        return read ? now * std::size_t(::sysconf(_SC_PAGESIZE)) : 0;
+    };
+    const std::size_t before = resident();
+    ASSERT_NE(before, 0u);
+    constexpr std::size_t large = std::size_t{32} << 20, small = 4'096;
+    const PageMemory memory = std::exchange(page_memory, {});  // of this test alone
+    void* const in_front = memory.take(small);
+    void* const table = memory.take(large);
+    void* const behind = memory.take(small);
+    std::memset(in_front, 1, small), std::memset(table, 2, large), std::memset(behind, 3, small);
+    EXPECT_GT(resident(), before + large / 2);
+    EXPECT_TRUE(memory.give(table, large));
+    EXPECT_LT(resident(), before + large / 2);
+    EXPECT_EQ(memory.take(large), table);
+    std::memset(table, 4, large);
+    const auto all = [](const void* at, int what) {
+        const auto* const bytes = static_cast<const unsigned char*>(at);
+        return std::all_of(bytes, bytes + small, [what](unsigned char byte) { return byte == what; });
+    };
+    EXPECT_TRUE(all(in_front, 1));
+    EXPECT_TRUE(all(behind, 3));
+    for (void* const at : {in_front, behind}) EXPECT_TRUE(memory.give(at, small));
+    EXPECT_TRUE(memory.give(table, large));
+}
+
 class HugePages : public ::testing::Test {
 protected:
     // In a child of its own, which must succeed.
@@ -140,6 +176,8 @@ TEST_F(HugePages, HoldWhatIsMadeOnceTheyAreAskedForAndTakeNothingThatWasMadeBefo
 }
 
 TEST_F(HugePages, WhatIsGivenBackIsTakenAgainByItsSizeInAnyOrder) { in_a_child(WatchedPages::give_and_take_again); }
+
+TEST_F(HugePages, WhatIsLargeGivesItsMemoryBackAndKeepsItsAddresses) { in_a_child(WatchedPages::give_large_ones); }
 
 }  // namespace
 }  // namespace weft::test

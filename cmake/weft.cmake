@@ -41,11 +41,11 @@ if(WEFT_LTO)
     target_compile_options(weft_flags INTERFACE -Wno-psabi)  # news of g++ 4.6 about 64-byte alignment
     target_link_options(weft_flags INTERFACE -flto=auto)     # as many at once as there are cores
   endif()
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-    # Inlined across files, std::string's operator+ looks to g++ 12 like a copy of 2^63 bytes (GCC bug 105329).
-    target_compile_options(weft_flags INTERFACE -Wno-stringop-overflow -Wno-restrict)
-    target_link_options(weft_flags INTERFACE -Wno-stringop-overflow -Wno-restrict)
-  endif()
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # Inlined, std::string's operator+ looks to g++ 12 like a copy of 2^63 bytes (GCC bug 105329).
+  target_compile_options(weft_flags INTERFACE -Wno-stringop-overflow -Wno-restrict)
+  target_link_options(weft_flags INTERFACE -Wno-stringop-overflow -Wno-restrict)
 endif()
 
 # Headers of the standard library that most sources include anyway, for who precompiles headers.

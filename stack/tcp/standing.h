@@ -149,11 +149,13 @@ protected:
     }
     const Path& path() const { return host_.paths[in_.key.path]; }
     std::uint32_t place() const { return name().place; }
-    // Both ends probed a shut window at once, and both octets were taken: what each says since then begins one octet too early for the
-    // other, so that neither would ever hear that its own was taken.
+    // Both ends found a window shut, or no answer, and went back to text that the other had taken, as the octets of probes that crossed.
+    // What each says since then begins too early for the other, so that neither would ever hear that its own was taken.
     bool crossed(const Segment& segment) const {
-        const bool early = segment.ack_set() && !segment.rst() && !segment.syn() && segment.seq + 1 == in_.rcv_nxt;
-        return early && in_.flags.probing && segment.ack == out_.snd_una + 1 && segment.ack == out_.snd_max;
+        const bool waits = (in_.flags.probing || out_.backoff > 0) && !syn_unacknowledged();
+        if (!waits || !segment.ack_set() || segment.rst() || segment.syn()) return false;
+        const bool early = before(segment.seq, in_.rcv_nxt) && at_or_before(in_.rcv_nxt - in_.limit, segment.seq);
+        return early && before(out_.snd_una, segment.ack) && at_or_before(segment.ack, out_.snd_max);
     }
     // Bytes of a packet: the path's MTU, or less while the flow has reason to think so.
     std::uint32_t carried() const {

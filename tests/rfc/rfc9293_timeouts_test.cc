@@ -132,6 +132,31 @@ TEST(ZeroWindow, Must36_ProbesThatCrossDoNotSilenceBothEnds) {   // each octet w
     EXPECT_EQ(answer->seq, probe->seq + 1) << "now the peer can take it";
 }
 
+// All that was sent was taken, and an old acknowledgement that shut the window came instead of the one that says so.
+TEST(ZeroWindow, Must36_TextThatCrossedAProbeDoesNotSilenceBothEnds) {
+    for (const std::uint32_t taken : {1'000u, 3'000u}) {
+        Opening how{.scale = 0};
+        how.config.minimum_rto = seconds(1);
+        Peer peer = established(how);
+        EXPECT_EQ(peer.writes(3'000), 3'000u);
+        peer.ignores_what_was_sent();
+        const SeqNum una = peer.snd_una();
+        peer.sends(ack().ack(una).window(0));
+        EXPECT_EQ(peer.writes(3'000), 3'000u);
+        const SeqNum begin = peer.peer_next();
+        peer.sends(data(500).ack(una).window(0));
+        peer.after(seconds(10));
+        peer.ignores_what_was_sent();  // the acknowledgement of that, and our probes: the peer goes back, too
+        EXPECT_EQ(peer.tcb().sending.snd_nxt, una);
+        peer.sends(ack().seq(begin).ack(una).window(0));
+        peer.sends(ack().seq(begin).ack(una + 3'001).window(0));
+        EXPECT_EQ(peer.snd_una(), una) << "nothing new, or nothing that was sent";
+        peer.ignores_what_was_sent();
+        peer.sends(ack().seq(begin).ack(una + taken).window(0));
+        EXPECT_EQ(peer.snd_una(), una + taken);
+    }
+}
+
 TEST(ZeroWindow, Must36_OldBlocksDoNotStopTheProbes) {   // a duplicate SACK that comes late finds nothing in flight
     Opening how{.scale = 0, .sack = true};
     how.config.minimum_rto = seconds(1);
@@ -206,7 +231,7 @@ TEST(UserTimeout, IsCountedFromTheLastProgress) {
     EXPECT_EQ(peer.state(), State::established);
 }
 
-TEST(UserTimeout, Must21_ZeroMeansNever) {   // MUST-21: including infinity
+TEST(UserTimeout, Must21_ZeroMeansNever) {  // MUST-21: including infinity
     Opening how;
     how.options.user_timeout = Duration{};
     Peer peer = established(how);
@@ -228,7 +253,7 @@ TEST(UserTimeout, CanBeChangedWhileTheFlowLives) {
     EXPECT_LE(waited, seconds(8));
 }
 
-TEST(UserTimeout, Shld9_Shld10_TroubleIsReportedBeforeTheEnd) {   // R1: SHLD-9, SHLD-10
+TEST(UserTimeout, Shld9_Shld10_TroubleIsReportedBeforeTheEnd) {  // R1: SHLD-9, SHLD-10
     Opening how;
     how.options.user_timeout = seconds(100);
     how.config.minimum_rto = seconds(1);
@@ -307,7 +332,7 @@ TEST(Path, SmallerMtuCutsWhatIsSentAgain) {
     peer.sees(data(1'344));
     PathOptions smaller = peer.setup.path;
     smaller.mtu = 1'200;
-    peer.setup.path.mtu = 1'200;   // Peer holds every later packet to it
+    peer.setup.path.mtu = 1'200;  // Peer holds every later packet to it
     peer.engine().change_path(peer.path(), smaller, peer.now);
     peer.settle();
     peer.sees(data(1'200 - 136 - 20).seq(peer.iss() + 1));

@@ -457,7 +457,8 @@ INSTANTIATE_TEST_SUITE_P(Names, FoundStorms,
                                            Found{"CopyOfAnOldSynWithACookie2", 10'593},
                                            Found{"CopyOfAnOldSynWithACookie3", 12'757}, Found{"AbortOfAnEarlyFlow1", 12'978},
                                            Found{"AbortOfAnEarlyFlow2", 13'159},
-                                           Found{"BlackHoleOfASmallSendBuffer", 28'123}, Found{"ProbesThatCross", 104'844}),
+                                           Found{"BlackHoleOfASmallSendBuffer", 28'123}, Found{"ProbesThatCross", 104'844},
+                                           Found{"ProbeThatCrossesText", 214'029}),
                          [](const auto& found) { return found.param.name; });
 
 }  // namespace

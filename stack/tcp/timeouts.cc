@@ -156,7 +156,7 @@ void Connection::retransmission_timeout(Instant now) {
 // 4.3; RFC 4821, section 7.7): first what every IPv6 link carries, then what IPv4 hosts must take. A guess of this flow, and so it
 // binds no other: its peer may be gone, or its port filtered. A session of the overlay measures its own.
 void Connection::suspect_size(Instant now) {
-    const bool again = cold_.expiries == 3 || cold_.expiries == 5;
+    const bool again = cold_.expiries >= 3 && cold_.expiries % 2 == 1;  // what is in flight may have grown since the first
     const std::uint32_t header = path().header_size;  // IPv4's 20 bytes, IPv6's 40, or the overlay's
     const std::uint32_t around = header + 20u + (in_.flags.timestamps ? 12u : 0u);  // bytes of headers in front of text
     const std::uint32_t packet = in_.mss + around;  // the peer may want less than the path carries

@@ -67,6 +67,26 @@ TEST(Rfc8899, ShortSegmentsThatTimeOutSayNothingOfThePath) {
     EXPECT_EQ(peer.statistics().black_holes, 0u);
 }
 
+TEST(Rfc8899, TextThatGrewWhileNobodyAnsweredIsSuspectedToo) {  // the window let out little, and then more
+    Peer peer = established({.scale = 0, .window = 224});
+    EXPECT_EQ(peer.writes(20'000), 20'000u);
+    const auto times_out = [&](std::uint64_t times) {
+        for (int i = 0; i < 30 && peer.statistics().timeouts < times; ++i) peer.until_it_sends();
+        EXPECT_EQ(peer.statistics().timeouts, times);
+    };
+    times_out(6);
+    peer.sends(ack().ack(peer.snd_una()).window(8'192));
+    times_out(8);
+    EXPECT_EQ(peer.statistics().black_holes, 0u);
+    times_out(9);
+    EXPECT_EQ(peer.statistics().black_holes, 1u);
+    EXPECT_EQ(peer.tcb().receiving.mss, 1'280 - 52);
+    times_out(11);
+    EXPECT_EQ(peer.tcb().receiving.mss, 552 - 52);
+    times_out(12);
+    EXPECT_EQ(peer.statistics().black_holes, 2u) << "there is nothing smaller";
+}
+
 TEST(Rfc8899, WhatIsLargerThanTheNextSizeIsSuspectedEvenIfItIsNoFullSegment) {  // a send buffer may hold less than one
     Opening how{.family = Family::ipv6, .mss = 8'940};
     how.path.mtu = 9'000;

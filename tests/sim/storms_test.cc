@@ -458,7 +458,8 @@ INSTANTIATE_TEST_SUITE_P(Names, FoundStorms,
                                            Found{"CopyOfAnOldSynWithACookie3", 12'757}, Found{"AbortOfAnEarlyFlow1", 12'978},
                                            Found{"AbortOfAnEarlyFlow2", 13'159},
                                            Found{"BlackHoleOfASmallSendBuffer", 28'123}, Found{"ProbesThatCross", 104'844},
-                                           Found{"ProbeThatCrossesText", 214'029}),
+                                           Found{"ProbeThatCrossesText", 214'029},
+                                           Found{"BlackHoleOfTextThatGrew", 217'622}),
                          [](const auto& found) { return found.param.name; });
 
 }  // namespace

@@ -159,11 +159,10 @@ void Connection::suspect_size(Instant now) {
     const bool again = cold_.expiries >= 3 && cold_.expiries % 2 == 1;  // what is in flight may have grown since the first
     const std::uint32_t header = path().header_size;  // IPv4's 20 bytes, IPv6's 40, or the overlay's
     const std::uint32_t around = header + 20u + (in_.flags.timestamps ? 12u : 0u);  // bytes of headers in front of text
-    const std::uint32_t packet = in_.mss + around;  // the peer may want less than the path carries
+    const std::uint32_t packet = std::min<std::uint32_t>(in_.mss, text_in_flight()) + around;  // the largest that left
     const std::uint32_t less = packet > mtu_of_ipv6 ? mtu_of_ipv6 : mtu_of_ipv4;
     if (host_.settings.mtu_probing == 0 || !again || in_.flags.unreachable || packet <= less) return;
     if (header > 40 || (header == 40 && less < mtu_of_ipv6)) return;
-    if (text_in_flight() + around <= less) return;  // it was no larger
     ++host_.statistics.black_holes;
     extra().lowered_mtu = std::uint16_t(less);
     extra().lowered_until = now + lowered_for;

@@ -98,6 +98,16 @@ TEST(Rfc8899, WhatIsLargerThanTheNextSizeIsSuspectedEvenIfItIsNoFullSegment) {  
     EXPECT_EQ(peer.tcb().receiving.mss, 1'280 - 72);
 }
 
+TEST(Rfc8899, WhatLeftIsWhatIsSuspected) {  // 1,124 bytes of text where 9,000 would fit: 1,280 is no smaller
+    Opening how{.mss = 8'960};
+    how.path.mtu = 9'000;
+    Peer peer = established(how);
+    EXPECT_EQ(peer.writes(1'124), 1'124u);
+    for (int i = 0; i < 6; ++i) peer.until_it_sends();
+    EXPECT_EQ(peer.statistics().black_holes, 1u);
+    EXPECT_EQ(peer.tcb().receiving.mss, 552 - 52);
+}
+
 TEST(Rfc8899, OptionsCountToo) {  // 1,217 bytes of text and 72 around them
     Peer peer = established({.family = Family::ipv6});
     EXPECT_EQ(peer.writes(1'217), 1'217u);

@@ -33,7 +33,7 @@ bool Connection::arrive_ack(const Segment& segment, Instant now) {
     }
     if (in_.flags.ecn) hear_echo(segment, now);  // before the window grows by it
     if (out_.accurate != none && !(handshake && segment.sequence_length() == 0)) hear_accurate(segment, now);
-    in_.flags.probe_out = false;  // answered probes keep the connection (MUST-37)
+    if (!before(segment.ack, out_.snd_una)) in_.flags.probe_out = false;  // answered probes keep the connection (MUST-37)
     const bool selective = in_.flags.sack && (out_.scoreboard != none || segment.sack_count > 0 || in_.flags.tail_out);
     // Blocks are news also on an acknowledgement that was overtaken.
     const bool told = segment.sack_count > 0 && out_.scoreboard != none;

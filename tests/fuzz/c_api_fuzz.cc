@@ -48,6 +48,7 @@ struct Open {
     std::uint16_t local{0}, remote{0};  // ports; 0: not known yet
     std::uint64_t wrote{0}, read{0};
     bool closed{false}, deaf{false};  // deaf: what reading says of the end is no word of the peer's
+    bool shut{false};  // our own half, by shutdown
 };
 
 struct Lent {
@@ -255,11 +256,12 @@ private:
     void expect(const Open& one, Bytes bytes, std::uint64_t from) {
         for (std::size_t i = 0; i < bytes.size(); ++i) FUZZ_CHECK(bytes[i] == text(one.remote, one.local, from + i));
     }
-    // A failure is told once; from then on a flow reads as ended, as it does in Linux.
+    // A failure is told once; from then on a flow reads as ended, as it does in Linux: EPIPE also stands for a reset behind the peer's end.
     static void hear(Open& one, ssize_t done) {
         answered(done);
         for (const int failure : {ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ECONNABORTED})
             one.deaf |= done == -failure;
+        one.deaf |= done == -EPIPE && !one.shut;
     }
     // The peer's half is over: somebody wrote exactly this.
     void ended(const Open& one) {
@@ -331,6 +333,7 @@ private:
         const int done = weft_shutdown(stack(), one->fd, how);
         hear(*one, done);
         if (done == 0 && (how & WEFT_READ) != 0) one->deaf = true;
+        if (done == 0 && (how & WEFT_WRITE) != 0) one->shut = true;
     }
     void close() {
         const std::uint8_t which = in_.u8();

@@ -47,6 +47,24 @@ TEST(ZeroWindow, Must37_May8_ConnectionLivesAsLongAsProbesAreAnswered) {   // MU
     EXPECT_FALSE(peer.hears(Event::Kind::failed));
 }
 
+TEST(ZeroWindow, Must37_AnAcknowledgementOfLessThanWasHeardAnswersNoProbe) {  // somebody else's had said more
+    Opening how{.scale = 0, .window = 1'000};
+    how.options.user_timeout = seconds(30);
+    Peer peer = established(how);
+    EXPECT_EQ(peer.writes(3'000), 3'000u);
+    peer.ignores_what_was_sent();
+    peer.sends(ack().ack(peer.iss() + 1'001).window(0));
+    std::optional<Event> failed;
+    for (int i = 0; i < 50 && !failed; ++i) {
+        peer.until_it_sends(seconds(10));
+        peer.ignores_what_was_sent();
+        peer.sends(ack().ack(peer.iss() + 1).window(0));
+        failed = peer.hears(Event::Kind::failed);
+    }
+    ASSERT_TRUE(failed);
+    EXPECT_EQ(failed->error, Error::timed_out);
+}
+
 TEST(ZeroWindow, UnansweredProbesEndInTheUserTimeout) {
     Opening how;
     how.options.user_timeout = seconds(30);

@@ -18,7 +18,7 @@ public:
     explicit Defence(const HashKey& seed) : seed_{seed} {}
 
     // A key of its own for each use.
-    enum class Use : std::uint64_t { sequence, ports, table, paths, listeners, neighbours, cookies, fast_open };
+    enum class Use : std::uint64_t { sequence, ports, table, paths, listeners, neighbours, cookies, fast_open, answers };
     HashKey key(Use use) const { return {siphash(seed_, std::uint64_t(use), 0), siphash(seed_, std::uint64_t(use), 1)}; }
 
     // RFC 6528, section 3: M + F(localip, localport, remoteip, remoteport, secretkey), M ticking every 4 us (MUST-8).

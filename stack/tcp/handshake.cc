@@ -241,11 +241,14 @@ void arrive_half(Host& host, std::uint32_t index, const Segment& segment, Instan
     const bool outdated =
         half.timestamps && segment.timestamps && std::int32_t(segment.ts_value - half.ts_recent) < 0 && !segment.rst();
     if (outdated || !acceptable(segment.seq, segment.sequence_length(), rcv_nxt, half.offered)) {
-        if (!segment.rst()) acknowledge(host, index, now);
+        if (!segment.rst() && host.may_answer(half.key, segment, now)) acknowledge(host, index, now);
         return;
     }
     if (segment.rst()) {
-        if (segment.seq != rcv_nxt) return acknowledge(host, index, now);  // RFC 5961, section 3.2
+        if (segment.seq != rcv_nxt) {  // RFC 5961, section 3.2
+            if (host.may_answer(half.key, segment, now)) acknowledge(host, index, now);
+            return;
+        }
         ++host.statistics.resets_received;
         return drop_half(host, index, State::listen, Cause::segment, now, segment.flags);
     }

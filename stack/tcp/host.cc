@@ -32,4 +32,14 @@ void Host::reply(const Answer& answer) {
     if (answer.flags & wire::rst) ++statistics.resets_sent;
 }
 
+bool Host::may_answer(FlowKey key, const Segment& segment, Instant now) {
+    if (segment.sequence_length() != 0) return true;
+    const std::int64_t second = now.nanoseconds() / 1'000'000'000;
+    if (second != answers_second) answers = {}, answers_second = second;
+    std::uint8_t& given = answers[siphash(defence.key(Defence::Use::answers), key.word()) >> 56];
+    if (given >= settings.challenges_a_second) return false;
+    ++given;
+    return true;
+}
+
 }  // namespace weft::tcp

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -218,6 +219,12 @@ struct Host {
         std::uint32_t flow{trace::no_flow}, generation{0};  // whose, in the trace
     };
     void reply(const Answer& answer);
+
+    // Two ends that are no connections, and agree on nothing, would answer one another for ever: bare segments are answered so many times
+    // a second (RFC 5961, section 7), counted in drawers that nobody can choose.
+    bool may_answer(FlowKey key, const Segment& segment, Instant now);
+    std::array<std::uint8_t, 256> answers{};
+    std::int64_t answers_second{0};
 };
 
 }  // namespace weft::tcp

@@ -12,7 +12,8 @@ void arrive_time_wait(Host& host, std::uint32_t index, const Segment& segment, I
     if (segment.rst()) {
         if (host.settings.rfc1337) return;
         if (segment.seq == record.rcv_nxt) drop_time_wait(host, index, Cause::segment, now, segment.flags);
-        else if (segment.seq - record.rcv_nxt < record.window) answer_time_wait(host, index, now);  // RFC 5961, section 3.2
+        else if (segment.seq - record.rcv_nxt < record.window && host.may_answer(record.key, segment, now))
+            answer_time_wait(host, index, now);  // RFC 5961, section 3.2
         return;
     }
     if (segment.fin() && segment.end() == record.rcv_nxt) {  // the FIN again: 2 MSL begin anew
@@ -22,7 +23,8 @@ void arrive_time_wait(Host& host, std::uint32_t index, const Segment& segment, I
         return answer_time_wait(host, index, now);
     }
     const bool fits = acceptable(segment.seq, segment.sequence_length(), record.rcv_nxt, record.window);
-    if (!fits || segment.syn() || before(record.snd_nxt, segment.ack)) answer_time_wait(host, index, now);
+    const bool wrong = !fits || segment.syn() || before(record.snd_nxt, segment.ack);
+    if (wrong && host.may_answer(record.key, segment, now)) answer_time_wait(host, index, now);
 }
 
 // RFC 6191, section 2: by timestamps where both have them, else by sequence numbers.

@@ -103,8 +103,10 @@ constexpr std::array table{
     flag<&C::rfc1337>("rfc1337", "tcp_rfc1337", "no reset ends TIME-WAIT, not even an exact one (RFC 1337, section 3, F1)"),
     time<&C::fin_wait, ms>("fin_wait", "", 0, years * 1'000,
                            "how long a flow that was closed both ways waits for the peer's FIN"),
-    plain<&C::challenges_a_second>("challenges_a_second", "", "segments", 0, 255,
-                                   "challenge acknowledgements of one flow (RFC 5961, section 7)"),
+    plain<&C::challenges_a_second>(
+        "challenges_a_second", "", "segments", 0, 255,
+        "challenge acknowledgements of one flow, and answers of one that is no connection yet, or no more, to bare "
+        "segments (RFC 5961, section 7)"),
     plain<&C::ecn>("ecn", "tcp_ecn", "choice", 0, 2,
                    "explicit congestion notification (RFC 3168): asked for by active opens, "
                    "or accepted where a peer asks",

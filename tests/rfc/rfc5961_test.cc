@@ -74,6 +74,33 @@ TEST(Rfc5961, ChallengesAreLimitedAndComeBackWithTime) {   // section 7
     EXPECT_EQ(peer.state(), State::established);
 }
 
+TEST(Rfc5961, WhoIsNoConnectionYetOrNoMoreAnswersBareSegmentsSoManyTimesASecond) {  // section 7: two such would never stop
+    for (const bool over : {false, true}) {
+        Peer peer = over ? established() : Peer{};
+        if (over) {
+            peer.closes();
+            peer.sends(ack());
+            peer.sends(fin());
+            peer.ignores_what_was_sent();
+            ASSERT_EQ(peer.statistics().time_wait, 1u);
+        } else {
+            peer.listens();
+            peer.sends(syn());
+            peer.sees(syn_ack());
+        }
+        const SeqNum wrong = peer.peer_next() + 3'000'000;
+        for (int i = 0; i < 1'000; ++i) peer.sends(ack().seq(wrong));
+        EXPECT_EQ(peer.waiting(), 10u) << over;
+        peer.ignores_what_was_sent();
+        peer.sends(data(10).seq(peer.peer_next() - 10));
+        EXPECT_EQ(peer.waiting(), 1u) << "text is always answered";
+        peer.after(seconds(1));
+        peer.ignores_what_was_sent();
+        peer.sends(ack().seq(wrong));
+        EXPECT_EQ(peer.waiting(), 1u);
+    }
+}
+
 TEST(Rfc5961, RandomResetsAndSynsNeverEndAConnection) {
     std::mt19937_64 random{42};
     Peer peer = established();

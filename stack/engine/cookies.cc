@@ -87,14 +87,14 @@ bool Engine::State::take_cookie(const engine::Packet& packet, ListenerId id, Ins
                        .iss = segment.ack - 1,
                        .irs = segment.seq - 1};
     half.peer_mss = *mss;
-    half.timestamps = segment.timestamps && host.settings.timestamps;
+    half.timestamps = segment.timestamps;  // what was agreed on holds, whatever the settings say by now
     if (half.timestamps) {
         const tcp::CookieOptions offered = tcp::cookie_options(segment.ts_echo);
         half.ts_recent = segment.ts_value;
-        half.scales = offered.shift.has_value() && host.settings.window_scaling;
+        half.scales = offered.shift.has_value();
         half.snd_shift = half.scales ? *offered.shift : std::uint8_t{0};
-        half.ecn = offered.ecn && host.settings.ecn != 0;
-        half.sack = offered.sack && host.settings.sack;
+        half.ecn = offered.ecn;
+        half.sack = offered.sack;
     }
     const bool pure = segment.sequence_length() == 0 && segment.sack_count == 0;
     half.accurate =

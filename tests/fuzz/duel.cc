@@ -357,7 +357,9 @@ void Duel::finish() {
         if (end.path != 0) end.engine.path_up(end.path, now);
     int rounds = 0;
     for (close_all(); !all_over(); close_all()) {
-        FUZZ_CHECK(++rounds < 60'000);  // somebody never ends
+        FUZZ_CHECK(
+            ++rounds <
+            400'000);  // somebody never ends; keep-alives each 100 ms look often until a user timeout of an hour is over
         if (!ends_[0].sent.empty() || !ends_[1].sent.empty()) {
             for (unsigned side = 0; side < 2; ++side) deliver(side, 64);
             now = now + Duration::microseconds(100);

@@ -171,6 +171,20 @@ TEST(Rfc4987, WithoutTimestampsTheMssIsAllThatIsKept) {
     EXPECT_FALSE(peer.tcb().receiving.flags.timestamps);
 }
 
+TEST(Rfc4987, WhatWasAgreedOnHoldsThoughTheStackIsTunedMeanwhile) {
+    Opening how = cookies();
+    how.sack = true;
+    Peer peer{how};
+    const Seen answer = answered(peer);
+    how.config.timestamps = how.config.window_scaling = how.config.sack = false;
+    peer.engine().tune(how.config, peer.now);
+    peer.sends(ack().ack(answer.seq + 1));
+    ASSERT_TRUE(peer.accepts());
+    EXPECT_TRUE(peer.tcb().receiving.flags.timestamps);
+    EXPECT_TRUE(peer.tcb().receiving.flags.sack);
+    EXPECT_EQ(peer.tcb().receiving.snd_shift, 7);
+}
+
 TEST(Rfc4987, TextMayComeWithTheAcknowledgement) {
     Peer peer{cookies()};
     const Seen answer = answered(peer);

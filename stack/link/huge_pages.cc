@@ -4,11 +4,13 @@
 #include "stack/link/huge_pages.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <new>
+#include <utility>
 
 #include "stack/core/page_memory.h"
 
@@ -24,12 +26,16 @@ struct Freed {
     std::size_t size;
 };
 
-constexpr std::size_t round_up(std::size_t bytes) { return (bytes + line - 1) / line * line; }
+constexpr std::size_t round_up(std::size_t bytes) {
+    const std::size_t unit = bytes >= huge ? huge : line;
+    return (bytes + unit - 1) / unit * unit;
+}
 static_assert(sizeof(Freed) <= line);
 
 struct Range {
     std::mutex lock;
-    std::uintptr_t begin{0}, next{0}, end{0};
+    std::uintptr_t begin{0}, end{0};
+    std::uintptr_t next{0}, top{0};  // small ones lie below `next`, large ones from `top` on, in huge pages of their own
     Freed* freed{nullptr};  // one of each size
 };
 
@@ -39,10 +45,10 @@ Range& whole() {
     return only;
 }
 
-// The huge pages that it alone lies in go back to the kernel: those at its ends others lie in, too.
+// All but the page that says that it is free goes back to the kernel.
 void empty(std::uintptr_t at, std::size_t size) {
-    const std::uintptr_t begin = (at + sizeof(Freed) + huge - 1) / huge * huge, end = (at + size) / huge * huge;
-    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    const auto page = std::size_t(::sysconf(_SC_PAGESIZE));
+    ::madvise(reinterpret_cast<void*>(at + page), size - page, MADV_DONTNEED);
 }
 
 // Where the first of a size is named, or would be.
@@ -62,10 +68,9 @@ void* take(std::size_t bytes) {
         *warm = at->same ? at->same : at->other;
         return at;
     }
-    if (size > all.end - all.next) return nullptr;
-    const std::uintptr_t at = all.next;
-    all.next += size;
-    return reinterpret_cast<void*>(at);
+    if (size > all.top - all.next) return nullptr;
+    if (size >= huge) return reinterpret_cast<void*>(all.top -= size);
+    return reinterpret_cast<void*>(std::exchange(all.next, all.next + size));
 }
 
 bool give(void* at, std::size_t bytes) noexcept {
@@ -95,6 +100,7 @@ bool use_huge_pages() {
     all.begin = reinterpret_cast<std::uintptr_t>(at);
     all.end = all.begin + range;
     all.next = (all.begin + huge - 1) / huge * huge;
+    all.top = all.end / huge * huge;
     page_memory = {take, give};
     return true;
 }

@@ -24,7 +24,10 @@ Config seeded(Config config, std::uint64_t seed) {
 
 bool Wire::take(Engine& from, Instant now) {
     bool any = false;
-    while (const std::size_t made = from.transmit(out_, now)) {
+    // What does not fit waits in the engine: after a pause of the machine acknowledgements of ten thousand flows are due at once.
+    while (end_ - begin_ + at_once * out_.size() <= most_held) {
+        const std::size_t made = from.transmit(out_, now);
+        if (made == 0) break;
         any = true;
         for (std::size_t i = 0; i < made; ++i) failed_ |= !cross(out_[i]);
     }

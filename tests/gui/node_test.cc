@@ -10,6 +10,7 @@
 #include <QJsonObject>
 #include <QLabel>
 #include <QLineEdit>
+#include <QLocalSocket>
 #include <QProcess>
 #include <QTest>
 #include <QTimer>
@@ -93,7 +94,11 @@ TEST_F(RealNode, IsHeardChangedAndOutlived) {
 
 TEST_F(RealNode, IsAskedForAChangeByARelativePath) {
     start();
-    ASSERT_TRUE(comes([&] { return QFile::exists(file("run/left.sock")); }));
+    ASSERT_TRUE(comes([&] {  // it has its name before anybody listens there
+        QLocalSocket socket;
+        socket.connectToServer(file("run/left.sock"));
+        return socket.waitForConnected(generousMs);
+    }));
     const QString before = QDir::currentPath();
     ASSERT_TRUE(QDir::setCurrent(directory.path()));
     NodeControl control{QStringLiteral("run/left.sock")};
